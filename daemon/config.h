@@ -1,0 +1,85 @@
+/* The configuration: a libconfig file, or a few --listen addresses, as an immutable snapshot.
+ *
+ * A snapshot is built whole or not at all, and never changes afterwards, so any thread may read
+ * one that it holds a reference to. All errors of a file are reported at once. The keys, their
+ * types, defaults and ranges are a table in config_keys.c; DESIGN.md, section 6 and
+ * sockd.conf(5) are its prose.
+ */
+#pragma once
+
+#include "lib/address.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* A list of complaints, one line each: "file:line: key: found ..., expected ...". */
+struct config_errors {
+        char **lines;                   /* owned, as is each line */
+        size_t n_lines;
+};
+
+struct config_server {
+        char *name;                     /* a subject token; default: the host name */
+        unsigned workers;               /* resolved: never 0 */
+        uint64_t max_connections;
+        uint64_t max_subscriptions;     /* for each client; 0: no limit */
+        uint64_t max_payload;           /* bytes, headers included */
+        uint64_t max_control_line;      /* bytes */
+        uint64_t max_pending;           /* bytes, for each client */
+        uint64_t ping_interval_ms;
+        uint64_t ping_max;
+        uint64_t auth_timeout_ms;
+        uint64_t write_deadline_ms;
+        uint64_t lame_duck_grace_ms;
+        uint64_t lame_duck_duration_ms;
+};
+
+struct config_log {
+        char *target;                   /* "auto", "journal", "stderr", "file:/path" */
+        int level;                      /* enum log_level */
+};
+
+struct config_listener {
+        char *name;                     /* unique */
+        struct address address;
+        mode_t mode;                    /* Unix path: permission bits; default 0666 */
+        uid_t owner;                    /* Unix path: (uid_t)-1 leaves it as it is */
+        gid_t group;                    /* Unix path: (gid_t)-1 leaves it as it is */
+        bool v6only;                    /* tcp://[::] takes IPv6 only */
+        bool nodelay;                   /* TCP_NODELAY; default true */
+        bool keepalive;                 /* SO_KEEPALIVE; default true */
+        int backlog;                    /* listen(2); default SOMAXCONN */
+};
+
+struct config {
+        _Atomic unsigned n_references;
+        char *path;                     /* the file it was read from; NULL: none */
+        struct config_server server;
+        struct config_log log;
+        struct config_listener *listeners;
+        size_t n_listeners;
+};
+
+/* Reads the file at path. NULL means /etc/sockd/sockd.conf (SYSCONFDIR "/sockd/sockd.conf"), whose
+ * absence gives the built-in defaults; a path that was named must exist. The defaults listen on
+ * the Unix path alone: RUNSTATEDIR "/sockd/sockd.sock", or $XDG_RUNTIME_DIR "/sockd/sockd.sock"
+ * for others than root. listen: n_listen addresses from the command line, which then replace the
+ * file's listeners, named "listen-1" and so on.
+ * Returns 0 and a new reference in *configp; -EINVAL with one or more lines in errors; or another
+ * negative errno (-ENOMEM). */
+int config_load(struct config **configp, const char *path, const char *const *listen,
+                size_t n_listen, struct config_errors *errors);
+
+struct config *config_ref(struct config *config);
+/* Gives the reference back; NULL is allowed. Returns NULL. */
+struct config *config_unref(struct config *config);
+
+/* Frees the lines. */
+void config_errors_deinit(struct config_errors *errors);
+
+/* Whether two listeners of the same name can be the same socket, that is whether all but what a
+ * running listener can change is equal. */
+bool config_listener_same_socket(const struct config_listener *a, const struct config_listener *b);

@@ -1,0 +1,59 @@
+/* The log: one line for an event, to the journal, to stderr or to a file.
+ *
+ * Never fails and never blocks: a line that cannot be written is dropped and counted. Any thread
+ * may log; the target and the level may change while others log. The only global of lib/.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG, LOG_LEVEL_TRACE };
+
+/* At most `burst` lines in `interval_ms`; the first line of the next interval says how many were
+ * suppressed. Zero-initialised but for those two; one for each kind of line, shared by all
+ * threads. */
+struct log_limit {
+        unsigned burst;
+        unsigned interval_ms;
+        _Atomic uint64_t window_start_ms;
+        _Atomic unsigned n_in_window;
+        _Atomic unsigned n_suppressed;
+};
+
+/* Opens the target: "auto" (the journal if stderr is connected to it, else stderr), "journal",
+ * "stderr", or "file:/path" (appended to). On failure the former target stays.
+ * Returns 0, -EINVAL for an unknown target, or -errno of opening the file. */
+int log_open(const char *target);
+
+void log_set_level(enum log_level level);
+enum log_level log_get_level(void);
+
+/* The level of that name, or -EINVAL; the name of a level. */
+int log_level_parse(const char *name);
+const char *log_level_name(enum log_level level);
+
+extern _Atomic int log_threshold;       /* read by the macros below only */
+
+static inline bool log_is_enabled(enum log_level level) {
+        return (int)level <= atomic_load_explicit(&log_threshold, memory_order_relaxed);
+}
+
+/* How many lines could not be written since the start. */
+uint64_t log_dropped(void);
+
+/* Writes one line; control characters in it are replaced. Through the macros. */
+__attribute__((format(printf, 2, 3))) void log_write(enum log_level level, const char *format, ...);
+
+/* Whether one more line of this kind may be written now. */
+bool log_limit_pass(struct log_limit *limit);
+
+#define log_at(level, ...) (log_is_enabled(level) ? log_write(level, __VA_ARGS__) : (void)0)
+#define log_error(...) log_at(LOG_LEVEL_ERROR, __VA_ARGS__)
+#define log_warning(...) log_at(LOG_LEVEL_WARNING, __VA_ARGS__)
+#define log_info(...) log_at(LOG_LEVEL_INFO, __VA_ARGS__)
+#define log_debug(...) log_at(LOG_LEVEL_DEBUG, __VA_ARGS__)
+#define log_trace(...) log_at(LOG_LEVEL_TRACE, __VA_ARGS__)
+#define log_limited(limit, level, ...)                                                             \
+        (log_is_enabled(level) && log_limit_pass(limit) ? log_write(level, __VA_ARGS__) : (void)0)
