@@ -1,0 +1,51 @@
+/* The operations of the NATS client protocol, its limits and its error texts (protocol.md). */
+#pragma once
+
+#include "lib/bytes.h"
+
+/* The nats-server release whose core behaviour sockd matches; clients switch features on it. */
+#define PROTOCOL_SERVER_VERSION "2.10.22"
+
+/* Numbers in PUB and HPUB have at most this many digits (protocol.md 1.3). */
+#define PROTOCOL_SIZE_DIGITS 9
+
+enum verb {
+        VERB_NONE,
+        VERB_CONNECT,
+        VERB_PUB,
+        VERB_HPUB,
+        VERB_SUB,
+        VERB_UNSUB,
+        VERB_PING,
+        VERB_PONG,
+        VERB_INFO,
+        VERB_OK,
+        VERB_ERR,
+};
+
+/* One operation of a client. All slices point into the parser's input. */
+struct operation {
+        enum verb verb;
+        struct bytes arguments;         /* what stood between the verb and the end of the line */
+        struct bytes subject;           /* PUB, HPUB, SUB */
+        struct bytes reply;             /* PUB, HPUB; length 0: none */
+        struct bytes queue;             /* SUB; length 0: none */
+        struct bytes sid;               /* SUB, UNSUB */
+        uint64_t max;                   /* UNSUB; 0: now */
+        size_t header_size;             /* HPUB: how much of the payload is headers */
+        struct bytes payload;           /* PUB, HPUB: headers and payload, without the final CRLF */
+};
+
+/* Texts of -ERR (protocol.md 4.4). Clients compare them, so they are fixed. */
+#define ERROR_UNKNOWN_OPERATION    "Unknown Protocol Operation"
+#define ERROR_CONTROL_LINE         "maximum control line exceeded"
+#define ERROR_MAX_PAYLOAD          "Maximum Payload Violation"
+#define ERROR_AUTHORIZATION        "Authorization Violation"
+#define ERROR_AUTH_TIMEOUT         "Authentication Timeout"
+#define ERROR_CLIENT_PROTOCOL      "invalid client protocol"
+#define ERROR_NO_RESPONDERS        "no responders requires headers support"
+#define ERROR_MAX_CONNECTIONS      "maximum connections exceeded"
+#define ERROR_STALE_CONNECTION     "Stale Connection"
+#define ERROR_INVALID_SUBJECT      "Invalid Subject"
+#define ERROR_INVALID_PUBLISH      "Invalid Publish Subject"
+#define ERROR_MAX_SUBSCRIPTIONS    "maximum subscriptions exceeded"
