@@ -1,0 +1,51 @@
+/* What one subject reaches: plain subscriptions, and the members of each queue group.
+ *
+ * Queue groups are told apart by name only, whatever subject their members subscribed (protocol.md
+ * 6.1). The arrays are reused from match to match. Belongs to one thread.
+ */
+#pragma once
+
+#include "daemon/subscription.h"
+
+struct match_group {
+        struct subscription **members;  /* into the match's own array */
+        unsigned n_members;
+        unsigned next;                  /* another group with the same bucket, plus one */
+};
+
+/* A node of the index that is still to be looked at, with the tokens that are left. */
+struct match_step {
+        struct index_node *node;
+        struct bytes rest;
+};
+
+struct match {
+        struct subscription **plain;
+        unsigned n_plain, plain_capacity;
+        struct subscription **queued;   /* in the order found */
+        unsigned *queued_group;         /* the group of each */
+        unsigned n_queued, queued_capacity;
+        struct subscription **members;  /* the same, by group; room for queued_capacity */
+        struct match_group *groups;
+        unsigned n_groups, groups_capacity;
+        unsigned *buckets;              /* of groups by the hash of their name, plus one */
+        unsigned n_buckets;
+        struct match_step *steps;       /* a stack, for the index */
+        unsigned n_steps, steps_capacity;
+};
+
+/* A match of zeroes is an empty one. */
+void match_deinit(struct match *match);
+
+/* Forgets what was found. */
+void match_clear(struct match *match);
+
+/* Adds one subscription. Returns 0 or -ENOMEM. */
+int match_add(struct match *match, struct subscription *subscription);
+
+/* After the last one: puts the members of each group together. */
+void match_finish(struct match *match);
+
+/* The stack of the index's walk. push returns 0 or -ENOMEM; pop false if it is empty. */
+int match_push(struct match *match, struct index_node *node, struct bytes rest);
+bool match_pop(struct match *match, struct match_step *step);

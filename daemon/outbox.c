@@ -1,0 +1,155 @@
+/* What waits to be sent. See outbox.h. */
+#include "daemon/outbox.h"
+
+#include "daemon/block.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+/* Sizes of the blocks that small things are copied to: what is sent at once fits a page and a
+ * little more; what goes on growing gets large ones. */
+#define BLOCK_SMALL 4000
+#define BLOCK_LARGE (64 * 1024)
+
+static struct outbox_range *outbox_last(struct outbox *outbox) {
+        return &outbox->ranges[outbox->first + outbox->n_ranges - 1];
+}
+
+void outbox_clear(struct outbox *outbox) {
+        while (outbox->n_ranges > 0) {
+                block_unref(outbox_last(outbox)->block);
+                outbox->n_ranges--;
+        }
+        outbox->first = 0;
+        outbox->n_bytes = 0;
+        if (outbox->tail && !block_is_exclusive(outbox->tail))
+                outbox->tail = block_unref(outbox->tail);
+        outbox->tail_used = 0;
+}
+
+void outbox_deinit(struct outbox *outbox) {
+        outbox_clear(outbox);
+        block_unref(outbox->tail);
+        free(outbox->ranges);
+        *outbox = (struct outbox){ .n_bytes = 0 };
+}
+
+/* Makes room for one more range at the end. */
+static int outbox_grow(struct outbox *outbox) {
+        unsigned capacity = outbox->capacity;
+        struct outbox_range *ranges;
+
+        if (outbox->first + outbox->n_ranges < capacity)
+                return 0;
+        if (outbox->first > capacity / 2) {
+                memmove(outbox->ranges, outbox->ranges + outbox->first,
+                        outbox->n_ranges * sizeof(*ranges));
+                outbox->first = 0;
+                return 0;
+        }
+        capacity = capacity ? capacity * 2 : 4;
+        ranges = realloc(outbox->ranges, capacity * sizeof(*ranges));
+        if (!ranges)
+                return -ENOMEM;
+        outbox->ranges = ranges;
+        outbox->capacity = capacity;
+        return 0;
+}
+
+static int outbox_push(struct outbox *outbox, struct block *block, char *data, size_t length) {
+        int r = outbox_grow(outbox);
+
+        if (r < 0)
+                return r;
+        outbox->n_ranges++;
+        *outbox_last(outbox) = (struct outbox_range){ block_ref(block), data, length };
+        outbox->n_bytes += length;
+        return 0;
+}
+
+/* Replaces the tail by a block with room for `size` bytes. */
+static int outbox_replace_tail(struct outbox *outbox, size_t size) {
+        size_t capacity = outbox->n_bytes < BLOCK_SMALL / 2 ? BLOCK_SMALL : BLOCK_LARGE;
+        struct block *tail = block_new(size > capacity ? size : capacity);
+
+        if (!tail)
+                return -ENOMEM;
+        block_unref(outbox->tail);
+        outbox->tail = tail;
+        outbox->tail_used = 0;
+        return 0;
+}
+
+char *outbox_reserve(struct outbox *outbox, size_t size) {
+        if ((!outbox->tail || outbox->tail->capacity - outbox->tail_used < size) &&
+            outbox_replace_tail(outbox, size) < 0)
+                return NULL;
+        /* outbox_commit() must not fail. */
+        if (outbox_grow(outbox) < 0)
+                return NULL;
+        return outbox->tail->data + outbox->tail_used;
+}
+
+void outbox_commit(struct outbox *outbox, size_t size) {
+        char *data = outbox->tail->data + outbox->tail_used;
+        struct outbox_range *last = outbox->n_ranges > 0 ? outbox_last(outbox) : NULL;
+
+        assert(size <= outbox->tail->capacity - outbox->tail_used);
+        if (size == 0)
+                return;
+        outbox->tail_used += size;
+        if (last && last->block == outbox->tail && last->data + last->length == data) {
+                last->length += size;
+                outbox->n_bytes += size;
+                return;
+        }
+        (void)outbox_push(outbox, outbox->tail, data, size);
+}
+
+int outbox_append(struct outbox *outbox, struct bytes bytes) {
+        char *to = outbox_reserve(outbox, bytes.length);
+
+        if (!to)
+                return -ENOMEM;
+        bytes_copy(to, bytes);
+        outbox_commit(outbox, bytes.length);
+        return 0;
+}
+
+int outbox_append_shared(struct outbox *outbox, struct block *block, struct bytes bytes) {
+        if (bytes.length == 0)
+                return 0;
+        return outbox_push(outbox, block, (char *)bytes.data, bytes.length);
+}
+
+size_t outbox_peek(const struct outbox *outbox, struct iovec *iov, size_t max) {
+        size_t n = outbox->n_ranges < max ? outbox->n_ranges : max;
+
+        for (size_t i = 0; i < n; i++) {
+                const struct outbox_range *range = &outbox->ranges[outbox->first + i];
+
+                iov[i] = (struct iovec){ range->data, range->length };
+        }
+        return n;
+}
+
+void outbox_consume(struct outbox *outbox, size_t n_bytes) {
+        assert(n_bytes <= outbox->n_bytes);
+        outbox->n_bytes -= n_bytes;
+        while (n_bytes > 0) {
+                struct outbox_range *range = &outbox->ranges[outbox->first];
+
+                if (n_bytes < range->length) {
+                        range->data += n_bytes;
+                        range->length -= n_bytes;
+                        return;
+                }
+                n_bytes -= range->length;
+                block_unref(range->block);
+                outbox->first++;
+                outbox->n_ranges--;
+        }
+        if (outbox->n_ranges == 0)
+                outbox_clear(outbox);
+}
