@@ -1,0 +1,78 @@
+/* The bus. See bus.h. */
+#include "daemon/bus.h"
+
+#include "daemon/subject_index.h"
+#include "daemon/worker.h"
+#include "lib/log.h"
+
+#include <errno.h>
+
+int bus_init(struct bus *bus, const char *account) {
+        bus->account = account;
+        bus->index = subject_index_new();
+        return bus->index ? 0 : -ENOMEM;
+}
+
+void bus_deinit(struct bus *bus) {
+        bus->index = subject_index_free(bus->index);
+}
+
+int bus_subscribe(struct bus *bus, struct reclaim *reclaim, struct bytes subject,
+                  struct subscription *subscription) {
+        return subject_index_add(bus->index, subject, subscription, reclaim);
+}
+
+void bus_unsubscribe(struct bus *bus, struct reclaim *reclaim,
+                     struct subscription *subscription) {
+        subject_index_remove(bus->index, subscription, reclaim);
+        subscription_retire(subscription, reclaim);
+}
+
+static bool deliver(struct worker *worker, struct subscription *subscription,
+                    const struct message *message, const struct receiver *except) {
+        struct receiver *receiver = subscription->receiver;
+
+        return receiver != except && receiver->deliver(receiver, worker, subscription, message);
+}
+
+/* One member takes the message: a random one, or the next in turn that can. */
+static bool deliver_group(struct worker *worker, const struct match_group *group,
+                          const struct message *message, const struct receiver *except) {
+        unsigned n = group->n_members;
+        unsigned first = n > 1 ? (unsigned)(worker_random(worker) % n) : 0;
+
+        for (unsigned i = 0; i < n; i++)
+                if (deliver(worker, group->members[(first + i) % n], message, except))
+                        return true;
+        return false;
+}
+
+static struct match *bus_match(struct bus *bus, struct worker *worker, struct bytes subject) {
+        static struct log_limit limit = { .burst = 1, .interval_ms = 10000 };
+
+        if (subject_index_match(bus->index, subject, &worker->match) < 0)
+                log_limited(&limit, LOG_LEVEL_ERROR, "no memory to find all receivers of a message");
+        return &worker->match;
+}
+
+unsigned bus_publish(struct bus *bus, struct worker *worker, const struct message *message,
+                     const struct receiver *except) {
+        struct match *match = bus_match(bus, worker, message->subject);
+        unsigned n_taken = 0;
+
+        for (unsigned i = 0; i < match->n_plain; i++)
+                n_taken += deliver(worker, match->plain[i], message, except);
+        for (unsigned i = 0; i < match->n_groups; i++)
+                n_taken += deliver_group(worker, &match->groups[i], message, except);
+        return n_taken;
+}
+
+struct subscription *bus_find_plain(struct bus *bus, struct worker *worker, struct bytes subject,
+                                    const struct receiver *receiver) {
+        struct match *match = bus_match(bus, worker, subject);
+
+        for (unsigned i = 0; i < match->n_plain; i++)
+                if (match->plain[i]->receiver == receiver)
+                        return match->plain[i];
+        return NULL;
+}

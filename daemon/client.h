@@ -1,0 +1,81 @@
+/* A client: one peer on the bus. A function for each verb, and its subscriptions by sid.
+ *
+ * A client belongs to the worker of its connection. Others touch it in one way: client's receiver
+ * delivers messages in the publisher's thread, and reads only what is atomic or fixed.
+ */
+#pragma once
+
+#include "daemon/mailbox.h"
+#include "daemon/sid_table.h"
+#include "daemon/worker.h"
+#include "lib/parser.h"
+
+#include <stdatomic.h>
+
+struct bus;
+struct connection;
+
+/* What a client may do on the control subjects. */
+enum client_role { ROLE_NONE, ROLE_ADMIN };
+
+struct client {
+        struct receiver receiver;
+        struct connection *connection;  /* owns the client */
+        struct worker *worker;
+        struct bus *bus;                /* of its account */
+        enum client_role role;
+        struct parser parser;
+        struct sid_table subscriptions;
+        _Atomic uint64_t n_subscriptions;       /* the same as the table's, for other threads */
+
+        /* As CONNECT says; protocol.md 3.1. */
+        bool is_connected;              /* a CONNECT was accepted */
+        bool verbose, pedantic, echo, no_responders;
+        _Atomic bool headers;
+        int protocol;
+        char *name, *lang, *version;    /* owned; NULL: not given */
+
+        /* Liveness. */
+        bool has_ponged;                /* a PING of the client was answered */
+        bool has_measured;              /* the first PING of ours has gone out */
+        unsigned n_pings_out;
+        uint64_t ping_sent_ns;          /* monotonic time; 0: no answer is awaited */
+        uint64_t rtt_measured_ns;       /* monotonic time of the last measurement */
+        uint64_t rtt_ns;                /* 0: not known */
+
+        /* PONG has to wait for other workers, since a subscription was ended. */
+        bool needs_fence;
+        struct fence fence;
+
+        uint64_t told_generation;       /* what the last INFO said */
+        bool is_leaving;                /* it was told so, though the server stays */
+        bool is_counted;                /* against max_connections */
+};
+
+/* Begins: makes the connection's client and sends INFO. Returns 0 or a negative errno. */
+int client_open(struct connection *connection);
+
+/* Carries out one operation; it may end the connection. */
+void client_operation(struct client *client, const struct operation *operation);
+
+/* The parser found input that is unusable. */
+void client_violation(struct client *client, enum parser_result result);
+
+/* Around the operations of one input. */
+void client_begin_input(struct client *client);
+void client_end_input(struct client *client);
+
+/* The client's time has come: to ping, or to give up. */
+void client_deadline(struct client *client);
+
+/* Limits or the server's state changed. */
+void client_changed(struct client *client);
+
+/* Tells this one client to look for another server. Returns whether it understands that. */
+bool client_tell_lame_duck(struct client *client);
+
+/* The connection ends: takes the subscriptions out. */
+void client_close(struct client *client);
+
+/* Frees it. NULL is allowed. Returns NULL. */
+struct client *client_free(struct client *client);

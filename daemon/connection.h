@@ -1,0 +1,181 @@
+/* One peer on one transport: input, output, close, timers. It knows no protocol.
+ *
+ * A connection is read, closed and freed by its own worker only. Other workers may do one thing with
+ * it: stage output for it and flush that (connection_output(), connection_flush()), within a batch in
+ * which they found it through the index. What the socket does not take waits in `pending`, under the
+ * connection's lock, and from then on the connection's own worker sends it when the socket is
+ * writable.
+ *
+ * It ends in three steps: no more input and output; the descriptor closed and a grace period for
+ * those who may still hold a pointer; freed by its own worker.
+ */
+#pragma once
+
+#include "daemon/outbox.h"
+#include "daemon/reclaim.h"
+#include "daemon/stats.h"
+#include "daemon/worker.h"
+
+#include <netinet/in.h>
+#include <sys/types.h>
+
+struct handler;
+struct listener;
+struct stage;
+struct transport;
+
+/* Why a connection ended, in the words of protocol.md 6.12. */
+#define REASON_CLIENT_CLOSED   "Client Closed"
+#define REASON_READ_ERROR      "Read Error"
+#define REASON_WRITE_ERROR     "Write Error"
+#define REASON_SLOW_PENDING    "Slow Consumer (Pending Bytes)"
+#define REASON_SLOW_DEADLINE   "Slow Consumer (Write Deadline)"
+#define REASON_SHUTDOWN        "Server Shutdown"
+#define REASON_STALE           "Stale Connection"
+#define REASON_PARSE_ERROR     "Parse Error"
+#define REASON_VIOLATION       "Protocol Violation"
+#define REASON_CONTROL_LINE    "Maximum Control Line Exceeded"
+#define REASON_MAX_PAYLOAD     "Maximum Message Payload Exceeded"
+#define REASON_MAX_CONNECTIONS "Maximum Connections Exceeded"
+#define REASON_AUTHENTICATION  "Authentication Failure"
+#define REASON_CLIENT_PROTOCOL "Bad Client Protocol Version"
+#define REASON_NO_RESPONDERS   "No Responders Requires Headers"
+#define REASON_KICKED          "Kicked"
+
+/* What the kernel says about the peer. */
+struct peer {
+        char ip[INET6_ADDRSTRLEN];      /* "" for Unix peers */
+        uint16_t port;
+        bool has_credentials;           /* the next three are known (SO_PEERCRED) */
+        uid_t uid;
+        gid_t gid;
+        pid_t pid;
+};
+
+enum connection_state {
+        CONNECTION_OPEN,
+        CONNECTION_ENDING,              /* output leaves, input is discarded */
+        CONNECTION_CLOSED,
+};
+
+/* Why input is not taken at the moment; bits. */
+enum connection_pause {
+        PAUSE_FENCE = 1,                /* the handler waits for other workers */
+        PAUSE_HELD = 2,                 /* receivers have not kept up */
+};
+
+/* How far a connection's receiver is behind. */
+enum connection_congestion {
+        CONGESTION_NONE,
+        CONGESTION_SOME,                /* enough waits to keep it busy */
+        CONGESTION_CRITICAL,            /* three quarters of max_pending */
+};
+
+struct connection {
+        /* Fixed from the beginning. */
+        struct worker *worker;
+        const struct transport *transport;
+        const struct handler *handler;
+        struct listener *listener;      /* a reference */
+        uint64_t id;
+        uint32_t slot;                  /* index in the instance's registry */
+        struct peer peer;
+        uint64_t start_ns;              /* real time */
+        void *state;                    /* the handler's; see handler.h */
+
+        /* For the own worker. */
+        struct list_link link;          /* worker's connections */
+        struct list_link held_link;     /* worker's held publishers */
+        enum connection_state state_of_life;
+        unsigned paused;                /* enum connection_pause */
+        bool is_end_of_input;
+        bool is_broken;                 /* it is read for the last time */
+        bool is_polling_output;
+        int polled;                     /* what is polled for now */
+        const char *reason;             /* why it ends; NULL while the handler has it */
+        unsigned n_pins;                /* reasons not to free it yet */
+        bool is_grace_over;
+        struct block *kept;             /* incomplete input, NULL if none; a reference */
+        size_t n_kept;
+        size_t n_needed;                /* length of all of it; 0: unknown */
+        struct block *input_block;      /* while the handler runs: what the input lies in */
+        uint64_t held_by;               /* id of the connection it is held for */
+        uint32_t held_by_slot;
+        uint64_t held_since_ms;
+        uint64_t held_sent;             /* what the receiver had taken then */
+        uv_poll_t poll;
+        uv_timer_t timer;
+        unsigned n_handles;             /* of the two above, not closed yet */
+        uint64_t protocol_due_ms;       /* loop time; 0: none */
+        uint64_t write_due_ms;
+        uint64_t end_due_ms;
+        uint64_t last_input_ms;         /* loop time */
+        struct reclaim_node reclaim;
+        struct task freeing;
+        struct counter in_messages, in_bytes; /* written by the handler; any thread reads */
+
+        /* For all, with the lock. */
+        pthread_mutex_t lock;           /* a leaf */
+        int fd;                         /* -1 when closed */
+        struct outbox pending;
+        bool is_waiting;                /* the own worker sends when the socket is writable */
+        bool needs_attention;           /* `attention` is on its way to the own worker */
+        const char *doom;               /* why it must be closed, or NULL */
+        struct task attention;
+        _Atomic uint64_t n_sent;        /* bytes the socket has taken; any thread reads */
+        uint64_t out_messages, out_bytes;
+
+        /* For all, without it. */
+        _Atomic bool is_output_closed;  /* nothing more can be staged */
+        _Atomic int congestion;         /* enum connection_congestion */
+        _Atomic bool is_laggard;        /* nobody waits for it any more, until it has caught up */
+};
+
+/* Makes a connection of an accepted descriptor, in the worker that shall own it. It takes the
+ * descriptor (also on failure) and a reference of the listener. Returns 0 or a negative errno. */
+int connection_open(struct worker *worker, struct listener *listener, int fd,
+                    const struct peer *peer);
+
+/* The stage to append output to, or NULL if the connection ends or there is no memory. Any worker,
+ * within a batch. */
+struct stage *connection_output(struct worker *worker, struct connection *connection);
+
+/* After something was appended: flushes early what has become large. Any worker. */
+void connection_output_done(struct worker *worker, struct stage *stage);
+
+/* Stages bytes. Any worker. */
+void connection_write(struct worker *worker, struct connection *connection, struct bytes bytes);
+
+/* Output was lost for want of memory: the connection is closed, since its stream has a gap. Any
+ * worker. */
+void connection_condemn_output(struct worker *worker, struct connection *connection);
+
+/* Sends what is staged, or puts it behind what waits already. Any worker. */
+void connection_flush(struct worker *worker, struct stage *stage);
+
+/* Ends the connection: nothing more is read; what was staged is sent, for a short time; then it is
+ * closed. The first reason counts. */
+void connection_end(struct connection *connection, const char *reason);
+
+/* Closes it at once; what waits is dropped. */
+void connection_close(struct connection *connection, const char *reason);
+
+/* Stops and resumes taking input, for one reason. What has been read stays. */
+void connection_pause(struct connection *connection, enum connection_pause why);
+void connection_resume(struct connection *connection, enum connection_pause why);
+
+/* Pauses input until `receiver` has caught up, but not for long. */
+void connection_hold(struct connection *connection, struct connection *receiver);
+
+/* Looks whether held connections may go on. By the worker, in each iteration. */
+void connection_check_held(struct worker *worker);
+
+/* Has handler->deadline called in ms milliseconds; 0: not at all. */
+void connection_set_deadline(struct connection *connection, uint64_t ms);
+
+/* Keeps the memory, though not the connection, until it is unpinned. */
+void connection_pin(struct connection *connection);
+void connection_unpin(struct connection *connection);
+
+/* Bytes that wait. Any thread that may hold the pointer. */
+size_t connection_pending(struct connection *connection);

@@ -1,0 +1,56 @@
+/* The control subjects: what sockd answers itself on the system account (protocol.md, section 8).
+ *
+ * A request is an ordinary message to `$SYS.REQ.…` that reaches an ordinary subscription; its
+ * receiver hands it to the server's thread, which may take its time, and the answer is published to
+ * the reply like any other message. The table of requests is in control.c.
+ */
+#pragma once
+
+#include "daemon/subscription.h"
+#include "daemon/worker.h"
+
+#include <jansson.h>
+
+struct bus;
+struct server;
+struct control_row;
+
+/* How many requests may be under way; more find no responder. */
+#define CONTROL_MAX_REQUESTS 256
+
+#define CONTROL_N_SUBJECTS 3
+
+struct control {
+        struct receiver receiver;
+        struct server *server;                  /* borrowed */
+        struct subscription *subscriptions[CONTROL_N_SUBJECTS];
+        struct reclaim reclaim;
+        _Atomic unsigned n_requests;
+};
+
+/* One request under way. In the server's thread, but for the part that a visit reads. */
+struct control_request {
+        struct task task;
+        struct visit visit;
+        struct control *control;
+        struct server *server;
+        const struct control_row *row;
+        struct bus *bus;                        /* where the answer goes */
+        char *reply;                            /* owned; NULL: no answer is wanted */
+        char *payload;                          /* owned; may be NULL */
+        size_t n_payload;
+        json_t *options;                        /* the payload as an object; owned */
+        json_t *data;                           /* the answer being made; owned */
+        uint64_t offset, limit, n_seen;         /* for lists */
+};
+
+/* Subscribes to the control subjects. Returns 0 or -ENOMEM. Before the workers run. */
+int control_init(struct control *control, struct server *server);
+/* After the workers have ended. */
+void control_deinit(struct control *control);
+
+/* Answers, with the request's data or with an error, and frees the request. code 0: no error. In
+ * the server's thread. */
+void control_answer(struct control_request *request);
+__attribute__((format(printf, 3, 4))) void control_answer_error(struct control_request *request,
+                                                                int code, const char *format, ...);

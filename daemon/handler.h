@@ -1,0 +1,36 @@
+/* What happens with what arrives on a listener: the way up from the transports.
+ *
+ * A handler does not know which socket family it runs on. All functions are called by the
+ * connection's own worker.
+ */
+#pragma once
+
+#include "lib/bytes.h"
+
+struct connection;
+
+struct handler {
+        const char *name;
+
+        /* A connection was accepted. Sets connection->state. Returns 0, or a negative errno, after
+         * which the connection is closed without another call. */
+        int (*opened)(struct connection *connection);
+
+        /* Bytes arrived. Takes what it can off the beginning of *input; what remains is presented
+         * again with more bytes behind it. Returns how long the whole of what is incomplete will
+         * be, counted from the beginning of what remains, 0 if that is not known. */
+        size_t (*input)(struct connection *connection, struct bytes *input);
+
+        /* The time set with connection_set_deadline() has come. */
+        void (*deadline)(struct connection *connection);
+
+        /* The configuration or the server's state changed. */
+        void (*changed)(struct connection *connection);
+
+        /* The connection ends: no more calls, except release. Others may still be delivering to
+         * it. */
+        void (*closed)(struct connection *connection);
+
+        /* Nobody delivers any more: frees connection->state. */
+        void (*release)(struct connection *connection);
+};

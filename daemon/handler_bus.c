@@ -1,0 +1,51 @@
+/* The default handler. See handler_bus.h. */
+#include "daemon/handler_bus.h"
+
+#include "daemon/client.h"
+#include "daemon/connection.h"
+#include "daemon/handler.h"
+
+static int bus_opened(struct connection *connection) {
+        return client_open(connection);
+}
+
+static size_t bus_input(struct connection *connection, struct bytes *input) {
+        struct client *client = connection->state;
+        enum parser_result result = PARSER_MORE;
+        struct operation operation;
+
+        client_begin_input(client);
+        while (connection->state_of_life == CONNECTION_OPEN && connection->paused == 0 &&
+               (result = parser_next(&client->parser, input, &operation)) == PARSER_OPERATION)
+                client_operation(client, &operation);
+        if (result != PARSER_OPERATION && result != PARSER_MORE)
+                client_violation(client, result);
+        client_end_input(client);
+        return connection->paused == 0 ? client->parser.needed : 0;
+}
+
+static void bus_deadline(struct connection *connection) {
+        client_deadline(connection->state);
+}
+
+static void bus_changed(struct connection *connection) {
+        client_changed(connection->state);
+}
+
+static void bus_closed(struct connection *connection) {
+        client_close(connection->state);
+}
+
+static void bus_release(struct connection *connection) {
+        connection->state = client_free(connection->state);
+}
+
+const struct handler handler_bus = {
+        .name = "bus",
+        .opened = bus_opened,
+        .input = bus_input,
+        .deadline = bus_deadline,
+        .changed = bus_changed,
+        .closed = bus_closed,
+        .release = bus_release,
+};

@@ -1,0 +1,93 @@
+/* A listener: one bound socket, and the handler for what arrives there.
+ *
+ * The server's thread binds or adopts the socket, so that every failure is known before anything
+ * starts; a worker's loop then accepts on it and hands each connection to the worker that has the
+ * fewest. A listener is shared by its connections and freed with the last reference.
+ */
+#pragma once
+
+#include "daemon/config.h"
+#include "daemon/mailbox.h"
+#include "lib/address.h"
+
+#include <stdatomic.h>
+#include <sys/stat.h>
+#include <uv.h>
+
+struct handler;
+struct transport;
+struct worker;
+
+struct listener {
+        _Atomic unsigned n_references;
+
+        /* Fixed from the beginning. */
+        char *name;                             /* owned */
+        struct address address;                 /* as configured */
+        char text[ADDRESS_TEXT_MAX];            /* as bound: with the port that the kernel chose */
+        const struct transport *transport;
+        const struct handler *handler;
+        int family;                             /* AF_UNIX, AF_INET, AF_INET6 */
+        bool v6only;
+        struct address_socket requested;        /* what it was bound to; not if it was inherited */
+        bool is_activated;                      /* the service manager opened it */
+        uint16_t port;                          /* as bound; 0: none */
+        struct stat file;                       /* Unix path: what was bound */
+
+        /* For the server's thread, once no worker has it. */
+        int fd;                                 /* -1 when closed */
+        bool keeps_path;                        /* the path is not ours to remove (any more) */
+
+        /* For the accepting worker. */
+        struct worker *worker;                  /* NULL: not started */
+        struct list_link link;                  /* worker's listeners */
+        uv_poll_t poll;
+        uv_timer_t retry;                       /* accepting rests until descriptors are free */
+        unsigned n_handles;
+        struct task task;
+
+        /* For all. */
+        _Atomic uint64_t n_connections;
+        _Atomic uint64_t n_total;
+};
+
+/* Binds and listens. sibling_port: the port that another address of the same configured name got
+ * from the kernel, to be tried first, or 0. On failure *reasonp is a text for people, owned by the
+ * caller (free(3)). Returns 0 or a negative errno. */
+int listener_bind(struct listener **listenerp, const struct config_listener *config,
+                  const struct address_socket *socket, uint16_t sibling_port, char **reasonp);
+
+/* Takes a listening socket that the service manager opened (also on failure). As above. */
+int listener_adopt(struct listener **listenerp, const struct config_listener *config, int fd,
+                   char **reasonp);
+
+/* A new listener for the same socket as `other`, under the name of `config`. */
+int listener_take_over(struct listener **listenerp, const struct config_listener *config,
+                       struct listener *other, char **reasonp);
+
+/* Applies what can be changed on a bound socket: mode, owner, group, backlog, options. Returns 0 or
+ * a negative errno with *reasonp. The server's thread. */
+int listener_apply(struct listener *listener, const struct config_listener *config,
+                   char **reasonp);
+
+struct listener *listener_ref(struct listener *listener);
+/* Closes the socket with the last reference. NULL is allowed. Returns NULL. */
+struct listener *listener_unref(struct listener *listener);
+
+/* Has a worker accept. The server's thread. */
+void listener_start(struct listener *listener, struct worker *worker);
+
+/* Ends accepting: the worker closes the socket and removes its path. The server's thread. */
+void listener_stop(struct listener *listener);
+
+/* In the accepting worker: the same at once. */
+void listener_stop_here(struct listener *listener);
+
+static inline void listener_connected(struct listener *listener) {
+        atomic_fetch_add_explicit(&listener->n_connections, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&listener->n_total, 1, memory_order_relaxed);
+}
+
+static inline void listener_disconnected(struct listener *listener) {
+        atomic_fetch_sub_explicit(&listener->n_connections, 1, memory_order_relaxed);
+}

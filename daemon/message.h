@@ -1,0 +1,20 @@
+/* One published message, for as long as it is being delivered.
+ *
+ * Everything in it lies in the publisher's input and is valid during the batch only; what has to
+ * stay longer is copied, or refers to the block.
+ */
+#pragma once
+
+#include "lib/bytes.h"
+
+struct block;
+struct bus;
+
+struct message {
+        struct bytes subject;
+        struct bytes reply;             /* length 0: none */
+        size_t header_size;             /* how much of the payload is headers */
+        struct bytes payload;           /* headers and payload */
+        struct block *block;            /* what the payload lies in; borrowed, NULL: unknown */
+        struct bus *bus;                /* where it was published, and replies go */
+};

@@ -1,0 +1,353 @@
+/* The difference of two configurations. See reload.h. */
+#include "daemon/reload.h"
+
+#include "daemon/connection.h"
+#include "daemon/handler.h"
+#include "daemon/listener.h"
+#include "lib/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* The listeners that a configuration asks for, being collected. */
+struct plan {
+        struct server *server;
+        struct config_errors *errors;
+        struct listener **listeners;    /* owned, with a reference each */
+        const struct config_listener **configs; /* of each; borrowed */
+        size_t n_listeners;
+        bool is_new_config;             /* applied to what runs already */
+};
+
+static void plan_deinit(struct plan *plan) {
+        for (size_t i = 0; i < plan->n_listeners; i++)
+                listener_unref(plan->listeners[i]);
+        free(plan->listeners);
+        free(plan->configs);
+}
+
+static int plan_add(struct plan *plan, struct listener *listener,
+                    const struct config_listener *config) {
+        size_t n = plan->n_listeners + 1;
+        struct listener **listeners = realloc(plan->listeners, n * sizeof(*listeners));
+        const struct config_listener **configs;
+
+        if (listeners)
+                plan->listeners = listeners;
+        configs = realloc(plan->configs, n * sizeof(*configs));
+        if (configs)
+                plan->configs = configs;
+        if (!listeners || !configs) {
+                listener_unref(listener);
+                return -ENOMEM;
+        }
+        plan->listeners[n - 1] = listener;
+        plan->configs[n - 1] = config;
+        plan->n_listeners = n;
+        return 0;
+}
+
+static bool plan_has(const struct plan *plan, const struct listener *listener) {
+        for (size_t i = 0; i < plan->n_listeners; i++)
+                if (plan->listeners[i] == listener)
+                        return true;
+        return false;
+}
+
+/* Whether a running listener is bound to what is asked for. */
+static bool listener_serves(const struct listener *listener, const struct config_listener *config,
+                            const struct address_socket *socket) {
+        if (listener->is_activated)
+                return strcmp(listener->name, config->name) == 0;
+        return listener->address.scheme == config->address.scheme &&
+               listener->v6only == config->v6only &&
+               listener->requested.length == socket->length &&
+               memcmp(&listener->requested.socket, &socket->socket, socket->length) == 0;
+}
+
+static struct listener *find_running(const struct plan *plan, const struct config_listener *config,
+                                     const struct address_socket *socket) {
+        for (size_t i = 0; i < plan->server->n_listeners; i++) {
+                struct listener *listener = plan->server->listeners[i];
+
+                if (listener_serves(listener, config, socket) && !plan_has(plan, listener))
+                        return listener;
+        }
+        return NULL;
+}
+
+static int plan_complain(struct plan *plan, const struct config_listener *config, int error,
+                         char *reason) {
+        server_complain(plan->errors, "listener \"%s\": %s", config->name,
+                        reason ? reason : strerror(-error));
+        free(reason);
+        return error;
+}
+
+/* Plans one socket of a listener: the one that runs, or a new one. *portp: the port that the kernel
+ * chose for another address of the same listener. */
+static int plan_socket(struct plan *plan, const struct config_listener *config,
+                       const struct address_socket *socket, uint16_t *portp) {
+        struct listener *running = find_running(plan, config, socket), *listener = NULL;
+        char *reason = NULL;
+        int r;
+
+        if (running && strcmp(running->name, config->name) == 0)
+                listener = listener_ref(running), r = 0;
+        else if (running)
+                r = listener_take_over(&listener, config, running, &reason);
+        else
+                r = listener_bind(&listener, config, socket, *portp, &reason);
+        if (r < 0)
+                return plan_complain(plan, config, r, reason);
+        listener->requested = *socket;
+        *portp = listener->port;
+        return plan_add(plan, listener, config);
+}
+
+/* Plans the sockets that the service manager opened for a listener. Returns how many. */
+static int plan_inherited(struct plan *plan, const struct config_listener *config) {
+        int n = 0, fd, r;
+
+        for (size_t i = 0; i < plan->server->n_listeners; i++) {
+                struct listener *listener = plan->server->listeners[i];
+
+                if (listener->is_activated && strcmp(listener->name, config->name) == 0) {
+                        r = plan_add(plan, listener_ref(listener), config);
+                        if (r < 0)
+                                return r;
+                        n++;
+                }
+        }
+        while ((fd = systemd_take_socket(&plan->server->systemd, config->name)) >= 0) {
+                struct listener *listener;
+                char *reason = NULL;
+
+                r = listener_adopt(&listener, config, fd, &reason);
+                if (r < 0)
+                        return plan_complain(plan, config, r, reason);
+                r = plan_add(plan, listener, config);
+                if (r < 0)
+                        return r;
+                n++;
+        }
+        return n;
+}
+
+static int plan_listener(struct plan *plan, const struct config_listener *config) {
+        struct address_socket *sockets = NULL;
+        const char *reason = NULL;
+        uint16_t port = 0;
+        size_t n = 0;
+        int r = plan_inherited(plan, config);
+
+        if (r != 0)
+                return r < 0 ? r : 0;
+        r = address_resolve(&config->address, true, &sockets, &n, &reason);
+        if (r < 0) {
+                char text[ADDRESS_TEXT_MAX];
+
+                server_complain(plan->errors, "listener \"%s\": cannot resolve %s: %s",
+                                config->name, address_format(&config->address, text),
+                                reason ? reason : strerror(-r));
+                return r;
+        }
+        for (size_t i = 0; i < n && r >= 0; i++)
+                r = plan_socket(plan, config, &sockets[i], &port);
+        free(sockets);
+        return r;
+}
+
+static void announce(const struct listener *listener) {
+        log_info("listener \"%s\" listening on %s%s", listener->name, listener->text,
+                 listener->is_activated ? " (passed by the service manager)" : "");
+}
+
+static bool server_has(const struct server *server, const struct listener *listener) {
+        for (size_t i = 0; i < server->n_listeners; i++)
+                if (server->listeners[i] == listener)
+                        return true;
+        return false;
+}
+
+/* Starts what is new, changes what stays, stops what is gone. */
+static int plan_apply(struct plan *plan) {
+        struct server *server = plan->server;
+        int r = 0;
+
+        for (size_t i = 0; i < plan->n_listeners; i++) {
+                struct listener *listener = plan->listeners[i];
+                char *reason = NULL;
+
+                if (!server_has(server, listener))
+                        continue;
+                r = listener_apply(listener, plan->configs[i], &reason);
+                if (r < 0)
+                        return plan_complain(plan, plan->configs[i], r, reason);
+        }
+        for (size_t i = 0; i < server->n_listeners; i++) {
+                struct listener *listener = server->listeners[i];
+
+                if (!plan_has(plan, listener)) {
+                        log_info("listener \"%s\" ended on %s", listener->name, listener->text);
+                        listener_stop(listener);
+                }
+        }
+        for (size_t i = 0; i < plan->n_listeners; i++) {
+                struct listener *listener = plan->listeners[i];
+
+                if (server_has(server, listener))
+                        continue;
+                announce(listener);
+                listener_start(listener,
+                               &server->workers.all[server->next_worker++ %
+                                                    server->workers.count]);
+        }
+        for (size_t i = 0; i < server->n_listeners; i++)
+                listener_unref(server->listeners[i]);
+        free(server->listeners);
+        server->listeners = plan->listeners;
+        server->n_listeners = plan->n_listeners;
+        plan->listeners = NULL;
+        plan->n_listeners = 0;
+        return 0;
+}
+
+int reload_listeners(struct server *server, const struct config *config,
+                     struct config_errors *errors) {
+        struct plan plan = { .server = server, .errors = errors };
+        int r = 0;
+
+        /* All errors are reported, not just the first. */
+        for (size_t i = 0; i < config->n_listeners; i++) {
+                int failed = plan_listener(&plan, &config->listeners[i]);
+
+                r = failed < 0 ? failed : r;
+        }
+        if (r >= 0)
+                r = plan_apply(&plan);
+        plan_deinit(&plan);
+        return r;
+}
+
+/* --- a reload ------------------------------------------------------------------------------- */
+
+struct reload {
+        struct visit visit;
+        struct server *server;
+        struct config *config;          /* a reference */
+        void (*done)(void *context, const struct config_errors *errors);
+        void *context;
+};
+
+/* In each worker: its clients learn their new limits. */
+static void reload_worker(struct visit *visit, struct worker *worker) {
+        struct reload *reload = container_of(visit, struct reload, visit);
+
+        config_unref(worker->config);
+        worker->config = config_ref(reload->config);
+        LIST_FOREACH_SAFE(link, &worker->connections) {
+                struct connection *connection = container_of(link, struct connection, link);
+
+                if (connection->state_of_life == CONNECTION_OPEN)
+                        connection->handler->changed(connection);
+        }
+}
+
+static void reload_finish(struct reload *reload, const struct config_errors *errors) {
+        struct server *server = reload->server;
+
+        reload->done(reload->context, errors);
+        config_unref(reload->config);
+        free(reload);
+        server->reload = NULL;
+        systemd_ready(&server->systemd);
+}
+
+static void reload_done(struct visit *visit) {
+        struct reload *reload = container_of(visit, struct reload, visit);
+        const struct config_errors none = { .n_lines = 0 };
+
+        log_info("configuration reloaded");
+        reload_finish(reload, &none);
+}
+
+static void warn_of_restart(const struct config *before, const struct config *now) {
+        if (strcmp(before->server.name, now->server.name) != 0)
+                log_warning("server.name has changed; a restart is needed for that");
+        if (before->server.workers != now->server.workers)
+                log_warning("server.workers has changed; a restart is needed for that");
+}
+
+/* Applies what was read. */
+static int reload_apply(struct reload *reload, struct config_errors *errors) {
+        struct server *server = reload->server;
+        struct config *before = server->config, *now = reload->config;
+        int r;
+
+        if (strcmp(before->log.target, now->log.target) != 0 ||
+            strncmp(now->log.target, "file:", 5) == 0) {
+                r = log_open(now->log.target);
+                if (r < 0) {
+                        server_complain(errors, "cannot open the log \"%s\": %s", now->log.target,
+                                        strerror(-r));
+                        return r;
+                }
+        }
+        r = reload_listeners(server, now, errors);
+        if (r < 0) {
+                (void)log_open(before->log.target);
+                return r;
+        }
+        warn_of_restart(before, now);
+        log_set_level((enum log_level)now->log.level);
+        server_limit_connections(server, now);
+        if (before->server.max_payload != now->server.max_payload)
+                atomic_fetch_add(&server->instance.generation, 1);
+        server->config = config_ref(now);
+        config_unref(before);
+        workers_visit(&server->workers, &reload->visit, &server->mailbox);
+        return 0;
+}
+
+static void refuse(void (*done)(void *context, const struct config_errors *errors), void *context,
+                   const char *why) {
+        struct config_errors errors = { .n_lines = 0 };
+
+        server_complain(&errors, "%s", why);
+        done(context, &errors);
+        config_errors_deinit(&errors);
+}
+
+void reload_start(struct server *server,
+                  void (*done)(void *context, const struct config_errors *errors),
+                  void *context) {
+        struct config_errors errors = { .n_lines = 0 };
+        struct reload *reload;
+        int r;
+
+        if (server->state != SERVER_RUNNING || server->reload) {
+                refuse(done, context, server->reload ? "a reload is under way already"
+                                                     : "the server is about to end");
+                return;
+        }
+        reload = calloc(1, sizeof(*reload));
+        if (!reload) {
+                refuse(done, context, "no memory");
+                return;
+        }
+        *reload = (struct reload){ .server = server, .done = done, .context = context,
+                                   .visit.run = reload_worker, .visit.done = reload_done };
+        server->reload = reload;
+        systemd_reloading(&server->systemd);
+        r = config_load(&reload->config, server->options.config_path, server->options.listen,
+                        server->options.n_listen, &errors);
+        if (r >= 0)
+                r = reload_apply(reload, &errors);
+        if (r < 0) {
+                if (errors.n_lines == 0)
+                        server_complain(&errors, "cannot reload: %s", strerror(-r));
+                reload_finish(reload, &errors);
+        }
+        config_errors_deinit(&errors);
+}

@@ -1,0 +1,540 @@
+/* What the daemon is doing, as JSON. See report.h. */
+#include "daemon/report.h"
+
+#include "daemon/client.h"
+#include "daemon/handler.h"
+#include "daemon/listener.h"
+#include "daemon/subject_index.h"
+#include "lib/log.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NS_PER_S UINT64_C(1000000000)
+
+/* --- values ----------------------------------------------------------------------------------- */
+
+static json_t *integer(uint64_t number) {
+        return json_integer((json_int_t)number);
+}
+
+static uint64_t now_ns(void) {
+        struct timespec now;
+
+        clock_gettime(CLOCK_REALTIME, &now);
+        return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+/* RFC 3339 with nanoseconds, trailing zeros cut (protocol.md A.1). */
+static json_t *time_text(uint64_t ns) {
+        time_t seconds = (time_t)(ns / NS_PER_S);
+        char text[64];
+        struct tm tm;
+        size_t n;
+
+        gmtime_r(&seconds, &tm);
+        n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+        n += (size_t)snprintf(text + n, sizeof(text) - n, ".%09u", (unsigned)(ns % NS_PER_S));
+        while (text[n - 1] == '0')
+                n--;
+        if (text[n - 1] == '.')
+                n--;
+        return json_sprintf("%.*sZ", (int)n, text);
+}
+
+json_t *report_now(void) {
+        return time_text(now_ns());
+}
+
+/* Whole seconds as "1h0m5s" (protocol.md A.2). */
+static json_t *uptime_text(uint64_t s) {
+        unsigned long long years = s / 31536000, days = s / 86400 % 365, hours = s / 3600 % 24,
+                           minutes = s / 60 % 60, seconds = s % 60;
+
+        if (years > 0)
+                return json_sprintf("%lluy%llud%lluh%llum%llus", years, days, hours, minutes,
+                                    seconds);
+        if (days > 0)
+                return json_sprintf("%llud%lluh%llum%llus", days, hours, minutes, seconds);
+        if (hours > 0)
+                return json_sprintf("%lluh%llum%llus", hours, minutes, seconds);
+        if (minutes > 0)
+                return json_sprintf("%llum%llus", minutes, seconds);
+        return json_sprintf("%llus", seconds);
+}
+
+/* A duration as Go prints it (protocol.md A.3). */
+static json_t *duration_text(uint64_t ns) {
+        char text[64];
+        double value = (double)ns;
+        const char *unit = "s";
+
+        if (ns < 1000)
+                return json_sprintf(ns ? "%lluns" : "0s", (unsigned long long)ns);
+        if (ns < 1000000)
+                return json_sprintf("%llu\xc2\xb5s", (unsigned long long)ns / 1000);
+        if (ns < NS_PER_S) {
+                value /= 1e6;
+                unit = "ms";
+        } else {
+                value /= 1e9;
+        }
+        snprintf(text, sizeof(text), "%.3f", value);
+        for (size_t n = strlen(text); text[n - 1] == '0' || text[n - 1] == '.'; n--) {
+                bool is_point = text[n - 1] == '.';
+
+                text[n - 1] = '\0';
+                if (is_point)
+                        break;
+        }
+        return json_sprintf("%s%s", text, unit);
+}
+
+/* Bytes from outside as a JSON string; what is not UTF-8 becomes U+FFFD. */
+static json_t *bytes_text(struct bytes bytes) {
+        json_t *string = json_stringn(bytes.data, bytes.length);
+        char *text, *to;
+
+        if (string)
+                return string;
+        to = text = malloc(3 * bytes.length + 1);
+        while (text && bytes.length > 0) {
+                size_t n = bytes_utf8_length(bytes);
+
+                to = bytes_copy(to, n > 0 ? (struct bytes){ bytes.data, n }
+                                          : BYTES("\xef\xbf\xbd"));
+                bytes.data += n > 0 ? n : 1;
+                bytes.length -= n > 0 ? n : 1;
+        }
+        string = text ? json_stringn(text, (size_t)(to - text)) : NULL;
+        free(text);
+        return string;
+}
+
+static void set_text(json_t *object, const char *key, const char *text) {
+        if (text)
+                json_object_set_new(object, key, bytes_text(bytes_from_string(text)));
+}
+
+/* --- the server --------------------------------------------------------------------------------- */
+
+json_t *report_server(struct server *server) {
+        static uint64_t sequence; /* the server's thread only */
+
+        return json_pack("{s:s, s:s, s:s, s:s, s:b, s:o, s:o}",
+                         "name", server->instance.name,
+                         "host", "localhost",
+                         "id", server->instance.id,
+                         "ver", PROTOCOL_SERVER_VERSION,
+                         "jetstream", 0,
+                         "seq", integer(++sequence),
+                         "time", report_now());
+}
+
+/* All counters of all workers. */
+struct totals {
+        uint64_t in_messages, in_bytes, out_messages, out_bytes;
+        uint64_t slow_consumers, stale_connections, protocol_errors, held_publishers, accept_errors;
+};
+
+static struct totals totals_of(const struct server *server) {
+        struct totals totals = { .in_messages = 0 };
+
+        for (unsigned i = 0; i < server->workers.count; i++) {
+                const struct stats *stats = &server->workers.all[i].stats;
+
+                totals.in_messages += counter_read(&stats->in_messages);
+                totals.in_bytes += counter_read(&stats->in_bytes);
+                totals.out_messages += counter_read(&stats->out_messages);
+                totals.out_bytes += counter_read(&stats->out_bytes);
+                totals.slow_consumers += counter_read(&stats->slow_consumers);
+                totals.stale_connections += counter_read(&stats->stale_connections);
+                totals.protocol_errors += counter_read(&stats->protocol_errors);
+                totals.held_publishers += counter_read(&stats->held_publishers);
+                totals.accept_errors += counter_read(&stats->accept_errors);
+        }
+        return totals;
+}
+
+static uint64_t resident_bytes(void) {
+        FILE *file = fopen("/proc/self/statm", "re");
+        unsigned long long pages = 0;
+
+        if (file) {
+                if (fscanf(file, "%*u %llu", &pages) != 1)
+                        pages = 0;
+                (void)fclose(file);
+        }
+        return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Percent of one processor since the last time that somebody asked. */
+static double cpu_percent(void) {
+        static uint64_t last_wall, last_used;
+        static double percent; /* the server's thread only */
+        struct rusage usage;
+        uint64_t wall = now_ns(), used;
+
+        getrusage(RUSAGE_SELF, &usage);
+        used = ((uint64_t)usage.ru_utime.tv_sec + (uint64_t)usage.ru_stime.tv_sec) * NS_PER_S +
+               ((uint64_t)usage.ru_utime.tv_usec + (uint64_t)usage.ru_stime.tv_usec) * 1000;
+        if (wall - last_wall > NS_PER_S / 20) {
+                percent = last_wall ? 100.0 * (double)(used - last_used) /
+                                              (double)(wall - last_wall)
+                                    : 0.0;
+                last_wall = wall;
+                last_used = used;
+        }
+        return percent;
+}
+
+static uint64_t count_descriptors(void) {
+        DIR *directory = opendir("/proc/self/fd");
+        uint64_t n = 0;
+
+        if (!directory)
+                return 0;
+        while (readdir(directory))
+                n++;
+        (void)closedir(directory);
+        return n > 3 ? n - 3 : 0; /* ".", "..", and the directory itself */
+}
+
+static uint64_t start_ns(const struct server *server) {
+        return (uint64_t)server->instance.start.tv_sec * NS_PER_S +
+               (uint64_t)server->instance.start.tv_nsec;
+}
+
+static void varz_traffic(json_t *varz, const struct server *server) {
+        struct totals totals = totals_of(server);
+
+        json_object_set_new(varz, "in_msgs", integer(totals.in_messages));
+        json_object_set_new(varz, "out_msgs", integer(totals.out_messages));
+        json_object_set_new(varz, "in_bytes", integer(totals.in_bytes));
+        json_object_set_new(varz, "out_bytes", integer(totals.out_bytes));
+        json_object_set_new(varz, "slow_consumers", integer(totals.slow_consumers));
+        json_object_set_new(varz, "stale_connections", integer(totals.stale_connections));
+        json_object_set_new(varz, "protocol_errors", integer(totals.protocol_errors));
+        json_object_set_new(varz, "stalled_clients", integer(totals.held_publishers));
+        json_object_set_new(varz, "accept_errors", integer(totals.accept_errors));
+        json_object_set_new(varz, "log_lines_dropped", integer(log_dropped()));
+}
+
+static void varz_limits(json_t *varz, const struct server *server) {
+        const struct config_server *config = &server->config->server;
+
+        json_object_set_new(varz, "max_connections",
+                            integer(atomic_load(&server->instance.max_connections)));
+        json_object_set_new(varz, "max_subscriptions", integer(config->max_subscriptions));
+        json_object_set_new(varz, "max_payload", integer(config->max_payload));
+        json_object_set_new(varz, "max_control_line", integer(config->max_control_line));
+        json_object_set_new(varz, "max_pending", integer(config->max_pending));
+        json_object_set_new(varz, "ping_interval", integer(config->ping_interval_ms * 1000000));
+        json_object_set_new(varz, "ping_max", integer(config->ping_max));
+        json_object_set_new(varz, "write_deadline", integer(config->write_deadline_ms * 1000000));
+        json_object_set_new(varz, "auth_timeout",
+                            json_real((double)config->auth_timeout_ms / 1000.0));
+}
+
+static void varz_process(json_t *varz, struct server *server) {
+        json_object_set_new(varz, "mem", integer(resident_bytes()));
+        json_object_set_new(varz, "cores", json_integer(sysconf(_SC_NPROCESSORS_ONLN)));
+        json_object_set_new(varz, "cpu", json_real(cpu_percent()));
+        json_object_set_new(varz, "workers", json_integer((json_int_t)server->workers.count));
+        json_object_set_new(varz, "pid", json_integer(getpid()));
+        json_object_set_new(varz, "open_files", integer(count_descriptors()));
+        json_object_set_new(varz, "max_open_files", integer(server->max_descriptors));
+        json_object_set_new(varz, "log_level", json_string(log_level_name(log_get_level())));
+        set_text(varz, "config_file", server->config->path);
+}
+
+json_t *report_varz(struct server *server) {
+        struct instance *instance = &server->instance;
+        const struct listener *first = server->n_listeners > 0 ? server->listeners[0] : NULL;
+        uint64_t start = start_ns(server), now = now_ns();
+        json_t *varz = json_pack(
+                "{s:s, s:s, s:s, s:s, s:i, s:s, s:i, s:b, s:o, s:o, s:o}",
+                "server_id", instance->id,
+                "server_name", instance->name,
+                "version", PROTOCOL_SERVER_VERSION,
+                "sockd_version", PACKAGE_VERSION,
+                "proto", 1,
+                "host", first && first->family != AF_UNIX ? first->address.host : "localhost",
+                "port", first ? (int)first->port : 0,
+                "lame_duck", atomic_load(&instance->is_lame_duck) ? 1 : 0,
+                "start", time_text(start),
+                "now", time_text(now),
+                "uptime", uptime_text((now - start) / NS_PER_S));
+
+        json_object_set_new(varz, "connections", integer(atomic_load(&instance->n_connections)));
+        json_object_set_new(varz, "total_connections", integer(atomic_load(&instance->n_total)));
+        json_object_set_new(varz, "subscriptions",
+                            integer(subject_index_count(server->bus.index)));
+        json_object_set_new(varz, "listeners", integer(server->n_listeners));
+        varz_traffic(varz, server);
+        varz_limits(varz, server);
+        varz_process(varz, server);
+        return varz;
+}
+
+json_t *report_statsz(struct server *server) {
+        struct instance *instance = &server->instance;
+        struct totals totals = totals_of(server);
+
+        return json_pack("{s:o, s:o, s:i, s:f, s:o, s:o, s:i, s:o, s:{s:o, s:o}, s:{s:o, s:o}, "
+                         "s:o, s:i}",
+                         "start", time_text(start_ns(server)),
+                         "mem", integer(resident_bytes()),
+                         "cores", (int)sysconf(_SC_NPROCESSORS_ONLN),
+                         "cpu", cpu_percent(),
+                         "connections", integer(atomic_load(&instance->n_connections)),
+                         "total_connections", integer(atomic_load(&instance->n_total)),
+                         "active_accounts", 1,
+                         "subscriptions", integer(subject_index_count(server->bus.index)),
+                         "sent", "msgs", integer(totals.out_messages),
+                         "bytes", integer(totals.out_bytes),
+                         "received", "msgs", integer(totals.in_messages),
+                         "bytes", integer(totals.in_bytes),
+                         "slow_consumers", integer(totals.slow_consumers),
+                         "active_servers", 1);
+}
+
+static const char *family_name(int family) {
+        return family == AF_UNIX ? "unix" : family == AF_INET ? "inet" : "inet6";
+}
+
+static json_t *listener_object(const struct listener *listener) {
+        char configured[ADDRESS_TEXT_MAX];
+
+        return json_pack("{s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:b}",
+                         "name", bytes_text(bytes_from_string(listener->name)),
+                         "address", bytes_text(bytes_from_string(listener->text)),
+                         "configured",
+                         bytes_text(bytes_from_string(address_format(&listener->address,
+                                                                     configured))),
+                         "handler", listener->handler->name,
+                         "family", family_name(listener->family),
+                         "connections", integer(atomic_load(&listener->n_connections)),
+                         "total_connections", integer(atomic_load(&listener->n_total)),
+                         "activated", listener->is_activated ? 1 : 0);
+}
+
+json_t *report_listeners(struct server *server) {
+        json_t *list = json_array();
+
+        for (size_t i = 0; i < server->n_listeners; i++)
+                json_array_append_new(list, listener_object(server->listeners[i]));
+        return json_pack("{s:s, s:o, s:o}", "server_id", server->instance.id, "now", report_now(),
+                         "listeners", list);
+}
+
+/* --- connections -------------------------------------------------------------------------------- */
+
+/* What a living and a closed connection have in common. */
+static json_t *connection_head(uint64_t id, const struct peer *peer, const char *listener) {
+        json_t *object = json_pack("{s:o, s:s, s:s, s:s, s:i, s:o}",
+                                   "cid", integer(id),
+                                   "kind", "Client",
+                                   "type", "nats",
+                                   "ip", peer->ip,
+                                   "port", (int)peer->port,
+                                   "listener", bytes_text(bytes_from_string(listener)));
+
+        if (peer->has_credentials) {
+                json_object_set_new(object, "peer",
+                                    json_sprintf("unix: pid %ld", (long)peer->pid));
+                json_object_set_new(object, "uid", json_integer((json_int_t)peer->uid));
+                json_object_set_new(object, "gid", json_integer((json_int_t)peer->gid));
+                json_object_set_new(object, "pid", json_integer((json_int_t)peer->pid));
+        } else {
+                json_object_set_new(object, "peer",
+                                    json_sprintf(strchr(peer->ip, ':') ? "[%s]:%u" : "%s:%u",
+                                                 peer->ip, (unsigned)peer->port));
+        }
+        return object;
+}
+
+static void connection_names(json_t *object, const char *name, const char *lang,
+                             const char *version) {
+        set_text(object, "name", name);
+        set_text(object, "lang", lang);
+        set_text(object, "version", version);
+}
+
+static void connection_traffic(json_t *object, uint64_t in_messages, uint64_t in_bytes,
+                               uint64_t out_messages, uint64_t out_bytes) {
+        json_object_set_new(object, "in_msgs", integer(in_messages));
+        json_object_set_new(object, "in_bytes", integer(in_bytes));
+        json_object_set_new(object, "out_msgs", integer(out_messages));
+        json_object_set_new(object, "out_bytes", integer(out_bytes));
+}
+
+char *report_subject(const struct subscription *subscription, size_t *lengthp) {
+        char *text;
+
+        *lengthp = subject_index_subject(subscription, NULL, 0);
+        text = malloc(*lengthp + 1);
+        if (text)
+                (void)subject_index_subject(subscription, text, *lengthp + 1);
+        return text;
+}
+
+static json_t *subject_list(const struct client *client) {
+        struct subscription *subscription = NULL;
+        json_t *list = json_array();
+        size_t bucket = 0, length;
+
+        while (json_array_size(list) < 1000 &&
+               (subscription = sid_table_next(&client->subscriptions, &bucket, subscription))) {
+                char *text = report_subject(subscription, &length);
+
+                if (text)
+                        json_array_append_new(list, bytes_text((struct bytes){ text, length }));
+                free(text);
+        }
+        return list;
+}
+
+json_t *report_connection(struct connection *connection, bool subscriptions) {
+        const struct client *client = connection->state;
+        uint64_t now = now_ns();
+        uint64_t idle_ms = uv_now(&connection->worker->loop) - connection->last_input_ms;
+        json_t *object = connection_head(connection->id, &connection->peer,
+                                         connection->listener->name);
+        uint64_t out_messages, out_bytes, pending;
+
+        pthread_mutex_lock(&connection->lock);
+        out_messages = connection->out_messages;
+        out_bytes = connection->out_bytes;
+        pending = connection->pending.n_bytes;
+        pthread_mutex_unlock(&connection->lock);
+        connection_traffic(object, counter_read(&connection->in_messages),
+                           counter_read(&connection->in_bytes), out_messages, out_bytes);
+        connection_names(object, client->name, client->lang, client->version);
+        json_object_set_new(object, "start", time_text(connection->start_ns));
+        json_object_set_new(object, "last_activity", time_text(now - idle_ms * 1000000));
+        json_object_set_new(object, "uptime",
+                            uptime_text((now - connection->start_ns) / NS_PER_S));
+        json_object_set_new(object, "idle", uptime_text(idle_ms / 1000));
+        json_object_set_new(object, "rtt", duration_text(client->rtt_ns));
+        json_object_set_new(object, "pending_bytes", integer(pending));
+        json_object_set_new(object, "subscriptions", integer(client->subscriptions.count));
+        json_object_set_new(object, "role", json_string(client->role == ROLE_ADMIN ? "admin" : ""));
+        if (subscriptions)
+                json_object_set_new(object, "subscriptions_list", subject_list(client));
+        return object;
+}
+
+json_t *report_closed(const struct closed_connection *closed) {
+        json_t *object = connection_head(closed->id, &closed->peer, closed->listener);
+
+        connection_traffic(object, closed->in_messages, closed->in_bytes, closed->out_messages,
+                           closed->out_bytes);
+        connection_names(object, closed->name, closed->lang, closed->version);
+        json_object_set_new(object, "start", time_text(closed->start_ns));
+        json_object_set_new(object, "stop", time_text(closed->stop_ns));
+        json_object_set_new(object, "last_activity", time_text(closed->stop_ns));
+        json_object_set_new(object, "uptime",
+                            uptime_text((closed->stop_ns - closed->start_ns) / NS_PER_S));
+        json_object_set_new(object, "idle", uptime_text((now_ns() - closed->stop_ns) / NS_PER_S));
+        json_object_set_new(object, "rtt", json_string("0s"));
+        json_object_set_new(object, "pending_bytes", json_integer(0));
+        json_object_set_new(object, "subscriptions", integer(closed->n_subscriptions));
+        json_object_set_new(object, "reason", json_string(closed->reason));
+        return object;
+}
+
+json_t *report_subscription(const struct connection *connection,
+                            const struct subscription *subscription, struct bytes subject) {
+        const struct client *client = connection->state;
+        uint64_t max = atomic_load_explicit(&subscription->max, memory_order_relaxed);
+        json_t *object = json_pack(
+                "{s:s, s:o, s:o, s:o, s:o}",
+                "account", client->bus->account,
+                "subject", bytes_text(subject),
+                "sid", bytes_text(subscription_sid(subscription)),
+                "msgs",
+                integer(atomic_load_explicit(&subscription->n_delivered, memory_order_relaxed)),
+                "cid", integer(connection->id));
+
+        if (subscription->queue_length > 0)
+                json_object_set_new(object, "qgroup",
+                                    bytes_text(subscription_queue(subscription)));
+        if (max > 0)
+                json_object_set_new(object, "max", integer(max));
+        return object;
+}
+
+/* --- sorting -------------------------------------------------------------------------------------- */
+
+static const struct sort_row {
+        const char *key, *field;
+        int direction;                  /* 1: smallest first */
+} sort_rows[] = {
+        { "cid", "cid", 1 },
+        { "start", "start", 1 },
+        { "uptime", "start", 1 },
+        { "subs", "subscriptions", -1 },
+        { "pending", "pending_bytes", -1 },
+        { "msgs_to", "out_msgs", -1 },
+        { "msgs_from", "in_msgs", -1 },
+        { "bytes_to", "out_bytes", -1 },
+        { "bytes_from", "in_bytes", -1 },
+        { "last", "last_activity", -1 },
+        { "idle", "last_activity", -1 },
+        { "rtt", "rtt", -1 },
+        { "stop", "stop", -1 },
+        { "reason", "reason", 1 },
+};
+
+struct sort_element {
+        json_t *object;                 /* borrowed */
+        const struct sort_row *row;
+};
+
+static int compare_values(json_t *a, json_t *b) {
+        if (json_is_integer(a) && json_is_integer(b))
+                return (json_integer_value(a) > json_integer_value(b)) -
+                       (json_integer_value(a) < json_integer_value(b));
+        if (json_is_string(a) && json_is_string(b))
+                return strcmp(json_string_value(a), json_string_value(b));
+        return !a - !b;
+}
+
+static int compare_elements(const void *left, const void *right) {
+        const struct sort_element *a = left, *b = right;
+        int order = a->row->direction *
+                    compare_values(json_object_get(a->object, a->row->field),
+                                   json_object_get(b->object, b->row->field));
+
+        return order ? order : compare_values(json_object_get(a->object, "cid"),
+                                              json_object_get(b->object, "cid"));
+}
+
+json_t *report_sort(json_t *connections, const char *key, size_t offset, size_t limit) {
+        size_t n = json_array_size(connections);
+        const struct sort_row *row = NULL;
+        struct sort_element *elements;
+        json_t *page;
+
+        for (size_t i = 0; i < sizeof(sort_rows) / sizeof(sort_rows[0]); i++)
+                if (strcmp(sort_rows[i].key, key) == 0)
+                        row = &sort_rows[i];
+        elements = row ? calloc(n + 1, sizeof(*elements)) : NULL;
+        page = elements ? json_array() : NULL;
+        if (!page) {
+                free(elements);
+                return NULL;
+        }
+        for (size_t i = 0; i < n; i++)
+                elements[i] = (struct sort_element){ json_array_get(connections, i), row };
+        qsort(elements, n, sizeof(*elements), compare_elements);
+        for (size_t i = offset; i < n && i - offset < limit; i++)
+                json_array_append(page, elements[i].object);
+        free(elements);
+        return page;
+}

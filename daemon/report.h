@@ -1,0 +1,36 @@
+/* What the daemon is doing, as JSON in the words of protocol.md, sections 8 and 9.
+ *
+ * Functions that take a worker run in its thread, the others in the server's.
+ */
+#pragma once
+
+#include "daemon/closed_log.h"
+#include "daemon/server.h"
+
+#include <jansson.h>
+
+/* The `server` object of every answer. */
+json_t *report_server(struct server *server);
+
+/* VARZ, STATSZ (the inner object), LISTENERZ. */
+json_t *report_varz(struct server *server);
+json_t *report_statsz(struct server *server);
+json_t *report_listeners(struct server *server);
+
+/* One connection of CONNZ. subscriptions: with the list of its subjects. */
+json_t *report_connection(struct connection *connection, bool subscriptions);
+json_t *report_closed(const struct closed_connection *closed);
+
+/* One subscription of SUBSZ. */
+json_t *report_subscription(const struct connection *connection,
+                            const struct subscription *subscription, struct bytes subject);
+
+/* The subject of a subscription, in memory that the caller frees. */
+char *report_subject(const struct subscription *subscription, size_t *lengthp);
+
+/* The time of the moment, RFC 3339. */
+json_t *report_now(void);
+
+/* Sorts the connections of CONNZ by a key of protocol.md 9.3. Returns a new array with the elements
+ * from offset on, at most limit, or NULL if the key is not known. */
+json_t *report_sort(json_t *connections, const char *key, size_t offset, size_t limit);

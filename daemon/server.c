@@ -1,0 +1,422 @@
+/* The server. See server.h. */
+#include "daemon/server.h"
+
+#include "daemon/connection.h"
+#include "daemon/handler.h"
+#include "daemon/listener.h"
+#include "daemon/reload.h"
+#include "lib/hash.h"
+#include "lib/log.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+/* How long queues are flushed when the server stops, and how often it is looked whether they are
+ * empty. */
+#define STOP_MS 2000
+#define STOP_TICK_MS 10
+/* How often the status shown by systemctl is renewed. */
+#define STATUS_MS 5000
+/* Descriptors that are not connections. */
+#define RESERVED_DESCRIPTORS 64
+#define DESCRIPTORS_PER_WORKER 8
+
+void server_complain(struct config_errors *errors, const char *format, ...) {
+        char **lines = realloc(errors->lines, (errors->n_lines + 1) * sizeof(*lines));
+        va_list arguments;
+
+        if (!lines)
+                return;
+        errors->lines = lines;
+        va_start(arguments, format);
+        if (vasprintf(&lines[errors->n_lines], format, arguments) >= 0)
+                errors->n_lines++;
+        va_end(arguments);
+}
+
+unsigned server_count_connections(const struct server *server) {
+        unsigned n = 0;
+
+        for (unsigned i = 0; i < server->workers.count; i++)
+                n += atomic_load_explicit(&server->workers.all[i].n_connections,
+                                          memory_order_relaxed);
+        return n;
+}
+
+/* --- limits --------------------------------------------------------------------------------- */
+
+static uint64_t raise_descriptor_limit(void) {
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+                return 1024;
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+        (void)getrlimit(RLIMIT_NOFILE, &limit);
+        return limit.rlim_cur;
+}
+
+void server_limit_connections(struct server *server, const struct config *config) {
+        uint64_t reserved = RESERVED_DESCRIPTORS + config->n_listeners +
+                            (uint64_t)config->server.workers * DESCRIPTORS_PER_WORKER;
+        uint64_t possible = server->max_descriptors > reserved + 1
+                                    ? server->max_descriptors - reserved
+                                    : 1;
+        uint64_t max = config->server.max_connections;
+
+        if (max > possible) {
+                log_warning("max_connections is %llu, but the limit of %llu descriptors "
+                            "(LimitNOFILE=, ulimit -Hn) allows only %llu",
+                            (unsigned long long)max, (unsigned long long)server->max_descriptors,
+                            (unsigned long long)possible);
+                max = possible;
+        }
+        atomic_store(&server->instance.max_connections, max);
+}
+
+/* --- stopping ------------------------------------------------------------------------------- */
+
+/* A task for every worker, which frees itself. */
+struct order {
+        struct visit visit;
+        struct server *server;
+};
+
+static void order_done(struct visit *visit) {
+        free(container_of(visit, struct order, visit));
+}
+
+static void server_order(struct server *server,
+                         void (*run)(struct visit *visit, struct worker *worker)) {
+        struct order *order = calloc(1, sizeof(*order));
+
+        if (!order) {
+                log_error("no memory to reach the workers");
+                return;
+        }
+        order->server = server;
+        order->visit.run = run;
+        order->visit.done = order_done;
+        workers_visit(&server->workers, &order->visit, &server->mailbox);
+}
+
+static void server_close_listeners(struct server *server) {
+        for (size_t i = 0; i < server->n_listeners; i++) {
+                listener_stop(server->listeners[i]);
+                listener_unref(server->listeners[i]);
+        }
+        server->n_listeners = 0;
+}
+
+static void end_connections(struct visit *visit, struct worker *worker) {
+        LIST_FOREACH_SAFE(link, &worker->connections)
+                connection_end(container_of(link, struct connection, link), REASON_SHUTDOWN);
+}
+
+static void server_finish(struct server *server) {
+        if (server->state == SERVER_STOPPED)
+                return;
+        server->state = SERVER_STOPPED;
+        uv_stop(&server->loop);
+}
+
+static void server_on_stop_tick(uv_timer_t *timer) {
+        struct server *server = timer->data;
+
+        if (server_count_connections(server) == 0 || uv_now(&server->loop) >= server->stop_due_ms)
+                server_finish(server);
+}
+
+void server_stop(struct server *server) {
+        if (server->state >= SERVER_STOPPING) {
+                server_finish(server);
+                return;
+        }
+        server->state = SERVER_STOPPING;
+        log_info("stopping");
+        systemd_stopping(&server->systemd);
+        server_close_listeners(server);
+        server_order(server, end_connections);
+        server->stop_due_ms = uv_now(&server->loop) + STOP_MS;
+        (void)uv_timer_start(&server->timer, server_on_stop_tick, 0, STOP_TICK_MS);
+}
+
+/* --- lame duck ------------------------------------------------------------------------------ */
+
+static void tell_connections(struct visit *visit, struct worker *worker) {
+        LIST_FOREACH_SAFE(link, &worker->connections) {
+                struct connection *connection = container_of(link, struct connection, link);
+
+                if (connection->state_of_life == CONNECTION_OPEN)
+                        connection->handler->changed(connection);
+        }
+}
+
+/* One order to end a connection of one worker. */
+struct farewell {
+        struct task task;
+        struct worker *worker;
+};
+
+static void end_one_connection(struct task *task) {
+        struct farewell *farewell = container_of(task, struct farewell, task);
+
+        LIST_FOREACH(link, &farewell->worker->connections) {
+                struct connection *connection = container_of(link, struct connection, link);
+
+                if (connection->state_of_life == CONNECTION_OPEN) {
+                        connection_end(connection, REASON_SHUTDOWN);
+                        break;
+                }
+        }
+        free(farewell);
+}
+
+static void server_end_one(struct server *server) {
+        struct farewell *farewell = calloc(1, sizeof(*farewell));
+        struct worker *busiest = &server->workers.all[0];
+
+        if (!farewell)
+                return;
+        for (unsigned i = 1; i < server->workers.count; i++)
+                if (atomic_load(&server->workers.all[i].n_connections) >
+                    atomic_load(&busiest->n_connections))
+                        busiest = &server->workers.all[i];
+        farewell->worker = busiest;
+        farewell->task.run = end_one_connection;
+        if (mailbox_post(&busiest->mailbox, &farewell->task) < 0)
+                free(farewell);
+}
+
+/* Ends so many connections that the last goes when the time is over. */
+static void server_on_lame_duck_tick(uv_timer_t *timer) {
+        struct server *server = timer->data;
+        uint64_t now = uv_now(&server->loop);
+        uint64_t left = server->lame_duck_end_ms > now ? server->lame_duck_end_ms - now : 1;
+        unsigned n = server_count_connections(server);
+        uint64_t pause;
+
+        if (n == 0 || now >= server->lame_duck_end_ms) {
+                server_stop(server);
+                return;
+        }
+        pause = left / n < 1000 ? left / n : 1000;
+        for (unsigned i = 0; i < (pause == 0 ? n / left + 1 : 1); i++)
+                server_end_one(server);
+        (void)uv_timer_start(&server->timer, server_on_lame_duck_tick, pause ? pause : 1, 0);
+}
+
+static void server_on_grace_tick(uv_timer_t *timer) {
+        struct server *server = timer->data;
+
+        if (server_count_connections(server) == 0)
+                server_stop(server);
+        else if (uv_now(&server->loop) >= server->stop_due_ms)
+                server_on_lame_duck_tick(timer);
+}
+
+void server_drain(struct server *server) {
+        const struct config_server *config = &server->config->server;
+
+        if (server->state != SERVER_RUNNING)
+                return;
+        server->state = SERVER_LAME_DUCK;
+        log_info("lame duck mode: no new connections; clients are asked to leave");
+        server_close_listeners(server);
+        atomic_store(&server->instance.is_lame_duck, true);
+        atomic_fetch_add(&server->instance.generation, 1);
+        server_order(server, tell_connections);
+        server->stop_due_ms = uv_now(&server->loop) + config->lame_duck_grace_ms;
+        server->lame_duck_end_ms = uv_now(&server->loop) + config->lame_duck_duration_ms;
+        (void)uv_timer_start(&server->timer, server_on_grace_tick, 0, 100);
+}
+
+/* --- signals and heartbeat ------------------------------------------------------------------- */
+
+static void server_on_reloaded(void *context, const struct config_errors *errors) {
+        for (size_t i = 0; i < errors->n_lines; i++)
+                log_error("%s", errors->lines[i]);
+        if (errors->n_lines > 0)
+                log_error("failed to reload: nothing was changed");
+}
+
+static void server_on_signal(uv_signal_t *handle, int number) {
+        struct server *server = handle->data;
+
+        if (number == SIGHUP)
+                reload_start(server, server_on_reloaded, server);
+        else if (number == SIGUSR2)
+                server_drain(server);
+        else
+                server_stop(server);
+}
+
+static int server_watch_signals(struct server *server) {
+        static const int numbers[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR2 };
+
+        for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+                int r = uv_signal_init(&server->loop, &server->signals[i]);
+
+                if (r >= 0)
+                        r = uv_signal_start(&server->signals[i], server_on_signal, numbers[i]);
+                if (r < 0)
+                        return r;
+                server->signals[i].data = server;
+        }
+        return 0;
+}
+
+static void beat_worker(struct visit *visit, struct worker *worker) {
+        /* That it came here is the point. */
+}
+
+static void beat_done(struct visit *visit) {
+        struct server *server = container_of(visit, struct server, beat);
+
+        server->is_beating = false;
+        systemd_watchdog(&server->systemd);
+}
+
+static void server_on_heartbeat(uv_timer_t *timer) {
+        struct server *server = timer->data;
+
+        if (server->state == SERVER_RUNNING)
+                systemd_status(&server->systemd, "Serving %u clients on %zu listeners",
+                               server_count_connections(server), server->n_listeners);
+        if (server->is_beating)
+                return; /* a worker is stuck */
+        server->is_beating = true;
+        server->beat.run = beat_worker;
+        server->beat.done = beat_done;
+        workers_visit(&server->workers, &server->beat, &server->mailbox);
+}
+
+static void server_start_heartbeat(struct server *server) {
+        uint64_t interval = STATUS_MS;
+
+        if (!server->systemd.is_notified)
+                return;
+        if (server->systemd.watchdog_ms > 0 && server->systemd.watchdog_ms / 2 < interval)
+                interval = server->systemd.watchdog_ms / 2;
+        (void)uv_timer_start(&server->heartbeat, server_on_heartbeat, 0, interval ? interval : 1);
+}
+
+/* --- building and tearing down ---------------------------------------------------------------- */
+
+static int server_init_loop(struct server *server) {
+        int r = uv_loop_init(&server->loop);
+
+        if (r >= 0)
+                r = mailbox_init(&server->mailbox, &server->loop);
+        if (r >= 0)
+                r = uv_timer_init(&server->loop, &server->timer);
+        if (r >= 0)
+                r = uv_timer_init(&server->loop, &server->heartbeat);
+        server->timer.data = server;
+        server->heartbeat.data = server;
+        return r;
+}
+
+static int server_init(struct server *server, const struct server_options *options,
+                       struct config *config) {
+        int r;
+
+        server->options = *options;
+        server->config = config_ref(config);
+        hash_init();
+        server->max_descriptors = raise_descriptor_limit();
+        r = instance_init(&server->instance, config->server.name,
+                          server->max_descriptors < (1u << 22) ? (uint32_t)server->max_descriptors
+                                                               : 1u << 22);
+        if (r >= 0)
+                r = bus_init(&server->bus, "$G");
+        if (r >= 0)
+                r = bus_init(&server->system_bus, "$SYS");
+        if (r >= 0)
+                r = closed_log_init(&server->closed);
+        if (r < 0)
+                return r;
+        server->instance.bus = &server->bus;
+        server->instance.system_bus = &server->system_bus;
+        server->instance.closed = &server->closed;
+        server_limit_connections(server, config);
+        r = server_init_loop(server);
+        if (r >= 0)
+                r = control_init(&server->control, server);
+        return r < 0 ? r : systemd_init(&server->systemd);
+}
+
+static void close_handle(uv_handle_t *handle, void *context) {
+        if (!uv_is_closing(handle))
+                uv_close(handle, NULL);
+}
+
+static void server_deinit(struct server *server) {
+        server_close_listeners(server);
+        free(server->listeners);
+        if (server->mailbox.async.loop)
+                mailbox_close(&server->mailbox);
+        uv_walk(&server->loop, close_handle, NULL);
+        (void)uv_run(&server->loop, UV_RUN_DEFAULT);
+        (void)uv_loop_close(&server->loop);
+        mailbox_deinit(&server->mailbox);
+        control_deinit(&server->control);
+        workers_deinit(&server->workers);
+        bus_deinit(&server->bus);
+        bus_deinit(&server->system_bus);
+        reclaim_drain();
+        closed_log_deinit(&server->closed);
+        instance_deinit(&server->instance);
+        systemd_deinit(&server->systemd);
+        config_unref(server->config);
+}
+
+/* Starts the threads and the listeners. */
+static int server_start(struct server *server, struct config_errors *errors) {
+        int r = workers_start(&server->workers, server->config->server.workers, &server->instance,
+                              server->config);
+
+        if (r < 0) {
+                server_complain(errors, "cannot start the workers: %s", strerror(-r));
+                return r;
+        }
+        r = reload_listeners(server, server->config, errors);
+        for (size_t i = 0; r >= 0 && i < server->systemd.n_sockets; i++)
+                if (server->systemd.sockets[i].fd >= 0) {
+                        server_complain(errors,
+                                        "the service manager passed a socket named \"%s\", but no "
+                                        "listener has that name (FileDescriptorName=)",
+                                        server->systemd.sockets[i].name);
+                        r = -EINVAL;
+                }
+        return r;
+}
+
+int server_run(const struct server_options *options, struct config *config,
+               struct config_errors *errors) {
+        struct server *server = calloc(1, sizeof(*server));
+        int r = server ? server_init(server, options, config) : -ENOMEM;
+
+        if (r < 0) {
+                server_complain(errors, "cannot start: %s", strerror(-r));
+                return r;
+        }
+        r = server_watch_signals(server);
+        if (r >= 0)
+                r = server_start(server, errors);
+        if (r >= 0) {
+                server_start_heartbeat(server);
+                systemd_ready(&server->systemd);
+                log_info("sockd " PACKAGE_VERSION " with %u workers is ready",
+                         server->workers.count);
+                (void)uv_run(&server->loop, UV_RUN_DEFAULT);
+                log_info("stopped");
+        }
+        workers_stop(&server->workers);
+        server_deinit(server);
+        free(server);
+        return r;
+}

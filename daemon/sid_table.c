@@ -1,0 +1,74 @@
+/* A client's subscriptions by sid. See sid_table.h. */
+#include "daemon/sid_table.h"
+
+#include "lib/hash.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+void sid_table_deinit(struct sid_table *table) {
+        free(table->buckets);
+        *table = (struct sid_table){ .buckets = NULL };
+}
+
+static struct subscription **bucket_of(const struct sid_table *table, struct bytes sid) {
+        return &table->buckets[hash_bytes(sid, 0) & (table->n_buckets - 1)];
+}
+
+struct subscription *sid_table_find(const struct sid_table *table, struct bytes sid) {
+        struct subscription *s = table->n_buckets > 0 ? *bucket_of(table, sid) : NULL;
+
+        while (s && !bytes_equal(subscription_sid(s), sid))
+                s = s->sid_next;
+        return s;
+}
+
+static void link_to(struct subscription **bucket, struct subscription *subscription) {
+        subscription->sid_next = *bucket;
+        subscription->sid_previous = bucket;
+        if (*bucket)
+                (*bucket)->sid_previous = &subscription->sid_next;
+        *bucket = subscription;
+}
+
+static int sid_table_grow(struct sid_table *table) {
+        struct sid_table grown = { .n_buckets = table->n_buckets ? table->n_buckets * 2 : 1,
+                                   .count = table->count };
+
+        grown.buckets = calloc(grown.n_buckets, sizeof(*grown.buckets));
+        if (!grown.buckets)
+                return -ENOMEM;
+        for (size_t i = 0; i < table->n_buckets; i++)
+                for (struct subscription *s = table->buckets[i], *next; s; s = next) {
+                        next = s->sid_next;
+                        link_to(bucket_of(&grown, subscription_sid(s)), s);
+                }
+        free(table->buckets);
+        *table = grown;
+        return 0;
+}
+
+int sid_table_add(struct sid_table *table, struct subscription *subscription) {
+        if (table->count >= table->n_buckets && sid_table_grow(table) < 0)
+                return -ENOMEM;
+        link_to(bucket_of(table, subscription_sid(subscription)), subscription);
+        table->count++;
+        return 0;
+}
+
+void sid_table_remove(struct sid_table *table, struct subscription *subscription) {
+        *subscription->sid_previous = subscription->sid_next;
+        if (subscription->sid_next)
+                subscription->sid_next->sid_previous = subscription->sid_previous;
+        table->count--;
+}
+
+struct subscription *sid_table_next(const struct sid_table *table, size_t *bucketp,
+                                    struct subscription *subscription) {
+        if (subscription && subscription->sid_next)
+                return subscription->sid_next;
+        *bucketp = subscription ? *bucketp + 1 : 0;
+        while (*bucketp < table->n_buckets && !table->buckets[*bucketp])
+                ++*bucketp;
+        return *bucketp < table->n_buckets ? table->buckets[*bucketp] : NULL;
+}

@@ -1,0 +1,35 @@
+/* Counters, one set for each worker, summed when read.
+ *
+ * Each set is written by one thread only, so that counting costs no locked instruction; readers in
+ * other threads see values that are at most a moment old.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+struct counter {
+        _Atomic uint64_t value;
+};
+
+struct stats {
+        struct counter in_messages, in_bytes;           /* published by clients; payload bytes */
+        struct counter out_messages, out_bytes;         /* delivered to clients */
+        struct counter slow_consumers;
+        struct counter stale_connections;
+        struct counter protocol_errors;
+        struct counter held_publishers;                 /* times a publisher waited for receivers */
+        struct counter accept_errors;
+};
+
+/* In the owning thread. */
+static inline void counter_add(struct counter *counter, uint64_t n) {
+        atomic_store_explicit(&counter->value,
+                              atomic_load_explicit(&counter->value, memory_order_relaxed) + n,
+                              memory_order_relaxed);
+}
+
+/* Any thread. */
+static inline uint64_t counter_read(const struct counter *counter) {
+        return atomic_load_explicit(&counter->value, memory_order_relaxed);
+}

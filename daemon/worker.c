@@ -1,0 +1,363 @@
+/* Workers. See worker.h. */
+#include "daemon/worker.h"
+
+#include "daemon/block.h"
+#include "daemon/config.h"
+#include "daemon/connection.h"
+#include "lib/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+void worker_enter(struct worker *worker) {
+        if (worker->is_online)
+                return;
+        worker->is_online = true;
+        reclaim_thread_online();
+}
+
+static void worker_enter_by_mail(void *owner) {
+        worker_enter(owner);
+}
+
+void worker_defer(struct worker *worker, struct task *task) {
+        list_append(&worker->deferred, &task->link);
+}
+
+uint64_t worker_random(struct worker *worker) {
+        /* xorshift64* */
+        worker->random ^= worker->random >> 12;
+        worker->random ^= worker->random << 25;
+        worker->random ^= worker->random >> 27;
+        return worker->random * UINT64_C(0x2545f4914f6cdd1d);
+}
+
+static void worker_forget_copies(struct worker *worker) {
+        for (size_t i = 0; i < WORKER_COPIES; i++) {
+                worker->copies[i].block = block_unref(worker->copies[i].block);
+                worker->copies[i].data = NULL;
+        }
+}
+
+struct block *worker_input(struct worker *worker) {
+        if (worker->input && !block_is_exclusive(worker->input))
+                worker->input = block_unref(worker->input);
+        if (!worker->input)
+                worker->input = block_new(WORKER_INPUT_SIZE);
+        worker_forget_copies(worker);
+        return worker->input;
+}
+
+struct block *worker_copy_input(struct worker *worker, struct bytes bytes) {
+        struct worker_copy *copy =
+                &worker->copies[((uintptr_t)bytes.data / 256) % WORKER_COPIES];
+
+        if (copy->data == bytes.data && copy->block->capacity >= bytes.length)
+                return copy->block;
+        block_unref(copy->block);
+        copy->data = NULL;
+        copy->block = block_new(bytes.length);
+        if (!copy->block)
+                return NULL;
+        copy->data = bytes.data;
+        bytes_copy(copy->block->data, bytes);
+        return copy->block;
+}
+
+static bool worker_run_deferred(struct worker *worker) {
+        struct list_link tasks;
+
+        if (list_is_empty(&worker->deferred))
+                return false;
+        list_init(&tasks);
+        list_move(&tasks, &worker->deferred);
+        while (!list_is_empty(&tasks)) {
+                struct task *task = container_of(tasks.next, struct task, link);
+
+                list_unlink(&task->link);
+                task->run(task);
+        }
+        return true;
+}
+
+/* Flushes all that the batch staged, then runs what waited for that. */
+static void worker_settle(struct worker *worker) {
+        do {
+                struct stage *stage;
+
+                while ((stage = stages_next(&worker->stages)) != NULL)
+                        connection_flush(worker, stage);
+        } while (worker_run_deferred(worker));
+}
+
+static void worker_end_batch(uv_prepare_t *prepare) {
+        struct worker *worker = container_of(prepare, struct worker, prepare);
+
+        if (!list_is_empty(&worker->held)) {
+                worker_enter(worker);
+                connection_check_held(worker);
+        }
+        if (!worker->is_online)
+                return;
+        worker_settle(worker);
+        reclaim_flush(&worker->reclaim);
+        reclaim_thread_offline();
+        worker->is_online = false;
+}
+
+static void worker_ignore_timer(uv_timer_t *timer) {
+        /* The end of the batch looks at the held connections. */
+}
+
+static void *worker_run(void *argument) {
+        struct worker *worker = argument;
+
+        reclaim_thread_begin();
+        reclaim_thread_offline();
+        (void)uv_run(&worker->loop, UV_RUN_DEFAULT);
+        reclaim_thread_end();
+        return NULL;
+}
+
+static int worker_init_loop(struct worker *worker) {
+        int r = uv_loop_init(&worker->loop);
+
+        if (r < 0)
+                return r;
+        worker->mailbox.before = worker_enter_by_mail;
+        worker->mailbox.owner = worker;
+        r = mailbox_init(&worker->mailbox, &worker->loop);
+        if (r < 0)
+                return r;
+        (void)uv_prepare_init(&worker->loop, &worker->prepare);
+        (void)uv_prepare_start(&worker->prepare, worker_end_batch);
+        uv_unref((uv_handle_t *)&worker->prepare);
+        (void)uv_timer_init(&worker->loop, &worker->held_timer);
+        return 0;
+}
+
+static int worker_init(struct worker *worker, struct workers *workers, unsigned index,
+                       struct instance *instance, struct config *config) {
+        memset(worker, 0, sizeof(*worker));
+        worker->index = index;
+        worker->workers = workers;
+        worker->instance = instance;
+        worker->config = config_ref(config);
+        stages_init(&worker->stages);
+        list_init(&worker->deferred);
+        list_init(&worker->connections);
+        list_init(&worker->held);
+        list_init(&worker->listeners);
+        if (getrandom(&worker->random, sizeof(worker->random), 0) < 0)
+                worker->random = index;
+        worker->random |= 1;
+        return worker_init_loop(worker);
+}
+
+static void worker_deinit(struct worker *worker) {
+        uv_loop_close(&worker->loop);
+        mailbox_deinit(&worker->mailbox);
+        worker_forget_copies(worker);
+        block_unref(worker->input);
+        stages_deinit(&worker->stages);
+        match_deinit(&worker->match);
+        reclaim_flush(&worker->reclaim);
+        config_unref(worker->config);
+}
+
+int workers_start(struct workers *workers, unsigned count, struct instance *instance,
+                  struct config *config) {
+        workers->all = calloc(count, sizeof(*workers->all));
+        workers->count = 0;
+        if (!workers->all)
+                return -ENOMEM;
+        for (unsigned i = 0; i < count; i++) {
+                struct worker *worker = &workers->all[i];
+                int r = worker_init(worker, workers, i, instance, config);
+
+                if (r < 0)
+                        return r;
+        }
+        workers->count = count;
+        for (unsigned i = 0; i < count; i++) {
+                struct worker *worker = &workers->all[i];
+                int r = pthread_create(&worker->thread, NULL, worker_run, worker);
+
+                if (r != 0)
+                        return -r;
+        }
+        return 0;
+}
+
+/* Closes what keeps the loop running, once the connections are gone. */
+static void worker_finish(struct worker *worker) {
+        uv_close((uv_handle_t *)&worker->held_timer, NULL);
+        uv_close((uv_handle_t *)&worker->prepare, NULL);
+        mailbox_close(&worker->mailbox);
+}
+
+struct stop {
+        struct task task;
+        struct worker *worker;
+};
+
+/* Waits in the loop, by posting itself again, for connections to be freed. */
+static void worker_wait_empty(struct worker *worker) {
+        if (worker->is_stopping && list_is_empty(&worker->connections))
+                worker_finish(worker);
+}
+
+static void worker_stop(struct task *task) {
+        struct stop *stop = container_of(task, struct stop, task);
+        struct worker *worker = stop->worker;
+
+        free(stop);
+        worker->is_stopping = true;
+        LIST_FOREACH_SAFE(link, &worker->connections)
+                connection_close(container_of(link, struct connection, link), REASON_SHUTDOWN);
+        worker_wait_empty(worker);
+}
+
+void worker_connection_freed(struct worker *worker) {
+        worker_wait_empty(worker);
+}
+
+void workers_stop(struct workers *workers) {
+        for (unsigned i = 0; i < workers->count; i++) {
+                struct stop *stop = calloc(1, sizeof(*stop));
+
+                if (!stop)
+                        abort(); /* nothing can be ended in order any more */
+                stop->worker = &workers->all[i];
+                stop->task.run = worker_stop;
+                if (mailbox_post(&workers->all[i].mailbox, &stop->task) < 0)
+                        free(stop);
+        }
+        for (unsigned i = 0; i < workers->count; i++)
+                pthread_join(workers->all[i].thread, NULL);
+}
+
+void workers_deinit(struct workers *workers) {
+        for (unsigned i = 0; i < workers->count; i++)
+                worker_deinit(&workers->all[i]);
+        free(workers->all);
+        workers->all = NULL;
+        workers->count = 0;
+}
+
+struct worker *workers_choose(struct workers *workers, struct worker *preferred) {
+        struct worker *best = preferred ? preferred : &workers->all[0];
+        unsigned n_best = atomic_load_explicit(&best->n_connections, memory_order_relaxed);
+
+        for (unsigned i = 0; i < workers->count; i++) {
+                struct worker *worker = &workers->all[i];
+                unsigned n = atomic_load_explicit(&worker->n_connections, memory_order_relaxed);
+
+                if (n < n_best) {
+                        best = worker;
+                        n_best = n;
+                }
+        }
+        return best;
+}
+
+static void visit_next(struct visit *visit);
+
+static void visit_worker(struct task *task) {
+        struct visit *visit = container_of(task, struct visit, task);
+
+        visit->run(visit, &visit->workers->all[visit->next++]);
+        visit_next(visit);
+}
+
+static void visit_done(struct task *task) {
+        struct visit *visit = container_of(task, struct visit, task);
+
+        visit->done(visit);
+}
+
+static void visit_next(struct visit *visit) {
+        visit->task.run = visit_worker;
+        while (visit->next < visit->workers->count) {
+                if (mailbox_post(&visit->workers->all[visit->next].mailbox, &visit->task) == 0)
+                        return;
+                visit->next++;
+        }
+        visit->task.run = visit_done;
+        (void)mailbox_post(visit->home, &visit->task);
+}
+
+void workers_visit(struct workers *workers, struct visit *visit, struct mailbox *home) {
+        visit->workers = workers;
+        visit->home = home;
+        visit->next = 0;
+        visit_next(visit);
+}
+
+/* A fence's way through one other worker: posted, deferred behind its flush, and back. */
+struct fence_step {
+        struct task task;
+        struct fence *fence;
+        struct worker *worker;
+};
+
+static void fence_return(struct task *task) {
+        struct fence *fence = container_of(task, struct fence, task);
+
+        fence->done(fence);
+}
+
+static void fence_pass(struct fence *fence) {
+        if (atomic_fetch_sub_explicit(&fence->n_left, 1, memory_order_acq_rel) != 1)
+                return;
+        fence->task.run = fence_return;
+        (void)mailbox_post(&fence->worker->mailbox, &fence->task);
+}
+
+static void fence_flushed(struct task *task) {
+        struct fence_step *step = container_of(task, struct fence_step, task);
+
+        fence_pass(step->fence);
+        free(step);
+}
+
+static void fence_arrive(struct task *task) {
+        struct fence_step *step = container_of(task, struct fence_step, task);
+
+        step->task.run = fence_flushed;
+        worker_defer(step->worker, &step->task);
+}
+
+static void fence_send(struct fence *fence, struct worker *worker) {
+        struct fence_step *step = calloc(1, sizeof(*step));
+
+        if (step) {
+                step->fence = fence;
+                step->worker = worker;
+                step->task.run = fence_arrive;
+                if (mailbox_post(&worker->mailbox, &step->task) == 0)
+                        return;
+                free(step);
+        }
+        fence_pass(fence);
+}
+
+void worker_fence(struct worker *worker, struct fence *fence) {
+        struct workers *workers = worker->workers;
+
+        fence->worker = worker;
+        atomic_init(&fence->n_left, workers->count);
+        for (unsigned i = 0; i < workers->count; i++)
+                if (&workers->all[i] != worker)
+                        fence_send(fence, &workers->all[i]);
+        fence_pass(fence); /* for ourselves */
+}
+
+void worker_watch_held(struct worker *worker) {
+        if (list_is_empty(&worker->held))
+                (void)uv_timer_stop(&worker->held_timer);
+        else if (!uv_is_active((uv_handle_t *)&worker->held_timer))
+                (void)uv_timer_start(&worker->held_timer, worker_ignore_timer, 1, 1);
+}

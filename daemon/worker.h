@@ -1,0 +1,134 @@
+/* A worker: a thread with one event loop, and what its batches need.
+ *
+ * One iteration of the loop is a batch: sockets are read and operations carried out, which fills
+ * stages; then each touched connection is flushed; then the worker passes its quiescent state and
+ * waits for the next event. Between iterations it holds no pointer to anything that other threads
+ * may free.
+ *
+ * Unless stated otherwise, everything here is for the worker's own thread.
+ */
+#pragma once
+
+#include "daemon/mailbox.h"
+#include "daemon/match.h"
+#include "daemon/reclaim.h"
+#include "daemon/stage.h"
+#include "daemon/stats.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <uv.h>
+
+struct block;
+struct config;
+struct instance;
+struct workers;
+
+/* Bytes read at once. */
+#define WORKER_INPUT_SIZE (128 * 1024)
+
+/* A part of the input that was copied to a block of its own, because receivers could not take it in
+ * time. */
+struct worker_copy {
+        const char *data;               /* where it stood in the input */
+        struct block *block;            /* a reference */
+};
+#define WORKER_COPIES 64
+
+/* How the receivers of the present input keep up with it. */
+struct pressure {
+        unsigned n_deliveries, n_congested;
+        bool is_critical;
+        struct connection *congested;   /* one of them; valid during the batch */
+};
+
+struct worker {
+        unsigned index;
+        struct workers *workers;        /* all of them; borrowed */
+        struct instance *instance;      /* what all threads share; borrowed */
+        struct config *config;          /* a reference; replaced by a reload */
+        pthread_t thread;
+        uv_loop_t loop;
+        struct mailbox mailbox;         /* any thread may post */
+        uv_prepare_t prepare;           /* the end of a batch */
+        bool is_online;                 /* inside a batch */
+
+        struct block *input;            /* what sockets are read into */
+        struct worker_copy copies[WORKER_COPIES]; /* by address; of the present input */
+        struct stages stages;
+        struct list_link deferred;      /* tasks for after the flush */
+        struct reclaim reclaim;
+        struct match match;             /* scratch of the bus */
+        struct pressure pressure;
+        uint64_t random;                /* state of worker_random() */
+        struct stats stats;
+
+        struct list_link connections;   /* of this worker */
+        _Atomic unsigned n_connections; /* written here, read by whoever chooses a worker */
+        struct list_link held;          /* publishers that wait for their receivers */
+        uv_timer_t held_timer;
+        struct list_link listeners;     /* those that this worker accepts on */
+        bool is_stopping;
+};
+
+struct workers {
+        struct worker *all;
+        unsigned count;
+};
+
+/* Starts `count` threads. Returns 0 or a negative errno, with none running. */
+int workers_start(struct workers *workers, unsigned count, struct instance *instance,
+                  struct config *config);
+
+/* Has each worker close its connections and end; waits for them. Any other thread. */
+void workers_stop(struct workers *workers);
+
+/* Frees what they held. */
+void workers_deinit(struct workers *workers);
+
+/* The worker with the fewest connections; `preferred` if it is one of them. Any thread. */
+struct worker *workers_choose(struct workers *workers, struct worker *preferred);
+
+/* Begins a batch, if none has begun. At the start of each callback of the loop. */
+void worker_enter(struct worker *worker);
+
+/* Runs a task at the end of the batch, when its output has been flushed. */
+void worker_defer(struct worker *worker, struct task *task);
+
+/* A random number. */
+uint64_t worker_random(struct worker *worker);
+
+/* An input block that nobody else refers to, or NULL if there is no memory. */
+struct block *worker_input(struct worker *worker);
+
+/* A block of its own for bytes that lie in the input block; the same one for the same bytes, as
+ * long as they are there. Borrowed until the next worker_input(). NULL if there is no memory. */
+struct block *worker_copy_input(struct worker *worker, struct bytes bytes);
+
+/* Runs `run` in each worker's thread in turn, then `done` in the thread of `home`'s mailbox; the
+ * visit is the caller's and must live until done. */
+struct visit {
+        struct task task;
+        struct workers *workers;
+        struct mailbox *home;
+        unsigned next;
+        void (*run)(struct visit *visit, struct worker *worker);
+        void (*done)(struct visit *visit);
+};
+void workers_visit(struct workers *workers, struct visit *visit, struct mailbox *home);
+
+/* Calls `done` in this worker's thread when every other worker has flushed all that it had staged
+ * when this was called. The fence is the caller's and must live until then. */
+struct fence {
+        struct task task;               /* posted back when the last worker has passed */
+        struct worker *worker;
+        _Atomic unsigned n_left;
+        void (*done)(struct fence *fence);
+};
+void worker_fence(struct worker *worker, struct fence *fence);
+
+/* Sees to it that held connections are looked at soon, if there are any. */
+void worker_watch_held(struct worker *worker);
+
+/* One of the worker's connections was freed. */
+void worker_connection_freed(struct worker *worker);
