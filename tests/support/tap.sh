@@ -28,6 +28,7 @@ run() {
         printf '\n\001%s\n' "$status"
 }
 
+# shellcheck disable=SC2016 # the dollars are for awk
 run "$@" | LC_ALL=C "${AM_TAP_AWK:-awk}" -v program="${1##*/}" -v timeout="${TEST_TIMEOUT:-600}" '
 function flush_blank() {
         # The empty line before the status is ours, so an empty line is held back until the next.
