@@ -1,0 +1,22 @@
+#!/bin/sh
+# Proves that mandoc finds nothing to complain about in the manual pages.
+set -eu
+
+pages="daemon/sockd.8 etc/sockd.conf.5 ctl/sockctl.1"
+
+command -v mandoc >/dev/null || {
+        echo "1..0 # SKIP mandoc is not installed"
+        exit 0
+}
+
+# shellcheck disable=SC2086 # a list of words
+set -- $pages
+echo "1..$#"
+for page; do
+        if complaints=$(mandoc -Tlint -Wstyle "$SOCKD_SOURCE_DIR/$page" 2>&1); then
+                echo "ok - $page is sound"
+        else
+                echo "not ok - $page is sound"
+                echo "$complaints" | sed 's/^/# /'
+        fi
+done
