@@ -220,6 +220,11 @@ int address_parse(struct address *address, const char *text, const char **reason
         return reason ? -EINVAL : 0;
 }
 
+bool address_is_equal(const struct address *a, const struct address *b) {
+        return a->scheme == b->scheme && a->is_abstract == b->is_abstract && a->port == b->port &&
+               strcmp(a->path, b->path) == 0 && strcmp(a->host, b->host) == 0;
+}
+
 bool address_is_unix(const struct address *address) {
         return scheme_find(address->scheme)->is_unix;
 }

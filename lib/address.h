@@ -52,8 +52,11 @@ struct address_socket {
 
 /* Parses text. Returns 0, or -EINVAL with *reasonp (which may be NULL) set to a constant clause
  * that says what is wrong ("the path is longer than 107 bytes, the limit of the system"). What is
- * stored is canonical: equal addresses are equal bytes, and have one text. */
+ * stored is canonical: equal addresses have one text. */
 int address_parse(struct address *address, const char *text, const char **reasonp);
+
+/* Whether both are the same scheme, path or host, and port; names are not resolved. */
+bool address_is_equal(const struct address *a, const struct address *b);
 
 /* Whether the scheme is one of Unix sockets; whether it is connection-less. */
 bool address_is_unix(const struct address *address);
