@@ -9,7 +9,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG, LOG_LEVEL_TRACE };
+enum log_level {
+        LOG_LEVEL_ERROR,
+        LOG_LEVEL_WARNING,
+        LOG_LEVEL_INFO,
+        LOG_LEVEL_DEBUG,
+        LOG_LEVEL_TRACE,
+};
 
 /* At most `burst` lines in `interval_ms`; the first line of the next interval says how many were
  * suppressed. Zero-initialised but for those two; one for each kind of line, shared by all
@@ -23,9 +29,16 @@ struct log_limit {
 };
 
 /* Opens the target: "auto" (the journal if stderr is connected to it, else stderr), "journal",
- * "stderr", or "file:/path" (appended to). On failure the former target stays.
- * Returns 0, -EINVAL for an unknown target, or -errno of opening the file. */
+ * "stderr", or "file:/path" (appended to). Doing so again reopens it, after a rotation for
+ * instance. Until the first call lines go to stderr; what happens to descriptor 2 after a call
+ * does not matter any more. On failure the former target stays. Not to be called by two threads
+ * at once.
+ * Returns 0, -EINVAL for an unknown target, -EOPNOTSUPP for "journal" in a build without
+ * libsystemd, or -errno of opening it. */
 int log_open(const char *target);
+
+/* Whether log_open() knows a target of this name; it may still fail to open. */
+bool log_target_is_valid(const char *target);
 
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
@@ -43,7 +56,8 @@ static inline bool log_is_enabled(enum log_level level) {
 /* How many lines could not be written since the start. */
 uint64_t log_dropped(void);
 
-/* Writes one line; control characters in it are replaced. Through the macros. */
+/* Writes one line of at most 4096 bytes, a longer one cut with "..." at the end; what is not
+ * printable is replaced (text.h). Keeps errno, and knows %m. Through the macros. */
 __attribute__((format(printf, 2, 3))) void log_write(enum log_level level, const char *format, ...);
 
 /* Whether one more line of this kind may be written now. */

@@ -1,0 +1,261 @@
+/* The keys of the configuration file; see config_keys.h, DESIGN.md, section 6, and sockd.conf(5).
+ *
+ * One row says all there is to know about a key: type, field, default, range. Only what involves
+ * two keys is code: the checks at the end of each table. A key of DESIGN.md that has no code yet is
+ * a row of the type "later", so that whoever uses it learns that, and not that it is misspelt.
+ */
+#include "daemon/config_keys.h"
+
+#include "lib/log.h"
+#include "lib/units.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+
+#define FIELD(name, member)                                                                        \
+        .offset = offsetof(struct name, member), .size = sizeof(((struct name *)0)->member)
+#define LATER(key) { .name = (key), .type = CONFIG_LATER }
+
+#define SECOND UINT64_C(1000)
+#define HOUR   (3600 * SECOND)
+#define DAY    (24 * HOUR)
+#define KIB    UINT64_C(1024)
+#define MIB    (1024 * KIB)
+#define TIB    (1024 * 1024 * MIB)
+
+#define SERVER_NAME_MAX   255
+#define LISTENER_NAME_MAX 64
+#define LISTENERS_MAX     1024
+
+/* Whether text is printable ASCII without blanks and none of the excluded characters. */
+static bool is_name(const char *text, size_t n_max, const char *excluded) {
+        size_t length = strlen(text);
+
+        for (size_t i = 0; i < length; i++)
+                if (text[i] <= ' ' || text[i] > '~' || strchr(excluded, text[i]))
+                        return false;
+        return length > 0 && length <= n_max;
+}
+
+bool config_keys_is_server_name(const char *text) {
+        return is_name(text, SERVER_NAME_MAX, "*>") && *text != '.' && !strstr(text, "..") &&
+               text[strlen(text) - 1] != '.';
+}
+
+/* A listener's name is also that of its descriptor at socket activation, which excludes ':'. */
+static bool is_listener_name(const char *text) {
+        return is_name(text, LISTENER_NAME_MAX, "*>.:");
+}
+
+bool config_keys_has_scheme(enum address_scheme scheme) {
+        return scheme == ADDRESS_UNIX || scheme == ADDRESS_TCP;
+}
+
+static void check_server(struct config_reader *reader, const char *path,
+                         const config_setting_t *group, void *target, bool is_whole) {
+        const struct config_server *server = target;
+        const config_setting_t *setting;
+        char found[UNITS_TEXT_MAX], limit[UNITS_TEXT_MAX];
+
+        if (!is_whole)
+                return;
+        if (server->max_payload > server->max_pending) {
+                setting = config_setting_get_member(group, "max_pending");
+                config_reader_complain(reader, setting ? setting : group, path, "max_pending",
+                                       "found %s, expected at least max_payload, which is %s",
+                                       units_format_size(found, server->max_pending),
+                                       units_format_size(limit, server->max_payload));
+        }
+        if (server->lame_duck_grace_ms > server->lame_duck_duration_ms) {
+                setting = config_setting_get_member(group, "lame_duck_grace");
+                config_reader_complain(
+                        reader, setting ? setting : group, path, "lame_duck_grace",
+                        "found \"%s\", expected at most lame_duck_duration, which is \"%s\"",
+                        units_format_duration(found, server->lame_duck_grace_ms),
+                        units_format_duration(limit, server->lame_duck_duration_ms));
+        }
+}
+
+static const struct config_key server_keys[] = {
+        { "name", CONFIG_STRING, FIELD(config_server, name), .check = config_keys_is_server_name,
+          .expected = "a name of at most 255 printable ASCII characters without blanks, *, > and "
+                      "empty parts between dots" },
+        { "workers", CONFIG_INTEGER, FIELD(config_server, workers), .maximum = 256,
+          .fallback = "0" },
+        { "max_connections", CONFIG_INTEGER, FIELD(config_server, max_connections), .minimum = 1,
+          .maximum = 16777216, .fallback = "65536" },
+        { "max_subscriptions", CONFIG_INTEGER, FIELD(config_server, max_subscriptions),
+          .maximum = 1000000000, .fallback = "0" },
+        { "max_payload", CONFIG_SIZE, FIELD(config_server, max_payload), .minimum = 1,
+          .maximum = 64 * MIB, .fallback = "1M" },
+        { "max_control_line", CONFIG_SIZE, FIELD(config_server, max_control_line), .minimum = 64,
+          .maximum = MIB, .fallback = "4K" },
+        { "max_pending", CONFIG_SIZE, FIELD(config_server, max_pending), .minimum = 1,
+          .maximum = TIB, .fallback = "64M" },
+        { "ping_interval", CONFIG_DURATION, FIELD(config_server, ping_interval_ms), .minimum = 10,
+          .maximum = DAY, .fallback = "2m" },
+        { "ping_max", CONFIG_INTEGER, FIELD(config_server, ping_max), .minimum = 1,
+          .maximum = 1000, .fallback = "2" },
+        { "auth_timeout", CONFIG_DURATION, FIELD(config_server, auth_timeout_ms), .minimum = 10,
+          .maximum = HOUR, .fallback = "2s" },
+        { "write_deadline", CONFIG_DURATION, FIELD(config_server, write_deadline_ms),
+          .minimum = 10, .maximum = HOUR, .fallback = "10s" },
+        { "lame_duck_grace", CONFIG_DURATION, FIELD(config_server, lame_duck_grace_ms),
+          .maximum = DAY, .fallback = "10s" },
+        { "lame_duck_duration", CONFIG_DURATION, FIELD(config_server, lame_duck_duration_ms),
+          .maximum = DAY, .fallback = "2m" },
+};
+
+static const struct config_table server_table = {
+        server_keys, ARRAY_SIZE(server_keys), sizeof(struct config_server), check_server,
+};
+
+static const struct config_key log_keys[] = {
+        { "target", CONFIG_STRING, FIELD(config_log, target), .check = log_target_is_valid,
+          .fallback = "auto",
+          .expected = "\"auto\", \"journal\", \"stderr\" or \"file:\" with an absolute path" },
+        { "level", CONFIG_ENUM, FIELD(config_log, level), .parse = log_level_parse,
+          .fallback = "info",
+          .expected = "\"error\", \"warning\", \"info\", \"debug\" or \"trace\"" },
+};
+
+static const struct config_table log_table = {
+        log_keys, ARRAY_SIZE(log_keys), sizeof(struct config_log), NULL,
+};
+
+/* Complains about each of the named keys that the listener has, as none fits its address. */
+static void refuse_keys(struct config_reader *reader, const char *path,
+                        const config_setting_t *group, const char *const *names,
+                        const struct address *address, const char *fits) {
+        char text[ADDRESS_TEXT_MAX];
+
+        for (; *names; names++) {
+                const config_setting_t *setting = config_setting_get_member(group, *names);
+
+                if (setting)
+                        config_reader_complain(reader, setting, path, *names,
+                                               "only for %s, but the listener is on %s", fits,
+                                               address_format(address, text));
+        }
+}
+
+static void check_listener(struct config_reader *reader, const char *path,
+                           const config_setting_t *group, void *target, bool is_whole) {
+        static const char *const of_paths[] = { "mode", "owner", "group", NULL };
+        static const char *const of_tcp[] = { "nodelay", "keepalive", NULL };
+        static const char *const of_ipv6[] = { "v6only", NULL };
+        const struct config_listener *listener = target;
+        const struct address *address = &listener->address;
+        char text[ADDRESS_TEXT_MAX];
+
+        if (*address->path == '\0' && *address->host == '\0')
+                return;                 /* listen is missing or wrong */
+        if (!config_keys_has_scheme(address->scheme)) {
+                address_format(address, text);
+                config_reader_complain(reader, config_setting_get_member(group, "listen"), path,
+                                       "listen",
+                                       "this version of sockd does not have listeners on "
+                                       "%.*s:// yet",
+                                       (int)strcspn(text, ":"), text);
+                return;
+        }
+        if (!address_is_unix(address) || address->is_abstract)
+                refuse_keys(reader, path, group, of_paths, address, "Unix sockets with a path");
+        if (address_is_unix(address))
+                refuse_keys(reader, path, group, of_tcp, address, "tcp:// listeners");
+        if (!strchr(address->host, ':'))
+                refuse_keys(reader, path, group, of_ipv6, address,
+                            "IPv6 addresses, as in tcp://[::]:4222");
+}
+
+static const struct config_key listener_keys[] = {
+        { "name", CONFIG_STRING, FIELD(config_listener, name), .is_required = true,
+          .check = is_listener_name,
+          .expected = "a name of at most 64 printable ASCII characters without blanks, dots, *, > "
+                      "and :" },
+        { "listen", CONFIG_ADDRESS, FIELD(config_listener, address), .is_required = true },
+        { "mode", CONFIG_MODE, FIELD(config_listener, mode), .fallback = "0666" },
+        { "owner", CONFIG_USER, FIELD(config_listener, owner) },
+        { "group", CONFIG_GROUP, FIELD(config_listener, group) },
+        { "backlog", CONFIG_INTEGER, FIELD(config_listener, backlog), .minimum = 1,
+          .maximum = 65535, .fallback = "4096" },
+        { "v6only", CONFIG_BOOL, FIELD(config_listener, v6only), .fallback = "false" },
+        { "nodelay", CONFIG_BOOL, FIELD(config_listener, nodelay), .fallback = "true" },
+        { "keepalive", CONFIG_BOOL, FIELD(config_listener, keepalive), .fallback = "true" },
+        LATER("session_timeout"),
+        LATER("tls"),
+        LATER("publish"),
+        LATER("request"),
+        LATER("subscribe"),
+        LATER("framing"),
+        LATER("echo"),
+        LATER("discard"),
+        LATER("daytime"),
+        LATER("time"),
+        LATER("chargen"),
+        LATER("exec"),
+        LATER("forward"),
+        LATER("identify"),
+};
+
+const struct config_table config_keys_listener = {
+        listener_keys, ARRAY_SIZE(listener_keys), sizeof(struct config_listener), check_listener,
+};
+
+/* Whether two listeners cannot both have this address. Port 0 is another port each time. */
+static bool is_taken(const struct address *a, const struct address *b) {
+        return address_is_equal(a, b) && (*a->path != '\0' || a->port != 0);
+}
+
+/* Complains about listeners that have the name or the address of an earlier one. */
+static void check_config(struct config_reader *reader, const char *path,
+                         const config_setting_t *group, void *target, bool is_whole) {
+        const struct config *config = target;
+        const config_setting_t *list = config_setting_get_member(group, "listeners");
+        char text[ADDRESS_TEXT_MAX];
+
+        /* A list of the wrong length or type was not read at all. */
+        if (!list || config->n_listeners != (size_t)config_setting_length(list))
+                return;
+        for (size_t i = 1; i < config->n_listeners; i++) {
+                const struct config_listener *listener = &config->listeners[i], *other;
+                const config_setting_t *setting = config_setting_get_elem(list, (unsigned)i);
+                char name[32];
+
+                snprintf(name, sizeof(name), "listeners[%zu]", i);
+                for (other = config->listeners; other < listener; other++) {
+                        if (listener->name && other->name &&
+                            strcmp(listener->name, other->name) == 0)
+                                config_reader_complain(
+                                        reader, config_setting_get_member(setting, "name"), name,
+                                        "name", "found \"%s\", which listeners[%zu] has already",
+                                        listener->name, (size_t)(other - config->listeners));
+                        if (is_taken(&listener->address, &other->address))
+                                config_reader_complain(
+                                        reader, config_setting_get_member(setting, "listen"), name,
+                                        "listen", "found \"%s\", where listeners[%zu] is already",
+                                        address_format(&listener->address, text),
+                                        (size_t)(other - config->listeners));
+                }
+        }
+}
+
+static const struct config_key top_keys[] = {
+        { "server", CONFIG_TABLE, FIELD(config, server), .table = &server_table },
+        { "log", CONFIG_TABLE, FIELD(config, log), .table = &log_table },
+        { "listeners", CONFIG_LIST, FIELD(config, listeners), .table = &config_keys_listener,
+          .count_offset = offsetof(struct config, n_listeners), .minimum = 1,
+          .maximum = LISTENERS_MAX, .expected = "from 1 to 1024 listeners" },
+        LATER("services"),
+        LATER("users"),
+        LATER("accounts"),
+        LATER("system_account"),
+        LATER("monitor"),
+        LATER("leaf"),
+};
+
+const struct config_table config_keys = {
+        top_keys, ARRAY_SIZE(top_keys), sizeof(struct config), check_config,
+};

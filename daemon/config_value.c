@@ -1,0 +1,392 @@
+/* The types of configuration values; see config_value.h.
+ *
+ * Each type has one function that reads a setting into a field, or says what was expected instead.
+ */
+#include "daemon/config_value.h"
+
+#include "daemon/config_errors.h"
+#include "lib/text.h"
+#include "lib/units.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <inttypes.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FOUND_TEXT_MAX 64               /* bytes of a string that are shown */
+#define LOOKUP_BUFFER_MAX (1u << 20)    /* for getpwnam_r(3) */
+
+static void free_string(char **stringp) {
+        free(*stringp);
+}
+
+void config_reader_complain(struct config_reader *reader, const config_setting_t *setting,
+                            const char *path, const char *name, const char *format, ...) {
+        __attribute__((cleanup(free_string))) char *what = NULL;
+        const char *file;
+        va_list arguments;
+        unsigned line;
+        int r;
+
+        va_start(arguments, format);
+        r = vasprintf(&what, format, arguments);
+        va_end(arguments);
+        if (r < 0) {
+                what = NULL;
+                reader->error = -ENOMEM;
+                return;
+        }
+        file = config_text_locate(reader->text, config_setting_source_line(setting), &line);
+        r = config_errors_add(reader->errors, "%s:%u: %s%s%s: %s", file, line, path,
+                              *path && name ? "." : "", name ? name : "", what);
+        if (r < 0)
+                reader->error = r;
+}
+
+const char *config_value_describe(const config_setting_t *setting, char text[CONFIG_FOUND_MAX]) {
+        const char *string;
+        size_t n, shown;
+
+        switch (config_setting_type(setting)) {
+        case CONFIG_TYPE_INT:
+        case CONFIG_TYPE_INT64:
+                snprintf(text, CONFIG_FOUND_MAX, "%lld", config_setting_get_int64(setting));
+                break;
+        case CONFIG_TYPE_FLOAT:
+                snprintf(text, CONFIG_FOUND_MAX, "%g", config_setting_get_float(setting));
+                break;
+        case CONFIG_TYPE_BOOL:
+                strcpy(text, config_setting_get_bool(setting) ? "true" : "false");
+                break;
+        case CONFIG_TYPE_STRING:
+                string = config_setting_get_string(setting);
+                n = strlen(string);
+                shown = text_cut(string, n, FOUND_TEXT_MAX);
+                snprintf(text, CONFIG_FOUND_MAX, "\"%.*s\"%s", (int)shown, string,
+                         shown < n ? "..." : "");
+                break;
+        case CONFIG_TYPE_GROUP:
+                strcpy(text, "a group { ... }");
+                break;
+        case CONFIG_TYPE_ARRAY:
+                strcpy(text, "an array [ ... ]");
+                break;
+        default:
+                strcpy(text, "a list ( ... )");
+                break;
+        }
+        return text;
+}
+
+void config_value_refuse(const struct config_place *place, const char *format, ...) {
+        __attribute__((cleanup(free_string))) char *expected = NULL;
+        char found[CONFIG_FOUND_MAX];
+        va_list arguments;
+        int n;
+
+        va_start(arguments, format);
+        n = vasprintf(&expected, format, arguments);
+        va_end(arguments);
+        if (n < 0) {
+                expected = NULL;
+                place->reader->error = -ENOMEM;
+                return;
+        }
+        config_reader_complain(place->reader, place->setting, place->path, place->key->name,
+                               "found %s, %s", config_value_describe(place->setting, found),
+                               expected);
+}
+
+/* The string of a setting, or NULL. */
+static const char *setting_text(const config_setting_t *setting) {
+        return config_setting_type(setting) == CONFIG_TYPE_STRING
+                       ? config_setting_get_string(setting)
+                       : NULL;
+}
+
+/* Whether a setting is an integer; it is then in *numberp. */
+static bool setting_integer(const config_setting_t *setting, long long *numberp) {
+        *numberp = 0;
+        if (config_setting_type(setting) != CONFIG_TYPE_INT &&
+            config_setting_type(setting) != CONFIG_TYPE_INT64)
+                return false;
+        *numberp = config_setting_get_int64(setting);
+        return true;
+}
+
+/* Stores a number in a field of 4 or 8 bytes. */
+static void store(const struct config_key *key, void *field, uint64_t value) {
+        uint32_t narrow = (uint32_t)value;
+
+        if (key->size == sizeof(value))
+                memcpy(field, &value, sizeof(value));
+        else
+                memcpy(field, &narrow, sizeof(narrow));
+}
+
+static int store_string(void *field, const char *text) {
+        char *copy = strdup(text);
+
+        if (!copy)
+                return -ENOMEM;
+        free(*(char **)field);
+        *(char **)field = copy;
+        return 0;
+}
+
+static bool is_in_range(const struct config_key *key, uint64_t value) {
+        return value >= key->minimum && value <= key->maximum;
+}
+
+static void read_string(const struct config_place *place) {
+        const char *text = setting_text(place->setting);
+
+        if (!text || (place->key->check && !place->key->check(text)))
+                config_value_refuse(place, "expected %s", place->key->expected);
+        else if (store_string(place->field, text) < 0)
+                place->reader->error = -ENOMEM;
+}
+
+static void read_bool(const struct config_place *place) {
+        if (config_setting_type(place->setting) != CONFIG_TYPE_BOOL)
+                config_value_refuse(place, "expected true or false");
+        else
+                *(bool *)place->field = config_setting_get_bool(place->setting);
+}
+
+static void read_integer(const struct config_place *place) {
+        long long number;
+
+        if (!setting_integer(place->setting, &number) || number < 0 ||
+            !is_in_range(place->key, (uint64_t)number))
+                config_value_refuse(place, "expected an integer from %" PRIu64 " to %" PRIu64,
+                       place->key->minimum, place->key->maximum);
+        else
+                store(place->key, place->field, (uint64_t)number);
+}
+
+static void read_size(const struct config_place *place) {
+        char least[UNITS_TEXT_MAX], most[UNITS_TEXT_MAX];
+        const char *text = setting_text(place->setting);
+        bool is_size = false;
+        uint64_t value = 0;
+        long long number;
+        int r;
+
+        if (setting_integer(place->setting, &number)) {
+                is_size = true;
+                value = number < 0 ? 0 : (uint64_t)number;
+                if (number >= 0 && is_in_range(place->key, value)) {
+                        store(place->key, place->field, value);
+                        return;
+                }
+        } else if (text) {
+                r = units_parse_size(text, &value);
+                is_size = r != -EINVAL;
+                if (r == 0 && is_in_range(place->key, value)) {
+                        store(place->key, place->field, value);
+                        return;
+                }
+        }
+        units_format_size(least, place->key->minimum);
+        units_format_size(most, place->key->maximum);
+        if (is_size)
+                config_value_refuse(place, "expected a size from %s to %s bytes", least, most);
+        else
+                config_value_refuse(place, "expected a number of bytes, or a string with a unit, "
+                                           "such as \"64K\"");
+}
+
+static void read_duration(const struct config_place *place) {
+        char least[UNITS_TEXT_MAX], most[UNITS_TEXT_MAX];
+        const char *text = setting_text(place->setting);
+        uint64_t value = 0;
+        long long number;
+        int r = text ? units_parse_duration(text, &value) : -EINVAL;
+
+        if (r == 0 && is_in_range(place->key, value)) {
+                store(place->key, place->field, value);
+        } else if (r == -EINVAL) {
+                /* A bare number most often means seconds: show how to say so. */
+                if (!setting_integer(place->setting, &number) || number < 0)
+                        number = 20;
+                config_value_refuse(place, "expected a duration with a unit, such as \"%llds\"",
+                                    number);
+        } else {
+                config_value_refuse(place, "expected a duration from \"%s\" to \"%s\"",
+                       units_format_duration(least, place->key->minimum),
+                       units_format_duration(most, place->key->maximum));
+        }
+}
+
+static int parse_mode(const char *text, uint64_t *modep) {
+        size_t length = strspn(text, "01234567");
+
+        if (length < 3 || length > 4 || text[length] != '\0' || (length == 4 && *text != '0'))
+                return -EINVAL;
+        *modep = strtoul(text, NULL, 8);
+        return 0;
+}
+
+static void read_mode(const struct config_place *place) {
+        const char *text = setting_text(place->setting);
+        long long number;
+        uint64_t mode;
+
+        if (text && parse_mode(text, &mode) == 0)
+                store(place->key, place->field, mode);
+        else if (setting_integer(place->setting, &number))
+                config_value_refuse(place, "expected a string of octal digits, such as \"0660\"; a "
+                                           "number without quotes is never octal here");
+        else
+                config_value_refuse(place, "expected the permission bits as octal digits, such as "
+                                           "\"0660\"");
+}
+
+/* Reads an id that is written as a number. Returns whether text is one. */
+static bool parse_id(const char *text, uint32_t *idp) {
+        size_t length = strspn(text, "0123456789");
+        unsigned long long id;
+
+        if (length == 0 || length > 10 || text[length] != '\0')
+                return false;
+        id = strtoull(text, NULL, 10);
+        *idp = (uint32_t)id;
+        return id < UINT32_MAX;         /* (uid_t)-1 is nobody's */
+}
+
+/* Looks a name up with a buffer of that size. Returns 0, ENOENT, ERANGE: the buffer is too small,
+ * or another errno. */
+static int look_up_once(enum config_type type, const char *name, char *buffer, size_t size,
+                        uint32_t *idp) {
+        struct passwd user, *found_user = NULL;
+        struct group group, *found_group = NULL;
+        int r;
+
+        if (type == CONFIG_USER)
+                r = getpwnam_r(name, &user, buffer, size, &found_user);
+        else
+                r = getgrnam_r(name, &group, buffer, size, &found_group);
+        if (found_user)
+                *idp = user.pw_uid;
+        else if (found_group)
+                *idp = group.gr_gid;
+        else if (r == 0 || r == ESRCH || r == EBADF || r == EPERM)     /* as the manual allows */
+                r = ENOENT;
+        return r;
+}
+
+/* Returns 0 and the id of a user or a group, or -errno. */
+static int look_up(enum config_type type, const char *name, uint32_t *idp) {
+        int r = ERANGE;
+
+        for (size_t size = 1024; r == ERANGE && size <= LOOKUP_BUFFER_MAX; size *= 4) {
+                char *buffer = malloc(size);
+
+                if (!buffer)
+                        return -ENOMEM;
+                r = look_up_once(type, name, buffer, size, idp);
+                free(buffer);
+        }
+        return -r;
+}
+
+static void read_identity(const struct config_place *place) {
+        const char *text = setting_text(place->setting);
+        const char *kind = place->key->type == CONFIG_USER ? "user" : "group";
+        uint32_t id = 0;
+        int r;
+
+        if (!text || *text == '\0') {
+                config_value_refuse(place, "expected a string with the name or number of a %s",
+                                    kind);
+                return;
+        }
+        if (parse_id(text, &id)) {
+                store(place->key, place->field, id);
+                return;
+        }
+        r = look_up(place->key->type, text, &id);
+        if (r == 0)
+                store(place->key, place->field, id);
+        else if (r == -ENOMEM)
+                place->reader->error = r;
+        else if (r == -ENOENT)
+                config_value_refuse(place, "expected a %s that exists on this system", kind);
+        else
+                config_value_refuse(place, "which cannot be looked up: %s", strerror(-r));
+}
+
+static void read_address(const struct config_place *place) {
+        const char *text = setting_text(place->setting), *reason;
+        struct address address;
+
+        if (!text)
+                config_value_refuse(place, "expected an address, such as \"tcp://127.0.0.1:4222\"");
+        else if (address_parse(&address, text, &reason) < 0)
+                config_value_refuse(place, "expected an address, but %s", reason);
+        else
+                *(struct address *)place->field = address;
+}
+
+static void read_enum(const struct config_place *place) {
+        const char *text = setting_text(place->setting);
+        int value = text ? place->key->parse(text) : -1;
+
+        if (value < 0)
+                config_value_refuse(place, "expected %s", place->key->expected);
+        else
+                store(place->key, place->field, (uint64_t)value);
+}
+
+static void (*const readers[])(const struct config_place *place) = {
+        [CONFIG_STRING] = read_string,
+        [CONFIG_BOOL] = read_bool,
+        [CONFIG_INTEGER] = read_integer,
+        [CONFIG_SIZE] = read_size,
+        [CONFIG_DURATION] = read_duration,
+        [CONFIG_MODE] = read_mode,
+        [CONFIG_USER] = read_identity,
+        [CONFIG_GROUP] = read_identity,
+        [CONFIG_ADDRESS] = read_address,
+        [CONFIG_ENUM] = read_enum,
+};
+
+void config_value_read(const struct config_place *place) {
+        readers[place->key->type](place);
+}
+
+/* The table is right, so nothing is checked. */
+int config_value_default(const struct config_key *key, void *field) {
+        uint64_t value = 0;
+
+        if (key->type == CONFIG_USER || key->type == CONFIG_GROUP)
+                memset(field, 0xff, key->size);
+        if (!key->fallback)
+                return 0;
+        switch (key->type) {
+        case CONFIG_STRING:
+                return store_string(field, key->fallback);
+        case CONFIG_BOOL:
+                *(bool *)field = strcmp(key->fallback, "true") == 0;
+                return 0;
+        case CONFIG_DURATION:
+                units_parse_duration(key->fallback, &value);
+                break;
+        case CONFIG_MODE:
+                parse_mode(key->fallback, &value);
+                break;
+        case CONFIG_ENUM:
+                value = (uint64_t)key->parse(key->fallback);
+                break;
+        default:
+                units_parse_size(key->fallback, &value);
+                break;
+        }
+        store(key, field, value);
+        return 0;
+}
