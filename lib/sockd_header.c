@@ -46,10 +46,11 @@ int sockd_header_add(char *block, size_t size, size_t *n_blockp, const char *nam
 /* Takes the next line off a block, without its end; false at the end of the block. */
 static bool next_line(const char *block, size_t n, size_t *positionp, const char **linep,
                       size_t *n_linep) {
-        const char *line = block + *positionp, *newline;
+        const char *line, *newline;
 
         if (*positionp >= n)
                 return false;
+        line = block + *positionp;
         newline = memchr(line, '\n', n - *positionp);
         *n_linep = newline ? (size_t)(newline - line) : n - *positionp;
         *positionp += *n_linep + (newline ? 1 : 0);
