@@ -48,8 +48,10 @@ void context_tell(struct context *context, const char *format, ...) {
 }
 
 static int print_json(struct context *context, json_t *value, size_t flags) {
-        char *text = value ? json_dumps(value, flags | JSON_ENCODE_ANY) : NULL;
+        char *text = NULL;
 
+        if (value)
+                text = json_dumps(value, flags | JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
         json_decref(value);
         if (!text) {
                 fputs("sockctl: out of memory\n", context->err);

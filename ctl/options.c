@@ -80,14 +80,27 @@ __attribute__((format(printf, 2, 3))) static int refuse(struct options *options,
         return -EINVAL;
 }
 
+/* 1000 for "k", and so on; 0 for what is no such letter. */
+static uint64_t factor_of(const char *unit) {
+        if (!*unit)
+                return 1;
+        if (unit[1])
+                return 0;
+        return *unit == 'k' ? 1000 : *unit == 'M' ? 1000000 : *unit == 'G' ? 1000000000 : 0;
+}
+
 static int set_count(struct options *options, const struct row *row, const char *text) {
         uint64_t *field = (uint64_t *)((char *)options + row->offset);
+        uint64_t factor;
         char *end;
 
         errno = 0;
         *field = strtoull(text, &end, 10);
-        if (errno || *end || text[0] < '0' || text[0] > '9' || *field > INT64_MAX)
-                return refuse(options, "--%s \"%s\": a number was expected", row->name, text);
+        factor = factor_of(end);
+        if (errno || factor == 0 || text[0] < '0' || text[0] > '9' || *field > INT64_MAX / factor)
+                return refuse(options, "--%s \"%s\": a number was expected, as 1000 or 5M", row->name,
+                              text);
+        *field *= factor;
         return 0;
 }
 
