@@ -154,30 +154,14 @@ int sockd_stream_open(struct sockd *sockd, const char *text, int64_t deadline_ms
         return 0;
 }
 
-/* After the peer has closed, what it said before may still be there and tells why. */
-static int explain_close(struct sockd *sockd) {
-        struct sockd_operation operation;
-        int result;
-
-        sockd->n_output = 0;
-        sockd->is_deaf = true;
-        while ((result = sockd_scan(sockd, &operation, 0)) == 0)
-                if (operation.type == SOCKD_OPERATION_MESSAGE)
-                        sockd_scan_keep(sockd, &operation);
-        if (result != SOCKD_DENIED && result != SOCKD_REFUSED)
-                return sockd_fail(sockd, SOCKD_CLOSED, "the server closed the connection");
-        sockd->failure = SOCKD_CLOSED;
-        return result;
-}
-
+/* Returns SOCKD_CLOSED, and sets is_deaf, when the peer takes nothing more; what it has said until
+ * then can still be received. */
 static int send_bytes(struct sockd *sockd, const char *bytes, size_t n) {
         int result;
 
         if (sockd->failure)
                 return sockd->failure;
-        if (sockd->descriptor < 0)
-                return sockd_fail(sockd, -ENOTCONN, "not connected");
-        while (n > 0) {
+        while (n > 0 && !sockd->is_deaf) {
                 ssize_t n_sent = send(sockd->descriptor, bytes, n, MSG_NOSIGNAL | MSG_DONTWAIT);
 
                 if (n_sent >= 0) {
@@ -190,21 +174,38 @@ static int send_bytes(struct sockd *sockd, const char *bytes, size_t n) {
                                 return sockd_fail(sockd, result < 0 ? result : -ETIMEDOUT,
                                                   "the server takes no more data");
                 } else if (errno == EPIPE || errno == ECONNRESET) {
-                        return explain_close(sockd);
+                        sockd->is_deaf = true;
                 } else if (errno != EINTR) {
                         return sockd_fail(sockd, -errno, "sending: %s", strerror(errno));
                 }
         }
-        return 0;
+        return sockd->is_deaf ? SOCKD_CLOSED : 0;
+}
+
+static int send_output(struct sockd *sockd) {
+        size_t n = sockd->n_output;
+
+        sockd->n_output = 0;
+        return send_bytes(sockd, sockd->output, n);
+}
+
+/* For a sender that was told SOCKD_CLOSED: looks for the reason in what the peer said before. */
+static int explain(struct sockd *sockd, int result) {
+        struct sockd_operation operation;
+
+        if (result != SOCKD_CLOSED || sockd->failure)
+                return result;
+        while ((result = sockd_scan(sockd, &operation, 0)) == 0)
+                if (operation.type == SOCKD_OPERATION_MESSAGE)
+                        sockd_scan_keep(sockd, &operation);
+        if (result != SOCKD_DENIED && result != SOCKD_REFUSED)
+                return sockd_fail(sockd, SOCKD_CLOSED, "the server closed the connection");
+        sockd->failure = SOCKD_CLOSED;
+        return result;
 }
 
 int sockd_stream_send(struct sockd *sockd) {
-        size_t n = sockd->n_output;
-
-        if (n == 0)
-                return sockd->failure;
-        sockd->n_output = 0;
-        return send_bytes(sockd, sockd->output, n);
+        return explain(sockd, send_output(sockd));
 }
 
 int sockd_stream_append(struct sockd *sockd, const void *bytes, size_t n) {
@@ -215,7 +216,7 @@ int sockd_stream_append(struct sockd *sockd, const void *bytes, size_t n) {
                 if (result)
                         return result;
                 if (n > SOCKD_OUTPUT_FULL)
-                        return send_bytes(sockd, bytes, n);
+                        return explain(sockd, send_bytes(sockd, bytes, n));
         }
         if (n > 0)
                 memcpy(sockd->output + sockd->n_output, bytes, n);
@@ -280,11 +281,9 @@ int sockd_stream_receive(struct sockd *sockd, size_t n_wanted, int64_t deadline_
         ssize_t n;
         int result;
 
-        result = sockd_stream_send(sockd);
-        if (result)
+        result = send_output(sockd);
+        if (result && !sockd->is_deaf)
                 return result;
-        if (sockd->descriptor < 0)
-                return sockd_fail(sockd, -ENOTCONN, "not connected");
         result = make_room(sockd, n_wanted);
         if (result)
                 return result;
