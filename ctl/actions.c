@@ -1,0 +1,168 @@
+/* ping, reload, drain, stop, log-level, version and config: one request each, or none. */
+#include "ctl/actions.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ctl/control.h"
+#include "ctl/process.h"
+#include "ctl/reports.h"
+#include "ctl/session.h"
+
+#define PING_MS   5000
+#define ACTION_MS 5000
+#define RELOAD_MS 60000
+#define CHECK_MAX ((size_t)1 << 20)
+
+int action_ping(struct context *context) {
+        uint64_t round_trip_ns;
+        int result = sockd_ping(context->connection, context_timeout(context, PING_MS),
+                                &round_trip_ns);
+
+        if (result)
+                return session_fail(context, result, NULL);
+        if (context->options->json)
+                return report_json(context, json_pack("{s:s,s:I}", "server_name",
+                                                      sockd_server_name(context->connection),
+                                                      "rtt_ns", (json_int_t)round_trip_ns));
+        fprintf(context->out, "%s answers in %.3f ms\n", sockd_server_name(context->connection),
+                (double)round_trip_ns / 1e6);
+        return context_flush(context, NULL);
+}
+
+/* What is done without a word for people is {"done": verb} for programs. */
+static int act(struct context *context, const char *subject, int timeout_ms, const char *said) {
+        int code = control_request(context, subject, NULL, timeout_ms, NULL);
+
+        if (code)
+                return code;
+        if (context->options->json)
+                return report_json(context, json_pack("{s:s}", "done", context->verb));
+        fprintf(context->out, "%s\n", said);
+        return context_flush(context, NULL);
+}
+
+int action_reload(struct context *context) {
+        return act(context, "ID.RELOAD", RELOAD_MS, "configuration reloaded");
+}
+
+int action_drain(struct context *context) {
+        return act(context, "ID.DRAIN", ACTION_MS,
+                   "draining: new clients are refused, the present ones are asked to leave");
+}
+
+int action_stop(struct context *context) {
+        return act(context, "ID.STOP", ACTION_MS, "stopping");
+}
+
+int action_log_level(struct context *context) {
+        const char *level = context_argument(context, 0);
+        json_t *data;
+        int code;
+
+        code = control_request(context, "ID.LOGLEVEL",
+                               level ? json_pack("{s:s}", "level", level) : NULL, ACTION_MS, &data);
+        if (code)
+                return code;
+        if (context->options->json)
+                return report_json(context, data);
+        if (!level)
+                fprintf(context->out, "%s\n", report_text(data, "level"));
+        json_decref(data);
+        return context_flush(context, NULL);
+}
+
+static json_t *describe_server(struct context *context) {
+        return json_pack("{s:s,s:s,s:s}", "name", sockd_server_name(context->connection),
+                         "sockd_version", sockd_server_sockd_version(context->connection),
+                         "nats_version", sockd_server_version(context->connection));
+}
+
+/* The server's version is told if one can be reached; that it cannot is no failure here, unless
+ * somebody asked for a particular one. */
+int action_version(struct context *context) {
+        bool is_asked = context->options->server != NULL;
+        struct context quiet = *context;
+        int code;
+
+        quiet.err = fopen("/dev/null", "w");
+        quiet.out = quiet.err;
+        if (!quiet.err)
+                return context_fail(context, EXIT_FAILED, "/dev/null: %s", strerror(errno));
+        if (!context->options->json)
+                fprintf(context->out, "sockctl %s\n", PACKAGE_VERSION);
+        code = session_open(is_asked ? context : &quiet);
+        fclose(quiet.err);
+        if (!is_asked)
+                context->connection = quiet.connection;
+        if (code && is_asked)
+                return code;
+        if (context->options->json)
+                return report_json(context, json_pack("{s:s,s:o*}", "sockctl", PACKAGE_VERSION,
+                                                      "server",
+                                                      code ? NULL : describe_server(context)));
+        if (code)
+                fprintf(context->out, "no daemon to ask\n");
+        else if (*sockd_server_sockd_version(context->connection))
+                fprintf(context->out, "sockd %s on %s, as NATS %s\n",
+                        sockd_server_sockd_version(context->connection),
+                        sockd_server_name(context->connection),
+                        sockd_server_version(context->connection));
+        else
+                fprintf(context->out, "nats-server %s\n", sockd_server_version(context->connection));
+        return context_flush(context, NULL);
+}
+
+/* The lines of the check's output as a list, and whether it was content. */
+static int print_check(struct context *context, const struct process_output *output) {
+        json_t *lines = json_array();
+        const char *line = output->bytes;
+        int code;
+
+        while (lines && *line) {
+                size_t n = strcspn(line, "\n");
+
+                if (n > 0)
+                        json_array_append_new(lines, json_stringn(line, n));
+                line += n + (line[n] ? 1 : 0);
+        }
+        code = report_json(context, json_pack("{s:b,s:o}", "valid", output->status == 0, "output",
+                                              lines));
+        return code ? code : output->status;
+}
+
+/* Checking needs no daemon that runs, only its program: a broken file is checked before a start. */
+int action_config(struct context *context) {
+        const char *action = context_argument(context, 0), *file = context_argument(context, 1);
+        const char *program = getenv("SOCKD_PROGRAM");
+        char *argv[] = {NULL, (char *)"--check", (char *)(file ? "--config" : NULL), (char *)file,
+                        NULL};
+        struct process_output output;
+        int result;
+
+        if (strcmp(action, "check") != 0)
+                return context_fail(context, EXIT_USAGE, "config \"%s\": check was expected", action);
+        if (!program || !*program)
+                program = access(SBINDIR "/sockd", X_OK) == 0 ? SBINDIR "/sockd" : "sockd";
+        argv[0] = (char *)program;
+        if (!process_exists(program))
+                return context_fail(context, EXIT_FAILED,
+                                    "the program %s was not found; $SOCKD_PROGRAM may name it",
+                                    program);
+        if (!context->options->json) {
+                signal(SIGPIPE, SIG_DFL);
+                execvp(program, argv);
+                return context_fail(context, EXIT_FAILED, "%s: %s", program, strerror(errno));
+        }
+        result = process_run(argv, environ, NULL, 0, CHECK_MAX, true, NULL, &output);
+        if (result < 0)
+                result = context_fail(context, EXIT_FAILED, "%s: %s", program, strerror(-result));
+        else
+                result = print_check(context, &output);
+        process_output_deinit(&output);
+        return result;
+}

@@ -1,0 +1,189 @@
+/* clients: CONNZ for the list and for one client, KICK for its end. */
+#include "ctl/clients.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/control.h"
+#include "ctl/reports.h"
+#include "ctl/table.h"
+#include "lib/units.h"
+
+#define REQUEST_MS 5000
+
+/* The last column says since when a client is silent, or why it has gone. */
+#define CLIENT_COLUMNS(last)                                                                       \
+        {.title = "ID", .is_right = true}, {.title = "NAME", .can_shrink = true},                  \
+                {.title = "PEER", .can_shrink = true}, {.title = "USER", .can_shrink = true},      \
+                {.title = "SUBS", .is_right = true}, {.title = "PENDING", .is_right = true},       \
+                {.title = "IN", .is_right = true}, {.title = "OUT", .is_right = true}, last
+
+static const struct table_column open_columns[] = {
+        CLIENT_COLUMNS({.title = "IDLE"}),
+};
+static const struct table_column closed_columns[] = {
+        CLIENT_COLUMNS({.title = "REASON"}),
+};
+
+static void add_peer(struct table *table, const json_t *client) {
+        const char *peer = report_text(client, "peer");
+
+        if (*peer && strcmp(peer, "unix:") == 0 && report_number(client, "pid") > 0)
+                table_add_format(table, "unix pid %" PRIu64, report_number(client, "pid"));
+        else if (*peer)
+                table_add(table, peer);
+        else
+                table_add_format(table, "%s:%" PRIu64, report_text(client, "ip"),
+                                 report_number(client, "port"));
+}
+
+static void add_user(struct table *table, const json_t *client) {
+        const char *user = report_text(client, "authorized_user");
+
+        if (*user || !json_object_get(client, "uid"))
+                table_add(table, user);
+        else
+                table_add_format(table, "uid %" PRIu64, report_number(client, "uid"));
+}
+
+static void add_client(struct table *table, const json_t *client, bool is_open_list) {
+        table_add_format(table, "%" PRIu64, report_number(client, "cid"));
+        table_add(table, *report_text(client, "name") ? report_text(client, "name")
+                                                      : report_text(client, "lang"));
+        add_peer(table, client);
+        add_user(table, client);
+        table_add_count(table, report_number(client, "subscriptions"));
+        table_add_size(table, report_number(client, "pending_bytes"));
+        table_add_count(table, report_number(client, "in_msgs"));
+        table_add_count(table, report_number(client, "out_msgs"));
+        if (is_open_list)
+                table_add(table, report_text(client, "idle"));
+        else
+                table_add(table, json_object_get(client, "stop") ? report_text(client, "reason")
+                                                                 : "open");
+}
+
+/* CONNZ has numbers for the states (protocol.md, 8.2). */
+static int state_number(const char *state) {
+        static const char *const names[] = {"open", "closed", "all"};
+
+        for (int i = 0; state && i < 3; i++)
+                if (strcmp(state, names[i]) == 0)
+                        return i;
+        return state ? -1 : 0;
+}
+
+static int list_clients(struct context *context) {
+        struct table open = TABLE_INIT(open_columns), closed = TABLE_INIT(closed_columns);
+        int state = state_number(context->options->state);
+        json_t *data, *client, *options;
+        size_t i;
+        int code;
+
+        if (state < 0)
+                return context_fail(context, EXIT_USAGE,
+                                    "--state \"%s\": open, closed or all was expected",
+                                    context->options->state);
+        options = json_pack("{s:b,s:i,s:s*}", "auth", 1, "state", state, "sort",
+                            context->options->sort);
+        code = control_request_list(context, "PING.CONNZ", options, "connections", &data);
+        if (code)
+                return code;
+        if (context->options->json)
+                return report_json(context, data);
+        json_array_foreach(json_object_get(data, "connections"), i, client)
+                add_client(state == 0 ? &open : &closed, client, state == 0);
+        json_decref(data);
+        return report_table(context, state == 0 ? &open : &closed, "client");
+}
+
+static const struct table_column detail_columns[] = {
+        {.title = "", .is_right = true},
+        {.title = ""},
+};
+
+static void add_detail(struct table *table, const json_t *value, const char *name) {
+        char *text;
+
+        table_add_format(table, "%s:", name);
+        if (json_is_string(value)) {
+                table_add(table, json_string_value(value));
+                return;
+        }
+        text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+        table_add(table, text);
+        free(text);
+}
+
+/* Every member is a line under its own name, so that nothing new from the daemon stays unseen; a
+ * list has a line for each element. */
+static int print_client(struct context *context, json_t *client) {
+        struct table table = TABLE_INIT(detail_columns);
+        const char *name;
+        json_t *value, *element;
+        size_t i;
+
+        json_object_foreach(client, name, value) {
+                if (!json_is_array(value))
+                        add_detail(&table, value, name);
+                json_array_foreach(value, i, element)
+                        add_detail(&table, element, name);
+        }
+        return report_table(context, &table, NULL);
+}
+
+static bool parse_id(const char *text, uint64_t *idp) {
+        char *end;
+
+        errno = 0;
+        *idp = text && text[0] >= '0' && text[0] <= '9' ? strtoull(text, &end, 10) : 0;
+        return *idp > 0 && *idp <= INT64_MAX && errno == 0 && !*end;
+}
+
+static int show_client(struct context *context, uint64_t id) {
+        json_t *data, *client, *options;
+        int code;
+
+        options = json_pack("{s:I,s:b,s:b,s:i}", "cid", (json_int_t)id, "auth", 1, "subscriptions",
+                            1, "state", 2);
+        code = control_request(context, "PING.CONNZ", options, REQUEST_MS, &data);
+        if (code)
+                return code;
+        client = json_incref(json_array_get(json_object_get(data, "connections"), 0));
+        json_decref(data);
+        if (!client)
+                return context_fail(context, EXIT_NOT_FOUND,
+                                    "no client %" PRIu64 "; `sockctl clients` lists them", id);
+        if (context->options->json)
+                return report_json(context, client);
+        code = print_client(context, client);
+        json_decref(client);
+        return code;
+}
+
+static int kick_client(struct context *context, uint64_t id) {
+        json_t *options = json_pack("{s:I}", "cid", (json_int_t)id);
+        int code = control_request(context, "ID.KICK", options, REQUEST_MS, NULL);
+
+        if (code == EXIT_DONE && context->options->json)
+                return report_json(context, json_pack("{s:I}", "kicked", (json_int_t)id));
+        return code;
+}
+
+int clients_run(struct context *context) {
+        const char *action = context_argument(context, 0);
+        uint64_t id;
+
+        if (!action)
+                return list_clients(context);
+        if (strcmp(action, "show") != 0 && strcmp(action, "kick") != 0)
+                return context_fail(context, EXIT_USAGE,
+                                    "clients \"%s\": show ID or kick ID was expected", action);
+        if (!parse_id(context_argument(context, 1), &id))
+                return context_fail(context, EXIT_USAGE,
+                                    "clients %s: the number of a client was expected, as "
+                                    "`sockctl clients` shows it", action);
+        return strcmp(action, "show") == 0 ? show_client(context, id) : kick_client(context, id);
+}

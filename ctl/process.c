@@ -1,0 +1,236 @@
+/* Running a program: two pipes, one poll(2) loop, one waitpid(2).
+ *
+ * Input and output move at the same time, whatever order the program reads and writes in; one that
+ * does not read its input to the end is no error.
+ */
+#include "ctl/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct run {
+        int input, output;              /* own ends of the pipes; -1: closed */
+        pid_t pid;
+        const char *bytes;
+        size_t n_bytes;
+        size_t n_allocated, limit;
+};
+
+static void close_end(int *endp) {
+        if (*endp >= 0)
+                close(*endp);
+        *endp = -1;
+}
+
+static int set_up_actions(posix_spawn_file_actions_t *actions, int input, int output,
+                          bool with_errors) {
+        int error = posix_spawn_file_actions_adddup2(actions, input, STDIN_FILENO);
+
+        if (!error)
+                error = posix_spawn_file_actions_adddup2(actions, output, STDOUT_FILENO);
+        if (!error && with_errors)
+                error = posix_spawn_file_actions_adddup2(actions, output, STDERR_FILENO);
+        return error;
+}
+
+static int set_up_signals(posix_spawnattr_t *attributes) {
+        sigset_t none, all;
+        int error;
+
+        sigemptyset(&none);
+        sigfillset(&all);
+        error = posix_spawnattr_setsigmask(attributes, &none);
+        if (!error)
+                error = posix_spawnattr_setsigdefault(attributes, &all);
+        if (!error)
+                error = posix_spawnattr_setflags(attributes,
+                                                 POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+        return error;
+}
+
+/* posix_spawnp(), as execvp(3) would hand what it cannot execute to a shell. */
+static int spawn(char *const argv[], char *const environment[], int input, int output,
+                 bool with_errors, pid_t *pidp) {
+        posix_spawn_file_actions_t actions;
+        posix_spawnattr_t attributes;
+        int error;
+
+        if (posix_spawn_file_actions_init(&actions) != 0)
+                return -ENOMEM;
+        if (posix_spawnattr_init(&attributes) != 0) {
+                posix_spawn_file_actions_destroy(&actions);
+                return -ENOMEM;
+        }
+        error = set_up_actions(&actions, input, output, with_errors);
+        if (!error)
+                error = set_up_signals(&attributes);
+        if (!error)
+                error = posix_spawnp(pidp, argv[0], &actions, &attributes, argv, environment);
+        posix_spawnattr_destroy(&attributes);
+        posix_spawn_file_actions_destroy(&actions);
+        return -error;
+}
+
+static int start(struct run *run, char *const argv[], char *const environment[],
+                 bool with_errors) {
+        int input[2], output[2], result;
+
+        if (pipe2(input, O_CLOEXEC) < 0)
+                return -errno;
+        if (pipe2(output, O_CLOEXEC) < 0) {
+                result = -errno;
+                close(input[0]);
+                close(input[1]);
+                return result;
+        }
+        /* The flag belongs to one end; the program's own end blocks. */
+        result = fcntl(input[1], F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
+        if (result == 0)
+                result = spawn(argv, environment, input[0], output[1], with_errors, &run->pid);
+        close(input[0]);
+        close(output[1]);
+        run->input = input[1];
+        run->output = output[0];
+        return result;
+}
+
+static void write_some(struct run *run) {
+        ssize_t n = write(run->input, run->bytes, run->n_bytes);
+
+        if (n >= 0) {
+                run->bytes += n;
+                run->n_bytes -= (size_t)n;
+        } else if (errno != EAGAIN && errno != EINTR) {
+                run->n_bytes = 0;
+        }
+        if (run->n_bytes == 0)
+                close_end(&run->input);
+}
+
+static int grow(struct run *run, struct process_output *output) {
+        size_t n = run->n_allocated ? run->n_allocated * 2 : 4096;
+        char *bytes = realloc(output->bytes, n);
+
+        if (!bytes)
+                return -ENOMEM;
+        output->bytes = bytes;
+        run->n_allocated = n;
+        return 0;
+}
+
+static int read_some(struct run *run, struct process_output *output) {
+        char buffer[65536];
+        ssize_t n = read(run->output, buffer, sizeof(buffer));
+        size_t n_kept;
+
+        if (n < 0)
+                return errno == EINTR || errno == EAGAIN ? 0 : -errno;
+        if (n == 0) {
+                close_end(&run->output);
+                return 0;
+        }
+        n_kept = (size_t)n < run->limit - output->n ? (size_t)n : run->limit - output->n;
+        output->is_cut |= n_kept < (size_t)n;
+        while (output->n + n_kept >= run->n_allocated) {
+                int result = grow(run, output);
+
+                if (result)
+                        return result;
+        }
+        memcpy(output->bytes + output->n, buffer, n_kept);
+        output->n += n_kept;
+        return 0;
+}
+
+static int exchange(struct run *run, const struct process_idle *idle,
+                    struct process_output *output) {
+        int result = 0;
+
+        if (run->n_bytes == 0)
+                close_end(&run->input);
+        while (result == 0 && run->output >= 0) {
+                struct pollfd ends[] = {
+                        {.fd = run->output, .events = POLLIN},
+                        {.fd = run->input, .events = POLLOUT},
+                };
+                int n = poll(ends, 2, idle ? idle->interval_ms : -1);
+
+                if (n < 0 && errno != EINTR)
+                        result = -errno;
+                if (n == 0 && idle)
+                        idle->function(idle->data);
+                if (n > 0 && ends[1].revents)
+                        write_some(run);
+                if (n > 0 && ends[0].revents)
+                        result = read_some(run, output);
+        }
+        return result;
+}
+
+static int collect(pid_t pid) {
+        int status;
+
+        while (waitpid(pid, &status, 0) < 0)
+                if (errno != EINTR)
+                        return 255;
+        return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+int process_run(char *const argv[], char *const environment[], const void *input, size_t n_input,
+                size_t limit, bool with_errors, const struct process_idle *idle,
+                struct process_output *output) {
+        struct run run = {.input = -1, .output = -1, .bytes = input, .n_bytes = n_input,
+                          .limit = limit};
+        int result;
+
+        memset(output, 0, sizeof(*output));
+        result = grow(&run, output);
+        if (result == 0)
+                result = start(&run, argv, environment, with_errors);
+        if (result == 0) {
+                result = exchange(&run, idle, output);
+                close_end(&run.input);
+                close_end(&run.output);
+                output->status = collect(run.pid);
+        }
+        close_end(&run.input);
+        close_end(&run.output);
+        if (output->bytes)
+                output->bytes[output->n] = '\0';
+        return result;
+}
+
+void process_output_deinit(struct process_output *output) {
+        free(output->bytes);
+        output->bytes = NULL;
+        output->n = 0;
+}
+
+bool process_exists(const char *program) {
+        const char *path = getenv("PATH");
+        char file[4096];
+
+        if (strchr(program, '/'))
+                return access(program, X_OK) == 0;
+        if (!path)
+                path = "/bin:/usr/bin";
+        for (;;) {
+                size_t n = strcspn(path, ":");
+
+                if ((size_t)snprintf(file, sizeof(file), "%.*s%s%s", (int)n, path, n ? "/" : "./",
+                                     program) < sizeof(file) &&
+                    access(file, X_OK) == 0)
+                        return true;
+                if (!path[n])
+                        return false;
+                path += n + 1;
+        }
+}

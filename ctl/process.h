@@ -1,0 +1,33 @@
+/* A program that is run with bytes on its standard input, and whose output is collected. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct process_output {
+        char *bytes;                    /* own; terminated by NUL beyond n */
+        size_t n;
+        bool is_cut;                    /* there was more than the limit; it was read and dropped */
+        int status;                     /* exit status; 128 + number of a signal */
+};
+
+/* Called now and then while a program runs; what it returns ends nothing. */
+struct process_idle {
+        void (*function)(void *data);
+        void *data;
+        int interval_ms;
+};
+
+/* Runs argv[0], looked for in $PATH, without a shell. environment: as of execve(2).
+ * with_errors: collect its standard error as well, else it is inherited. Signals have their default
+ * dispositions and none is blocked. idle may be NULL. SIGPIPE must be ignored by the caller.
+ * Returns 0 when it has ended and all its output was read, or -errno if it could not be started or
+ * memory ran out. output is to be deinitialised in any case. */
+int process_run(char *const argv[], char *const environment[], const void *input, size_t n_input,
+                size_t limit, bool with_errors, const struct process_idle *idle,
+                struct process_output *output);
+void process_output_deinit(struct process_output *output);
+
+/* Whether process_run() would find the program. */
+bool process_exists(const char *program);

@@ -1,0 +1,251 @@
+/* status, listeners and subs: a request each, and its answer as lines or columns.
+ *
+ * A member that the server does not tell is left out, not invented; so a nats-server can be looked
+ * at as well.
+ */
+#include "ctl/reports.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ctl/control.h"
+#include "ctl/table.h"
+#include "lib/units.h"
+
+#define REQUEST_MS 5000
+
+const char *report_text(const json_t *object, const char *name) {
+        const char *text = json_string_value(json_object_get(object, name));
+
+        return text ? text : "";
+}
+
+uint64_t report_number(const json_t *object, const char *name) {
+        json_int_t number = json_integer_value(json_object_get(object, name));
+
+        return number > 0 ? (uint64_t)number : 0;
+}
+
+int report_json(struct context *context, json_t *data) {
+        return context_print_json(context, data);
+}
+
+int report_table(struct context *context, struct table *table, const char *noun) {
+        bool has_legend = !context->options->no_legend;
+        size_t n_rows = table->n_cells / table->n_columns;
+        struct table_style style = {
+                .has_titles = has_legend && n_rows > 0,
+                .has_color = context_has_color(context),
+                .width = context->is_terminal ? table_terminal_width(STDOUT_FILENO) : 0,
+        };
+        int result = table_print(table, context->out, &style);
+
+        table_deinit(table);
+        if (result < 0)
+                return context_fail(context, EXIT_FAILED, "out of memory");
+        if (has_legend && noun)
+                fprintf(context->out, "%s%zu %s%s\n", n_rows > 0 ? "\n" : "", n_rows, noun,
+                        n_rows == 1 ? "" : "s");
+        return context_flush(context, NULL);
+}
+
+static const struct table_column status_columns[] = {
+        {.title = "", .is_right = true},
+        {.title = ""},
+};
+
+static void add_version(struct table *table, const json_t *data) {
+        const char *sockd_version = report_text(data, "sockd_version");
+
+        table_add(table, "Version:");
+        if (*sockd_version)
+                table_add_format(table, "sockd %s, as NATS %s", sockd_version,
+                                 report_text(data, "version"));
+        else
+                table_add_format(table, "nats-server %s", report_text(data, "version"));
+        if (!json_object_get(data, "pid"))
+                return;
+        table_add(table, "Process:");
+        table_add_format(table, "%" PRIu64 ", %" PRIu64 " worker%s", report_number(data, "pid"),
+                         report_number(data, "workers"),
+                         report_number(data, "workers") == 1 ? "" : "s");
+}
+
+static void add_load(struct table *table, const json_t *data) {
+        char memory[UNITS_TEXT_MAX];
+
+        table_add(table, "Memory:");
+        table_add_format(table, "%s, processor %.1f%%",
+                         units_format_size_approximate(memory, report_number(data, "mem")),
+                         json_number_value(json_object_get(data, "cpu")));
+        if (!json_object_get(data, "open_files"))
+                return;
+        table_add(table, "Files:");
+        table_add_format(table, "%" PRIu64 " of %" PRIu64, report_number(data, "open_files"),
+                         report_number(data, "max_open_files"));
+}
+
+static void add_clients(struct table *table, const json_t *data) {
+        table_add(table, "Clients:");
+        table_add_format(table, "%" PRIu64 " of %" PRIu64 ", %" PRIu64 " since the start",
+                         report_number(data, "connections"), report_number(data, "max_connections"),
+                         report_number(data, "total_connections"));
+        table_add(table, "Subscriptions:");
+        table_add_format(table, "%" PRIu64, report_number(data, "subscriptions"));
+        table_add(table, "Slow consumers:");
+        table_add_format(table, "%" PRIu64, report_number(data, "slow_consumers"));
+}
+
+static void add_traffic(struct table *table, const json_t *data, const char *label,
+                        const char *messages, const char *bytes) {
+        char n[TABLE_COUNT_MAX], size[UNITS_TEXT_MAX];
+
+        table_add(table, label);
+        table_add_format(table, "%s messages, %s",
+                         table_format_count(n, report_number(data, messages)),
+                         units_format_size_approximate(size, report_number(data, bytes)));
+}
+
+static void add_configuration(struct table *table, const json_t *data) {
+        char payload[UNITS_TEXT_MAX], pending[UNITS_TEXT_MAX];
+
+        table_add(table, "Limits:");
+        table_add_format(table, "payload %s, pending %s for each client",
+                         units_format_size(payload, report_number(data, "max_payload")),
+                         units_format_size(pending, report_number(data, "max_pending")));
+        if (json_object_get(data, "config_file")) {
+                table_add(table, "Configuration:");
+                table_add_format(table, "%s, loaded %s",
+                                 *report_text(data, "config_file") ? report_text(data, "config_file")
+                                                                   : "none",
+                                 report_text(data, "config_load_time"));
+        }
+        if (json_object_get(data, "log_level")) {
+                table_add(table, "Log level:");
+                table_add(table, report_text(data, "log_level"));
+        }
+}
+
+static void print_state(struct context *context, const json_t *data) {
+        bool is_lame_duck = json_is_true(json_object_get(data, "lame_duck"));
+        struct table table = {0};
+        const char *start = "", *end = "";
+
+        if (context_has_color(context)) {
+                start = is_lame_duck ? "\033[33m" : "\033[32m";
+                end = "\033[0m";
+        }
+        /* A cell of a table, for its name is the server's word only. */
+        table_add(&table, report_text(data, "server_name"));
+        fprintf(context->out, "%s●%s %s is %s, up %s\n", start, end,
+                table.has_failed ? "" : table.cells[0],
+                is_lame_duck ? "draining (lame duck)" : "running", report_text(data, "uptime"));
+        table_deinit(&table);
+}
+
+static int print_status(struct context *context, const json_t *data) {
+        struct table table = TABLE_INIT(status_columns);
+        struct table_style style = {.has_titles = false};
+        int result;
+
+        print_state(context, data);
+        add_version(&table, data);
+        add_load(&table, data);
+        add_clients(&table, data);
+        add_traffic(&table, data, "Received:", "in_msgs", "in_bytes");
+        add_traffic(&table, data, "Sent:", "out_msgs", "out_bytes");
+        add_configuration(&table, data);
+        result = table_print(&table, context->out, &style);
+        table_deinit(&table);
+        if (result < 0)
+                return context_fail(context, EXIT_FAILED, "out of memory");
+        return context_flush(context, NULL);
+}
+
+int report_status(struct context *context) {
+        json_t *data;
+        int code = control_request(context, "PING.VARZ", NULL, REQUEST_MS, &data);
+
+        if (code)
+                return code;
+        if (context->options->json)
+                return report_json(context, data);
+        code = print_status(context, data);
+        json_decref(data);
+        return code;
+}
+
+static const struct table_column listener_columns[] = {
+        {.title = "NAME", .can_shrink = true},
+        {.title = "ADDRESS", .can_shrink = true},
+        {.title = "HANDLER", .can_shrink = true},
+        {.title = "NOW", .is_right = true},
+        {.title = "TOTAL", .is_right = true},
+        {.title = "OPENED BY"},
+};
+
+int report_listeners(struct context *context) {
+        struct table table = TABLE_INIT(listener_columns);
+        json_t *data, *listener;
+        size_t i;
+        int code = control_request(context, "PING.LISTENERZ", NULL, REQUEST_MS, &data);
+
+        if (code)
+                return code;
+        if (context->options->json)
+                return report_json(context, data);
+        json_array_foreach(json_object_get(data, "listeners"), i, listener) {
+                table_add(&table, report_text(listener, "name"));
+                table_add(&table, report_text(listener, "address"));
+                table_add(&table, report_text(listener, "handler"));
+                table_add_count(&table, report_number(listener, "connections"));
+                table_add_count(&table, report_number(listener, "total_connections"));
+                table_add(&table, json_is_true(json_object_get(listener, "activated")) ? "systemd"
+                                                                                       : "sockd");
+        }
+        json_decref(data);
+        return report_table(context, &table, "listener");
+}
+
+static const struct table_column sub_columns[] = {
+        {.title = "SUBJECT", .can_shrink = true},
+        {.title = "QUEUE", .can_shrink = true},
+        {.title = "CLIENT", .is_right = true},
+        {.title = "SID", .is_right = true},
+        {.title = "MESSAGES", .is_right = true},
+        {.title = "OF", .is_right = true},
+        {.title = "ACCOUNT", .can_shrink = true},
+};
+
+static void add_sub(struct table *table, const json_t *sub) {
+        table_add(table, report_text(sub, "subject"));
+        table_add(table, report_text(sub, "qgroup"));
+        table_add_format(table, "%" PRIu64, report_number(sub, "cid"));
+        table_add(table, report_text(sub, "sid"));
+        table_add_count(table, report_number(sub, "msgs"));
+        if (report_number(sub, "max") > 0)
+                table_add_count(table, report_number(sub, "max"));
+        else
+                table_add(table, NULL);
+        table_add(table, report_text(sub, "account"));
+}
+
+int report_subs(struct context *context) {
+        struct table table = TABLE_INIT(sub_columns);
+        const char *test = context_argument(context, 0);
+        json_t *data, *sub, *options;
+        size_t i;
+        int code;
+
+        options = json_pack("{s:b,s:s*}", "subscriptions", 1, "test", test);
+        code = control_request_list(context, "PING.SUBSZ", options, "subscriptions_list", &data);
+        if (code)
+                return code;
+        if (context->options->json)
+                return report_json(context, data);
+        json_array_foreach(json_object_get(data, "subscriptions_list"), i, sub)
+                add_sub(&table, sub);
+        json_decref(data);
+        return report_table(context, &table, "subscription");
+}

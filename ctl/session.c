@@ -1,0 +1,166 @@
+/* Finding the daemon, and explaining why it was not found.
+ *
+ * People meet three failures: the daemon does not run, its socket does not admit them, it does not
+ * grant what they ask. Each has a line of its own that says what to do.
+ */
+#include "ctl/session.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/address.h"
+#include "lib/units.h"
+
+#define CONNECT_MS     5000
+#define SYSTEM_ADDRESS "unix://" RUNSTATEDIR "/sockd/sockd.sock"
+
+static bool is_unix_path(const char *address, char path[static sizeof(((struct address *)0)->path)]) {
+        struct address parsed;
+        const char *reason;
+
+        if (address_parse(&parsed, address, &reason) < 0 || !address_is_unix(&parsed) ||
+            parsed.is_abstract)
+                return false;
+        strcpy(path, parsed.path);
+        return true;
+}
+
+static int fail_permission(struct context *context, const char *address) {
+        char path[sizeof(((struct address *)0)->path)];
+        const struct group *group = NULL;
+        struct stat status;
+
+        if (is_unix_path(address, path) && stat(path, &status) == 0 && (status.st_mode & S_IWGRP))
+                group = getgrgid(status.st_gid);
+        if (group)
+                return context_fail(context, EXIT_PERMISSION,
+                                    "%s: no permission; run it as root or as a member of the group "
+                                    "\"%s\"", address, group->gr_name);
+        return context_fail(context, EXIT_PERMISSION, "%s: no permission; run it as root", address);
+}
+
+static bool is_absent(int result) {
+        return result == -ENOENT || result == -ECONNREFUSED || result == -ENOTDIR;
+}
+
+int session_fail_connect(struct context *context, int result, const char *address,
+                         const char *reason) {
+        char path[sizeof(((struct address *)0)->path)];
+
+        if (result == -EACCES || result == -EPERM)
+                return fail_permission(context, address);
+        if (result == SOCKD_DENIED)
+                return context_fail(context, EXIT_PERMISSION, "%s: %s", address, reason);
+        if (result == -EINVAL)
+                return context_fail(context, EXIT_USAGE, "%s", reason);
+        if (result == -EPROTONOSUPPORT || result == -ENOMEM)
+                return context_fail(context, EXIT_FAILED, "%s", reason);
+        if (is_absent(result) && is_unix_path(address, path))
+                return context_fail(context, context->unreachable_code,
+                                    "no daemon at %s: not running; start it with: "
+                                    "systemctl start sockd", address);
+        if (result == -ECONNREFUSED)
+                return context_fail(context, context->unreachable_code,
+                                    "no daemon at %s: nothing listens there; see the listeners of "
+                                    "its configuration", address);
+        if (strncmp(reason, address, strlen(address)) == 0)
+                return context_fail(context, context->unreachable_code, "no daemon at %s", reason);
+        return context_fail(context, context->unreachable_code, "no daemon at %s: %s", address, reason);
+}
+
+static int attempt(struct context *context, const char *address) {
+        context_tell(context, "connecting to %s", address);
+        return sockd_connect(context->connection, address, context_timeout(context, CONNECT_MS));
+}
+
+/* The user's own daemon is asked when the system's is not there. */
+static int attempt_defaults(struct context *context, const char **addressp) {
+        static char user_address[ADDRESS_TEXT_MAX];
+        const char *directory = getenv("XDG_RUNTIME_DIR");
+        int result, second;
+
+        *addressp = SYSTEM_ADDRESS;
+        result = attempt(context, SYSTEM_ADDRESS);
+        if (!is_absent(result) || !directory || directory[0] != '/')
+                return result;
+        if ((size_t)snprintf(user_address, sizeof(user_address), "unix://%s/sockd/sockd.sock",
+                             directory) >= sizeof(user_address))
+                return result;
+        second = attempt(context, user_address);
+        if (is_absent(second) || second == -EINVAL)
+                return result;
+        *addressp = user_address;
+        return second;
+}
+
+int session_open(struct context *context) {
+        const char *address = context->options->server;
+        int result;
+
+        if (sockd_new(&context->connection) < 0 || sockd_set_name(context->connection, "sockctl") < 0)
+                return context_fail(context, EXIT_FAILED, "out of memory");
+        if (!address)
+                address = getenv("SOCKD_URL");
+        if (address && *address)
+                result = attempt(context, address);
+        else
+                result = attempt_defaults(context, &address);
+        if (result)
+                return session_fail_connect(context, result, address,
+                                            *sockd_error_text(context->connection)
+                                                    ? sockd_error_text(context->connection)
+                                                    : sockd_result_text(result));
+        context_tell(context, "connected to %s %s", sockd_server_name(context->connection),
+                     sockd_server_version(context->connection));
+        return EXIT_DONE;
+}
+
+static bool is_control(const char *subject) {
+        return subject && strncmp(subject, "$SYS.REQ.", 9) == 0;
+}
+
+static int fail_denied(struct context *context, const char *subject) {
+        if (is_control(subject))
+                return context_fail(context, EXIT_PERMISSION,
+                                    "\"%s\" needs the role \"monitor\" or \"admin\"; run it as root "
+                                    "or as the user that sockd runs as", context->verb);
+        return context_fail(context, EXIT_PERMISSION, "%s; ask for this permission in sockd.conf",
+                            sockd_error_text(context->connection));
+}
+
+int session_fail(struct context *context, int result, const char *subject) {
+        const char *about = subject ? subject : context->verb;
+        char size[UNITS_TEXT_MAX];
+
+        switch (result) {
+        case SOCKD_DENIED:
+                return fail_denied(context, subject);
+        case SOCKD_NO_RESPONDERS:
+                if (is_control(subject))
+                        return fail_denied(context, subject);
+                return context_fail(context, EXIT_NOT_FOUND,
+                                    "nobody answers on \"%s\": no service has subscribed to it",
+                                    about);
+        case SOCKD_TIMEOUT:
+                return context_fail(context, EXIT_TIMEOUT,
+                                    "\"%s\": no answer in time; --timeout waits longer", about);
+        case SOCKD_TOO_LARGE:
+                return context_fail(context, EXIT_FAILED,
+                                    "\"%s\": the payload is too large; this server takes %s, see "
+                                    "max_payload in sockd.conf", about,
+                                    units_format_size(size, sockd_max_payload(context->connection)));
+        case SOCKD_CLOSED:
+                return context_fail(context, context->unreachable_code, "the daemon closed the connection");
+        case -EINVAL:
+                return context_fail(context, EXIT_USAGE, "\"%s\" is no valid subject", about);
+        default:
+                return context_fail(context, EXIT_FAILED, "%s",
+                                    *sockd_error_text(context->connection)
+                                            ? sockd_error_text(context->connection)
+                                            : sockd_result_text(result));
+        }
+}

@@ -1,0 +1,68 @@
+/* Signals come through a signalfd(2), so that none falls between a check of a flag and the wait. A
+ * pipe whose reader has gone is noticed at once, not with the next message that may never come. */
+#include "ctl/wait.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+static int64_t now_ms(void) {
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int wait_init(struct wait *wait, int timeout_ms) {
+        sigset_t signals;
+
+        sigemptyset(&signals);
+        sigaddset(&signals, SIGINT);
+        sigaddset(&signals, SIGTERM);
+        sigprocmask(SIG_BLOCK, &signals, NULL);
+        wait->deadline_ms = timeout_ms < 0 ? INT64_MAX : now_ms() + timeout_ms;
+        wait->signals = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+        return wait->signals < 0 ? -errno : 0;
+}
+
+void wait_deinit(struct wait *wait) {
+        if (wait->signals >= 0)
+                close(wait->signals);
+        wait->signals = -1;
+}
+
+int wait_left(const struct wait *wait) {
+        int64_t left;
+
+        if (wait->deadline_ms == INT64_MAX)
+                return -1;
+        left = wait->deadline_ms - now_ms();
+        return left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
+}
+
+int wait_next(struct wait *wait, struct context *context, struct sockd_message *message) {
+        for (;;) {
+                struct pollfd descriptors[] = {
+                        {.fd = wait->signals, .events = POLLIN},
+                        {.fd = fileno(context->out), .events = 0},
+                        {.fd = sockd_descriptor(context->connection), .events = POLLIN},
+                };
+                int n, result = sockd_next(context->connection, message, 0);
+
+                if (result != SOCKD_TIMEOUT)
+                        return result;
+                n = poll(descriptors, 3, wait_left(wait));
+                if (n == 0)
+                        return SOCKD_TIMEOUT;
+                if (n < 0 && errno != EINTR)
+                        return -errno;
+                if (n > 0 && descriptors[0].revents)
+                        return WAIT_INTERRUPTED;
+                if (n > 0 && (descriptors[1].revents & POLLERR))
+                        return WAIT_READER_GONE;
+        }
+}

@@ -1,0 +1,329 @@
+/* The handle of libsockd: its settings, the login, what the server said of itself.
+ *
+ * Everything is set up before sockd_connect() returns: INFO was read, CONNECT and PING were sent,
+ * PONG came. From then on the handle only moves messages (sockd_messaging.c).
+ */
+#include "lib/sockd_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#define DEFAULT_MAX_PAYLOAD 1048576
+
+int sockd_new(struct sockd **sockdp) {
+        struct sockd *sockd = calloc(1, sizeof(*sockd));
+
+        if (!sockd)
+                return -ENOMEM;
+        sockd->descriptor = -1;
+        sockd->failure = -ENOTCONN;
+        sockd->input = malloc(SOCKD_INPUT_SIZE);
+        sockd->input_size = SOCKD_INPUT_SIZE;
+        sockd->output = malloc(SOCKD_OUTPUT_SIZE);
+        if (!sockd->input || !sockd->output) {
+                sockd_free(sockd);
+                return -ENOMEM;
+        }
+        *sockdp = sockd;
+        return 0;
+}
+
+struct sockd *sockd_free(struct sockd *sockd) {
+        if (!sockd)
+                return NULL;
+        sockd_close(sockd);
+        free(sockd->input);
+        free(sockd->output);
+        free(sockd->name);
+        free(sockd->user);
+        free(sockd->password);
+        free(sockd->token);
+        free(sockd);
+        return NULL;
+}
+
+void sockd_close(struct sockd *sockd) {
+        if (sockd->descriptor >= 0)
+                close(sockd->descriptor);
+        sockd->descriptor = -1;
+        sockd->failure = -ENOTCONN;
+        sockd->is_deaf = false;
+        sockd->start = sockd->scan = sockd->end = sockd->n_answered = 0;
+        sockd->n_output = 0;
+        sockd->is_drained = true;
+        json_decref(sockd->info);
+        sockd->info = NULL;
+        sockd->max_payload = 0;
+        sockd->n_subscriptions = sockd->inbox = sockd->n_requests = 0;
+        sockd->n_pings = sockd->n_pongs = 0;
+}
+
+int sockd_fail(struct sockd *sockd, int result, const char *format, ...) {
+        va_list arguments;
+
+        va_start(arguments, format);
+        vsnprintf(sockd->error, sizeof(sockd->error), format, arguments);
+        va_end(arguments);
+        if (result < 0 || result == SOCKD_CLOSED || result == SOCKD_VIOLATION)
+                sockd->failure = result;
+        return result;
+}
+
+static int replace_text(char **textp, const char *text) {
+        char *copy = NULL;
+
+        if (text) {
+                copy = strdup(text);
+                if (!copy)
+                        return -ENOMEM;
+        }
+        free(*textp);
+        *textp = copy;
+        return 0;
+}
+
+int sockd_set_name(struct sockd *sockd, const char *name) {
+        return replace_text(&sockd->name, name);
+}
+
+int sockd_set_login(struct sockd *sockd, const char *user, const char *password) {
+        int result = replace_text(&sockd->user, user);
+
+        return result ? result : replace_text(&sockd->password, password);
+}
+
+int sockd_set_token(struct sockd *sockd, const char *token) {
+        return replace_text(&sockd->token, token);
+}
+
+/* A complete INFO replaces the earlier one (protocol.md, 2.3). */
+static int take_info(struct sockd *sockd, const char *text, size_t n) {
+        json_int_t max_payload;
+        json_t *info = json_loadb(text, n, 0, NULL);
+
+        if (!json_is_object(info)) {
+                json_decref(info);
+                return sockd_fail(sockd, SOCKD_VIOLATION, "the server's INFO is no JSON object");
+        }
+        json_decref(sockd->info);
+        sockd->info = info;
+        max_payload = json_integer_value(json_object_get(info, "max_payload"));
+        if (max_payload <= 0)
+                max_payload = DEFAULT_MAX_PAYLOAD;
+        sockd->max_payload = max_payload < SOCKD_PAYLOAD_MAX ? (size_t)max_payload
+                                                             : SOCKD_PAYLOAD_MAX;
+        return 0;
+}
+
+/* A login or a permission that was refused, as opposed to all other errors (protocol.md, 4.4). */
+static bool is_denial(const char *text) {
+        static const char *const denials[] = {
+                "permissions violation", "authorization violation", "authentication timeout",
+                "user authentication", "account authentication",
+        };
+
+        for (size_t i = 0; i < sizeof(denials) / sizeof(denials[0]); i++)
+                if (strncasecmp(text, denials[i], strlen(denials[i])) == 0)
+                        return true;
+        return false;
+}
+
+/* The answer leaves with the output, at the latest before anything is waited for. When that has no
+ * room, the server has pinged thousands of times in one breath, and one answer fewer will do. */
+static void answer_ping(struct sockd *sockd) {
+        static const char pong[] = {'P', 'O', 'N', 'G', '\r', '\n'};
+
+        if (SOCKD_OUTPUT_SIZE - sockd->n_output < sizeof(pong))
+                return;
+        memcpy(sockd->output + sockd->n_output, pong, sizeof(pong));
+        sockd->n_output += sizeof(pong);
+}
+
+int sockd_handle(struct sockd *sockd, const struct sockd_operation *operation) {
+        switch (operation->type) {
+        case SOCKD_OPERATION_PING:
+                answer_ping(sockd);
+                return 0;
+        case SOCKD_OPERATION_PONG:
+                sockd->n_pongs++;
+                return 0;
+        case SOCKD_OPERATION_INFO:
+                return take_info(sockd, operation->text, operation->n_text);
+        case SOCKD_OPERATION_ERROR:
+                sockd_fail(sockd, SOCKD_REFUSED, "%.*s",
+                           operation->n_text < sizeof(sockd->error) ? (int)operation->n_text
+                                                                    : (int)sizeof(sockd->error),
+                           operation->text);
+                return is_denial(sockd->error) ? SOCKD_DENIED : SOCKD_REFUSED;
+        case SOCKD_OPERATION_OK:
+        case SOCKD_OPERATION_MESSAGE:
+                return 0;
+        }
+        return 0;
+}
+
+/* Adds a member whose text is known or NULL. */
+static bool set_member(json_t *object, const char *name, const char *text) {
+        return !text || json_object_set_new(object, name, json_string(text)) == 0;
+}
+
+static int send_connect(struct sockd *sockd) {
+        json_t *connect;
+        char *text = NULL;
+        bool has_headers = json_is_true(json_object_get(sockd->info, "headers"));
+        int result = -ENOMEM;
+
+        connect = json_pack("{s:b,s:b,s:b,s:b,s:i,s:s,s:s}", "verbose", 0, "pedantic", 0, "headers",
+                            has_headers, "no_responders", has_headers, "protocol", 1, "lang",
+                            "c-sockd", "version", PACKAGE_VERSION);
+        if (connect && set_member(connect, "name", sockd->name) &&
+            set_member(connect, "user", sockd->user) &&
+            set_member(connect, "pass", sockd->password) &&
+            set_member(connect, "auth_token", sockd->token))
+                text = json_dumps(connect, JSON_COMPACT);
+        json_decref(connect);
+        if (!text)
+                return sockd_fail(sockd, result, "out of memory");
+        result = sockd_stream_append(sockd, "CONNECT ", 8);
+        if (result == 0)
+                result = sockd_stream_append(sockd, text, strlen(text));
+        if (result == 0)
+                result = sockd_stream_append(sockd, "\r\nPING\r\n", 8);
+        if (result == 0)
+                result = sockd_stream_send(sockd);
+        free(text);
+        return result;
+}
+
+static int greet(struct sockd *sockd, int64_t deadline_ms) {
+        struct sockd_operation operation;
+        int result;
+
+        result = sockd_scan(sockd, &operation, deadline_ms);
+        if (result)
+                return result;
+        if (operation.type != SOCKD_OPERATION_INFO)
+                return sockd_fail(sockd, SOCKD_VIOLATION, "the server did not begin with INFO");
+        if (json_is_true(json_object_get(sockd->info, "tls_required")))
+                return sockd_fail(sockd, -EPROTONOSUPPORT, "the server wants TLS");
+        result = send_connect(sockd);
+        while (result == 0 && sockd->n_pongs == 0) {
+                result = sockd_scan(sockd, &operation, deadline_ms);
+                if (result == 0 && operation.type == SOCKD_OPERATION_MESSAGE)
+                        return sockd_fail(sockd, SOCKD_VIOLATION,
+                                          "the server sent a message before the first PONG");
+        }
+        return result;
+}
+
+/* Logs in on the descriptor, and gives up the connection if that fails; the reason stays. */
+static int begin(struct sockd *sockd, int64_t deadline_ms) {
+        int result;
+
+        sockd->failure = 0;
+        result = greet(sockd, deadline_ms);
+        if (result == SOCKD_TIMEOUT)
+                sockd_fail(sockd, result, "no answer of a NATS server in time");
+        if (result)
+                sockd_close(sockd);
+        return result;
+}
+
+int sockd_connect(struct sockd *sockd, const char *address, int timeout_ms) {
+        int64_t deadline_ms = sockd_deadline(timeout_ms);
+        int result;
+
+        sockd_close(sockd);
+        sockd->error[0] = '\0';
+        result = sockd_stream_open(sockd, address, deadline_ms);
+        return result ? result : begin(sockd, deadline_ms);
+}
+
+int sockd_connect_descriptor(struct sockd *sockd, int descriptor, int timeout_ms) {
+        int flags = fcntl(descriptor, F_GETFL);
+
+        sockd_close(sockd);
+        sockd->error[0] = '\0';
+        sockd->descriptor = descriptor;
+        if (flags < 0 || fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) < 0) {
+                int result = sockd_fail(sockd, -errno, "%s", strerror(errno));
+
+                sockd_close(sockd);
+                return result;
+        }
+        return begin(sockd, sockd_deadline(timeout_ms));
+}
+
+int sockd_descriptor(const struct sockd *sockd) {
+        return sockd->descriptor;
+}
+
+static const char *info_text(const struct sockd *sockd, const char *name) {
+        const char *text = json_string_value(json_object_get(sockd->info, name));
+
+        return text ? text : "";
+}
+
+const char *sockd_server_id(const struct sockd *sockd) {
+        return info_text(sockd, "server_id");
+}
+
+const char *sockd_server_name(const struct sockd *sockd) {
+        return info_text(sockd, "server_name");
+}
+
+const char *sockd_server_version(const struct sockd *sockd) {
+        return info_text(sockd, "version");
+}
+
+const char *sockd_server_sockd_version(const struct sockd *sockd) {
+        return info_text(sockd, "sockd_version");
+}
+
+uint64_t sockd_client_id(const struct sockd *sockd) {
+        return (uint64_t)json_integer_value(json_object_get(sockd->info, "client_id"));
+}
+
+size_t sockd_max_payload(const struct sockd *sockd) {
+        return sockd->max_payload;
+}
+
+bool sockd_is_lame_duck(const struct sockd *sockd) {
+        return json_is_true(json_object_get(sockd->info, "ldm"));
+}
+
+const char *sockd_error_text(const struct sockd *sockd) {
+        return sockd->error;
+}
+
+const char *sockd_result_text(int result) {
+        const char *text;
+
+        switch (result) {
+        case SOCKD_DONE:
+                return "done";
+        case SOCKD_TIMEOUT:
+                return "no answer in time";
+        case SOCKD_NO_RESPONDERS:
+                return "nobody answers on that subject";
+        case SOCKD_DENIED:
+                return "permission denied by the server";
+        case SOCKD_REFUSED:
+                return "refused by the server";
+        case SOCKD_CLOSED:
+                return "the server closed the connection";
+        case SOCKD_TOO_LARGE:
+                return "larger than the server takes";
+        case SOCKD_VIOLATION:
+                return "the server does not speak the NATS protocol";
+        default:
+                text = result < 0 ? strerrordesc_np(-result) : NULL;
+                return text ? text : "unknown result";
+        }
+}
