@@ -15,6 +15,7 @@
 #include "lib/writer.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -139,9 +140,11 @@ static void client_post_expiry(struct client *client, struct bytes sid) {
 static void pressure_note(struct pressure *pressure, struct connection *connection) {
         int congestion = atomic_load_explicit(&connection->congestion, memory_order_relaxed);
 
-        pressure->n_deliveries++;
-        if (congestion == CONGESTION_NONE ||
+        if (congestion != CONGESTION_NONE &&
             atomic_load_explicit(&connection->is_laggard, memory_order_relaxed))
+                return; /* nobody waits for it */
+        pressure->n_deliveries++;
+        if (congestion == CONGESTION_NONE)
                 return;
         pressure->n_congested++;
         pressure->congested = connection;

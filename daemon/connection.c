@@ -26,8 +26,8 @@
 #define SEND_RANGES 64
 /* How much may wait for a receiver until its publishers are held back. */
 #define CONGESTION_MARK (1024 * 1024)
-/* How long a publisher is held at most, and how much its receiver has to take meanwhile. */
-#define HOLD_MS 10
+/* A publisher is held only for a receiver that gets on: it has to take so much in each such time. */
+#define HOLD_MS 100
 #define HOLD_PROGRESS (64 * 1024)
 /* How long output may take to leave when a connection ends, and how long input is then discarded,
  * so that the peer sees what was sent last rather than a reset. */
@@ -149,7 +149,8 @@ void connection_write(struct worker *worker, struct connection *connection, stru
 }
 
 /* Under the lock. Sends until the outbox is empty or the socket full. */
-static int connection_send(struct connection *connection, struct outbox *outbox) {
+static int connection_send(struct worker *worker, struct connection *connection,
+                           struct outbox *outbox) {
         while (!outbox_is_empty(outbox)) {
                 struct iovec iov[SEND_RANGES];
                 size_t n_iov = outbox_peek(outbox, iov, SEND_RANGES), n_offered = 0;
@@ -164,6 +165,8 @@ static int connection_send(struct connection *connection, struct outbox *outbox)
                         return (int)n;
                 outbox_consume(outbox, (size_t)n);
                 atomic_fetch_add_explicit(&connection->n_sent, (uint64_t)n, memory_order_relaxed);
+                atomic_store_explicit(&connection->sent_ms, uv_now(&worker->loop),
+                                      memory_order_relaxed);
                 /* The socket is full; asking it again would only tell so. */
                 if ((size_t)n < n_offered)
                         return 0;
@@ -255,7 +258,7 @@ static void connection_flush_locked(struct worker *worker, struct connection *co
         connection->out_messages += stage->n_messages;
         connection->out_bytes += stage->n_payload_bytes;
         if (outbox_is_empty(&connection->pending))
-                r = connection_send(connection, &stage->outbox);
+                r = connection_send(worker, connection, &stage->outbox);
         if (r < 0) {
                 connection_condemn(worker, connection, REASON_WRITE_ERROR);
                 return;
@@ -294,7 +297,7 @@ static void connection_continue_output(struct connection *connection) {
         int r;
 
         pthread_mutex_lock(&connection->lock);
-        r = connection_send(connection, &connection->pending);
+        r = connection_send(worker, connection, &connection->pending);
         if (r < 0)
                 connection_condemn(worker, connection, REASON_WRITE_ERROR);
         is_empty = outbox_is_empty(&connection->pending);
@@ -539,21 +542,37 @@ void connection_hold(struct connection *connection, struct connection *receiver)
         worker_watch_held(connection->worker);
 }
 
+/* Whether the receiver takes enough that it is worth waiting for. */
+static bool receiver_gets_on(struct connection *connection, struct connection *receiver) {
+        uint64_t now = connection_now(connection);
+        uint64_t n_sent = atomic_load_explicit(&receiver->n_sent, memory_order_relaxed);
+        uint64_t sent_ms = atomic_load_explicit(&receiver->sent_ms, memory_order_relaxed);
+
+        if (now > sent_ms && now - sent_ms >= HOLD_MS)
+                return false;
+        if (now - connection->held_since_ms < HOLD_MS)
+                return true;
+        if (n_sent - connection->held_sent < HOLD_PROGRESS)
+                return false;
+        connection->held_since_ms = now;
+        connection->held_sent = n_sent;
+        return true;
+}
+
 /* Whether the held connection has to wait on. */
 static bool connection_must_wait(struct connection *connection) {
         struct connection *receiver =
                 instance_find(connection->worker->instance, connection->held_by_slot);
-        uint64_t n_sent;
 
         if (!receiver || receiver->id != connection->held_by ||
             atomic_load_explicit(&receiver->congestion, memory_order_relaxed) == CONGESTION_NONE ||
             atomic_load_explicit(&receiver->is_output_closed, memory_order_relaxed))
                 return false;
-        if (connection_now(connection) - connection->held_since_ms < HOLD_MS)
+        if (receiver_gets_on(connection, receiver))
                 return true;
-        n_sent = atomic_load_explicit(&receiver->n_sent, memory_order_relaxed);
-        if (n_sent - connection->held_sent < HOLD_PROGRESS)
-                atomic_store_explicit(&receiver->is_laggard, true, memory_order_relaxed);
+        log_debug("client %llu does not keep up; publishers no longer wait for it",
+                  (unsigned long long)receiver->id);
+        atomic_store_explicit(&receiver->is_laggard, true, memory_order_relaxed);
         return false;
 }
 

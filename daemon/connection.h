@@ -126,6 +126,7 @@ struct connection {
         uint64_t out_messages, out_bytes;
 
         /* For all, without it. */
+        _Atomic uint64_t sent_ms;       /* loop time of the last of them */
         _Atomic bool is_output_closed;  /* nothing more can be staged */
         _Atomic int congestion;         /* enum connection_congestion */
         _Atomic bool is_laggard;        /* nobody waits for it any more, until it has caught up */
@@ -164,7 +165,7 @@ void connection_close(struct connection *connection, const char *reason);
 void connection_pause(struct connection *connection, enum connection_pause why);
 void connection_resume(struct connection *connection, enum connection_pause why);
 
-/* Pauses input until `receiver` has caught up, but not for long. */
+/* Pauses input until `receiver` has caught up, as long as it gets on. */
 void connection_hold(struct connection *connection, struct connection *receiver);
 
 /* Looks whether held connections may go on. By the worker, in each iteration. */

@@ -2,12 +2,14 @@
 #include "daemon/config.h"
 #include "daemon/server.h"
 #include "lib/log.h"
+#include "lib/protocol.h"
 
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Exit codes: those of the BSDs and LSB that service managers know (systemd.exec(5)). */
 enum {

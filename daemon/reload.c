@@ -1,6 +1,7 @@
 /* The difference of two configurations. See reload.h. */
 #include "daemon/reload.h"
 
+#include "daemon/config_errors.h"
 #include "daemon/connection.h"
 #include "daemon/handler.h"
 #include "daemon/listener.h"
@@ -13,10 +14,10 @@
 struct plan {
         struct server *server;
         struct config_errors *errors;
-        struct listener **listeners;    /* owned, with a reference each */
+        struct listener **listeners;            /* owned, with a reference each */
         const struct config_listener **configs; /* of each; borrowed */
         size_t n_listeners;
-        bool is_new_config;             /* applied to what runs already */
+        bool is_new_config; /* applied to what runs already */
 };
 
 static void plan_deinit(struct plan *plan) {
@@ -60,8 +61,7 @@ static bool listener_serves(const struct listener *listener, const struct config
         if (listener->is_activated)
                 return strcmp(listener->name, config->name) == 0;
         return listener->address.scheme == config->address.scheme &&
-               listener->v6only == config->v6only &&
-               listener->requested.length == socket->length &&
+               listener->v6only == config->v6only && listener->requested.length == socket->length &&
                memcmp(&listener->requested.socket, &socket->socket, socket->length) == 0;
 }
 
@@ -78,8 +78,8 @@ static struct listener *find_running(const struct plan *plan, const struct confi
 
 static int plan_complain(struct plan *plan, const struct config_listener *config, int error,
                          char *reason) {
-        server_complain(plan->errors, "listener \"%s\": %s", config->name,
-                        reason ? reason : strerror(-error));
+        (void)config_errors_add(plan->errors, "listener \"%s\": %s", config->name,
+                                reason ? reason : strerror(-error));
         free(reason);
         return error;
 }
@@ -147,9 +147,9 @@ static int plan_listener(struct plan *plan, const struct config_listener *config
         if (r < 0) {
                 char text[ADDRESS_TEXT_MAX];
 
-                server_complain(plan->errors, "listener \"%s\": cannot resolve %s: %s",
-                                config->name, address_format(&config->address, text),
-                                reason ? reason : strerror(-r));
+                (void)config_errors_add(plan->errors, "listener \"%s\": cannot resolve %s: %s",
+                                        config->name, address_format(&config->address, text),
+                                        reason ? reason : strerror(-r));
                 return r;
         }
         for (size_t i = 0; i < n && r >= 0; i++)
@@ -200,8 +200,7 @@ static int plan_apply(struct plan *plan) {
                         continue;
                 announce(listener);
                 listener_start(listener,
-                               &server->workers.all[server->next_worker++ %
-                                                    server->workers.count]);
+                               &server->workers.all[server->next_worker++ % server->workers.count]);
         }
         for (size_t i = 0; i < server->n_listeners; i++)
                 listener_unref(server->listeners[i]);
@@ -215,7 +214,7 @@ static int plan_apply(struct plan *plan) {
 
 int reload_listeners(struct server *server, const struct config *config,
                      struct config_errors *errors) {
-        struct plan plan = { .server = server, .errors = errors };
+        struct plan plan = {.server = server, .errors = errors};
         int r = 0;
 
         /* All errors are reported, not just the first. */
@@ -235,17 +234,19 @@ int reload_listeners(struct server *server, const struct config *config,
 struct reload {
         struct visit visit;
         struct server *server;
-        struct config *config;          /* a reference */
+        struct config *config; /* a reference */
         void (*done)(void *context, const struct config_errors *errors);
         void *context;
 };
 
-/* In each worker: its clients learn their new limits. */
 static void reload_worker(struct visit *visit, struct worker *worker) {
         struct reload *reload = container_of(visit, struct reload, visit);
 
         config_unref(worker->config);
         worker->config = config_ref(reload->config);
+}
+
+static void reload_clients(struct visit *visit, struct worker *worker) {
         LIST_FOREACH_SAFE(link, &worker->connections) {
                 struct connection *connection = container_of(link, struct connection, link);
 
@@ -266,10 +267,20 @@ static void reload_finish(struct reload *reload, const struct config_errors *err
 
 static void reload_done(struct visit *visit) {
         struct reload *reload = container_of(visit, struct reload, visit);
-        const struct config_errors none = { .n_lines = 0 };
+        const struct config_errors none = {.n_lines = 0};
 
         log_info("configuration reloaded");
         reload_finish(reload, &none);
+}
+
+/* When all workers have the configuration, their clients may learn of it: whoever acts on that will
+ * find it in force everywhere. */
+static void reload_tell(struct visit *visit) {
+        struct reload *reload = container_of(visit, struct reload, visit);
+
+        reload->visit.run = reload_clients;
+        reload->visit.done = reload_done;
+        workers_visit(&reload->server->workers, &reload->visit, &reload->server->mailbox);
 }
 
 static void warn_of_restart(const struct config *before, const struct config *now) {
@@ -289,8 +300,8 @@ static int reload_apply(struct reload *reload, struct config_errors *errors) {
             strncmp(now->log.target, "file:", 5) == 0) {
                 r = log_open(now->log.target);
                 if (r < 0) {
-                        server_complain(errors, "cannot open the log \"%s\": %s", now->log.target,
-                                        strerror(-r));
+                        (void)config_errors_add(errors, "cannot open the log \"%s\": %s",
+                                                now->log.target, strerror(-r));
                         return r;
                 }
         }
@@ -312,23 +323,23 @@ static int reload_apply(struct reload *reload, struct config_errors *errors) {
 
 static void refuse(void (*done)(void *context, const struct config_errors *errors), void *context,
                    const char *why) {
-        struct config_errors errors = { .n_lines = 0 };
+        struct config_errors errors = {.n_lines = 0};
 
-        server_complain(&errors, "%s", why);
+        (void)config_errors_add(&errors, "%s", why);
         done(context, &errors);
         config_errors_deinit(&errors);
 }
 
 void reload_start(struct server *server,
-                  void (*done)(void *context, const struct config_errors *errors),
-                  void *context) {
-        struct config_errors errors = { .n_lines = 0 };
+                  void (*done)(void *context, const struct config_errors *errors), void *context) {
+        struct config_errors errors = {.n_lines = 0};
         struct reload *reload;
         int r;
 
         if (server->state != SERVER_RUNNING || server->reload) {
-                refuse(done, context, server->reload ? "a reload is under way already"
-                                                     : "the server is about to end");
+                refuse(done, context,
+                       server->reload ? "a reload is under way already"
+                                      : "the server is about to end");
                 return;
         }
         reload = calloc(1, sizeof(*reload));
@@ -336,8 +347,11 @@ void reload_start(struct server *server,
                 refuse(done, context, "no memory");
                 return;
         }
-        *reload = (struct reload){ .server = server, .done = done, .context = context,
-                                   .visit.run = reload_worker, .visit.done = reload_done };
+        *reload = (struct reload){.server = server,
+                                  .done = done,
+                                  .context = context,
+                                  .visit.run = reload_worker,
+                                  .visit.done = reload_tell};
         server->reload = reload;
         systemd_reloading(&server->systemd);
         r = config_load(&reload->config, server->options.config_path, server->options.listen,
@@ -346,7 +360,7 @@ void reload_start(struct server *server,
                 r = reload_apply(reload, &errors);
         if (r < 0) {
                 if (errors.n_lines == 0)
-                        server_complain(&errors, "cannot reload: %s", strerror(-r));
+                        (void)config_errors_add(&errors, "cannot reload: %s", strerror(-r));
                 reload_finish(reload, &errors);
         }
         config_errors_deinit(&errors);

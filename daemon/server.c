@@ -1,6 +1,7 @@
 /* The server. See server.h. */
 #include "daemon/server.h"
 
+#include "daemon/config_errors.h"
 #include "daemon/connection.h"
 #include "daemon/handler.h"
 #include "daemon/listener.h"
@@ -16,26 +17,13 @@
 
 /* How long queues are flushed when the server stops, and how often it is looked whether they are
  * empty. */
-#define STOP_MS 2000
+#define STOP_MS      2000
 #define STOP_TICK_MS 10
 /* How often the status shown by systemctl is renewed. */
 #define STATUS_MS 5000
 /* Descriptors that are not connections. */
-#define RESERVED_DESCRIPTORS 64
+#define RESERVED_DESCRIPTORS   64
 #define DESCRIPTORS_PER_WORKER 8
-
-void server_complain(struct config_errors *errors, const char *format, ...) {
-        char **lines = realloc(errors->lines, (errors->n_lines + 1) * sizeof(*lines));
-        va_list arguments;
-
-        if (!lines)
-                return;
-        errors->lines = lines;
-        va_start(arguments, format);
-        if (vasprintf(&lines[errors->n_lines], format, arguments) >= 0)
-                errors->n_lines++;
-        va_end(arguments);
-}
 
 unsigned server_count_connections(const struct server *server) {
         unsigned n = 0;
@@ -62,9 +50,8 @@ static uint64_t raise_descriptor_limit(void) {
 void server_limit_connections(struct server *server, const struct config *config) {
         uint64_t reserved = RESERVED_DESCRIPTORS + config->n_listeners +
                             (uint64_t)config->server.workers * DESCRIPTORS_PER_WORKER;
-        uint64_t possible = server->max_descriptors > reserved + 1
-                                    ? server->max_descriptors - reserved
-                                    : 1;
+        uint64_t possible =
+                server->max_descriptors > reserved + 1 ? server->max_descriptors - reserved : 1;
         uint64_t max = config->server.max_connections;
 
         if (max > possible) {
@@ -112,7 +99,7 @@ static void server_close_listeners(struct server *server) {
 }
 
 static void end_connections(struct visit *visit, struct worker *worker) {
-        LIST_FOREACH_SAFE(link, &worker->connections)
+        LIST_FOREACH_SAFE (link, &worker->connections)
                 connection_end(container_of(link, struct connection, link), REASON_SHUTDOWN);
 }
 
@@ -147,7 +134,7 @@ void server_stop(struct server *server) {
 /* --- lame duck ------------------------------------------------------------------------------ */
 
 static void tell_connections(struct visit *visit, struct worker *worker) {
-        LIST_FOREACH_SAFE(link, &worker->connections) {
+        LIST_FOREACH_SAFE (link, &worker->connections) {
                 struct connection *connection = container_of(link, struct connection, link);
 
                 if (connection->state_of_life == CONNECTION_OPEN)
@@ -164,7 +151,7 @@ struct farewell {
 static void end_one_connection(struct task *task) {
         struct farewell *farewell = container_of(task, struct farewell, task);
 
-        LIST_FOREACH(link, &farewell->worker->connections) {
+        LIST_FOREACH (link, &farewell->worker->connections) {
                 struct connection *connection = container_of(link, struct connection, link);
 
                 if (connection->state_of_life == CONNECTION_OPEN) {
@@ -255,7 +242,7 @@ static void server_on_signal(uv_signal_t *handle, int number) {
 }
 
 static int server_watch_signals(struct server *server) {
-        static const int numbers[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR2 };
+        static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR2};
 
         for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
                 int r = uv_signal_init(&server->loop, &server->signals[i]);
@@ -380,16 +367,17 @@ static int server_start(struct server *server, struct config_errors *errors) {
                               server->config);
 
         if (r < 0) {
-                server_complain(errors, "cannot start the workers: %s", strerror(-r));
+                (void)config_errors_add(errors, "cannot start the workers: %s", strerror(-r));
                 return r;
         }
         r = reload_listeners(server, server->config, errors);
         for (size_t i = 0; r >= 0 && i < server->systemd.n_sockets; i++)
                 if (server->systemd.sockets[i].fd >= 0) {
-                        server_complain(errors,
-                                        "the service manager passed a socket named \"%s\", but no "
-                                        "listener has that name (FileDescriptorName=)",
-                                        server->systemd.sockets[i].name);
+                        (void)config_errors_add(
+                                errors,
+                                "the service manager passed a socket named \"%s\", but no "
+                                "listener has that name (FileDescriptorName=)",
+                                server->systemd.sockets[i].name);
                         r = -EINVAL;
                 }
         return r;
@@ -401,7 +389,7 @@ int server_run(const struct server_options *options, struct config *config,
         int r = server ? server_init(server, options, config) : -ENOMEM;
 
         if (r < 0) {
-                server_complain(errors, "cannot start: %s", strerror(-r));
+                (void)config_errors_add(errors, "cannot start: %s", strerror(-r));
                 return r;
         }
         r = server_watch_signals(server);

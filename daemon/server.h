@@ -75,7 +75,3 @@ unsigned server_count_connections(const struct server *server);
 
 /* Recomputes how many connections are allowed, from the configuration and the descriptors. */
 void server_limit_connections(struct server *server, const struct config *config);
-
-/* Adds a line to errors; nothing is lost but the line if there is no memory. */
-__attribute__((format(printf, 2, 3))) void server_complain(struct config_errors *errors,
-                                                           const char *format, ...);
