@@ -41,15 +41,17 @@ static int set_up_actions(posix_spawn_file_actions_t *actions, int input, int ou
         return error;
 }
 
+/* Undoes what this process did to its signals: some blocked, one ignored. */
 static int set_up_signals(posix_spawnattr_t *attributes) {
-        sigset_t none, all;
+        sigset_t none, pipe;
         int error;
 
         sigemptyset(&none);
-        sigfillset(&all);
+        sigemptyset(&pipe);
+        sigaddset(&pipe, SIGPIPE);
         error = posix_spawnattr_setsigmask(attributes, &none);
         if (!error)
-                error = posix_spawnattr_setsigdefault(attributes, &all);
+                error = posix_spawnattr_setsigdefault(attributes, &pipe);
         if (!error)
                 error = posix_spawnattr_setflags(attributes,
                                                  POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);

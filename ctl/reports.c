@@ -115,11 +115,12 @@ static void add_configuration(struct table *table, const json_t *data) {
                          units_format_size(payload, report_number(data, "max_payload")),
                          units_format_size(pending, report_number(data, "max_pending")));
         if (json_object_get(data, "config_file")) {
+                const char *file = report_text(data, "config_file");
+                const char *time = report_text(data, "config_load_time");
+
                 table_add(table, "Configuration:");
-                table_add_format(table, "%s, loaded %s",
-                                 *report_text(data, "config_file") ? report_text(data, "config_file")
-                                                                   : "none",
-                                 report_text(data, "config_load_time"));
+                table_add_format(table, "%s%s%s", *file ? file : "no file", *time ? ", loaded " : "",
+                                 time);
         }
         if (json_object_get(data, "log_level")) {
                 table_add(table, "Log level:");
