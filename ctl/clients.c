@@ -61,8 +61,8 @@ static void add_client(struct table *table, const json_t *client, bool is_open_l
         if (is_open_list)
                 table_add(table, report_text(client, "idle"));
         else
-                table_add(table, json_object_get(client, "stop") ? report_text(client, "reason")
-                                                                 : "open");
+                table_add(table,
+                          json_object_get(client, "stop") ? report_text(client, "reason") : "open");
 }
 
 /* CONNZ has numbers for the states (protocol.md, 8.2). */
@@ -128,8 +128,7 @@ static int print_client(struct context *context, json_t *client) {
         json_object_foreach(client, name, value) {
                 if (!json_is_array(value))
                         add_detail(&table, value, name);
-                json_array_foreach(value, i, element)
-                        add_detail(&table, element, name);
+                json_array_foreach(value, i, element) add_detail(&table, element, name);
         }
         return report_table(context, &table, NULL);
 }
@@ -184,6 +183,7 @@ int clients_run(struct context *context) {
         if (!parse_id(context_argument(context, 1), &id))
                 return context_fail(context, EXIT_USAGE,
                                     "clients %s: the number of a client was expected, as "
-                                    "`sockctl clients` shows it", action);
+                                    "`sockctl clients` shows it",
+                                    action);
         return strcmp(action, "show") == 0 ? show_client(context, id) : kick_client(context, id);
 }

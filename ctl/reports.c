@@ -119,8 +119,8 @@ static void add_configuration(struct table *table, const json_t *data) {
                 const char *time = report_text(data, "config_load_time");
 
                 table_add(table, "Configuration:");
-                table_add_format(table, "%s%s%s", *file ? file : "no file", *time ? ", loaded " : "",
-                                 time);
+                table_add_format(table, "%s%s%s", *file ? file : "no file",
+                                 *time ? ", loaded " : "", time);
         }
         if (json_object_get(data, "log_level")) {
                 table_add(table, "Log level:");
@@ -178,12 +178,9 @@ int report_status(struct context *context) {
 }
 
 static const struct table_column listener_columns[] = {
-        {.title = "NAME", .can_shrink = true},
-        {.title = "ADDRESS", .can_shrink = true},
-        {.title = "HANDLER", .can_shrink = true},
-        {.title = "NOW", .is_right = true},
-        {.title = "TOTAL", .is_right = true},
-        {.title = "OPENED BY"},
+        {.title = "NAME", .can_shrink = true},    {.title = "ADDRESS", .can_shrink = true},
+        {.title = "HANDLER", .can_shrink = true}, {.title = "NOW", .is_right = true},
+        {.title = "TOTAL", .is_right = true},     {.title = "OPENED BY"},
 };
 
 int report_listeners(struct context *context) {
@@ -210,12 +207,9 @@ int report_listeners(struct context *context) {
 }
 
 static const struct table_column sub_columns[] = {
-        {.title = "SUBJECT", .can_shrink = true},
-        {.title = "QUEUE", .can_shrink = true},
-        {.title = "CLIENT", .is_right = true},
-        {.title = "SID", .is_right = true},
-        {.title = "MESSAGES", .is_right = true},
-        {.title = "OF", .is_right = true},
+        {.title = "SUBJECT", .can_shrink = true}, {.title = "QUEUE", .can_shrink = true},
+        {.title = "CLIENT", .is_right = true},    {.title = "SID", .is_right = true},
+        {.title = "MESSAGES", .is_right = true},  {.title = "OF", .is_right = true},
         {.title = "ACCOUNT", .can_shrink = true},
 };
 

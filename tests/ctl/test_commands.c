@@ -20,9 +20,10 @@
 
 #include "ctl/commands.h"
 
-#define SERVER "{\"name\":\"host-a\",\"id\":\"ID\"}"
+#define SERVER     "{\"name\":\"host-a\",\"id\":\"ID\"}"
 #define DATA(text) "{\"server\":" SERVER ",\"data\":" text "}"
-#define ERROR(code, text) "{\"server\":" SERVER ",\"error\":{\"code\":" code ",\"description\":\"" text "\"}}"
+#define ERROR(code, text)                                                                          \
+        "{\"server\":" SERVER ",\"error\":{\"code\":" code ",\"description\":\"" text "\"}}"
 
 /* The next request on this subject gets this answer; NULL: 503. "-ERR ..." is sent as a line. */
 struct exchange {
@@ -33,7 +34,7 @@ struct daemon {
         const struct exchange *exchanges; /* up to one without a subject */
         int listener;
         pthread_t thread;
-        char seen[4096];                /* payloads of the requests, one a line */
+        char seen[4096]; /* payloads of the requests, one a line */
 };
 
 static char address[64];
@@ -81,9 +82,10 @@ static void *daemon_run(void *data) {
         while ((descriptor = accept(daemon->listener, NULL, NULL)) >= 0) {
                 FILE *stream = fdopen(descriptor, "r");
 
-                dprintf(descriptor, "INFO {\"server_id\":\"ID\",\"server_name\":\"host-a\",\"version\":"
-                                    "\"2.9.10\",\"sockd_version\":\"0.1.0\",\"headers\":true,"
-                                    "\"max_payload\":1000}\r\n");
+                dprintf(descriptor,
+                        "INFO {\"server_id\":\"ID\",\"server_name\":\"host-a\",\"version\":"
+                        "\"2.9.10\",\"sockd_version\":\"0.1.0\",\"headers\":true,"
+                        "\"max_payload\":1000}\r\n");
                 serve(daemon, stream);
                 fclose(stream);
         }
@@ -99,7 +101,8 @@ static void daemon_start(struct daemon *daemon, const struct exchange *exchanges
         daemon->exchanges = exchanges;
         daemon->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         assert_int_equal(bind(daemon->listener, (struct sockaddr *)&name,
-                              (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n)), 0);
+                              (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n)),
+                         0);
         assert_int_equal(listen(daemon->listener, 5), 0);
         assert_int_equal(pthread_create(&daemon->thread, NULL, daemon_run, daemon), 0);
 }
@@ -120,7 +123,8 @@ static struct outcome run(const char *words[]) {
         char *argv[16];
         int argc = 0;
         size_t n_out, n_err;
-        FILE *out = open_memstream(&outcome.out, &n_out), *err = open_memstream(&outcome.err, &n_err);
+        FILE *out = open_memstream(&outcome.out, &n_out),
+             *err = open_memstream(&outcome.err, &n_err);
 
         while (words[argc]) {
                 argv[argc] = (char *)words[argc];
@@ -157,17 +161,27 @@ static void assert_exchange(const char *subject, const char *reply, struct outco
         assert_string_equal(daemon.seen, sent);
 }
 
-#define OUTCOME(code, out, err) (struct outcome){code, (char *)(out), (char *)(err)}
-#define WORDS(...) (const char *[]){"sockctl", "-s", address, __VA_ARGS__, NULL}
+#define OUTCOME(code, out, err)                                                                    \
+        (struct outcome) {                                                                         \
+                code, (char *)(out), (char *)(err)                                                 \
+        }
+#define WORDS(...)                                                                                 \
+        (const char *[]) {                                                                         \
+                "sockctl", "-s", address, __VA_ARGS__, NULL                                        \
+        }
 
 static void test_listeners_are_a_table(void **state) {
-        assert_exchange("$SYS.REQ.SERVER.PING.LISTENERZ",
-                        DATA("{\"listeners\":[{\"name\":\"tcp\",\"address\":\"tcp://127.0.0.1:43211\","
-                             "\"handler\":\"bus\",\"connections\":2,\"total_connections\":1234567,"
-                             "\"activated\":true}]}"),
-                        OUTCOME(0, "NAME  ADDRESS                HANDLER  NOW  TOTAL  OPENED BY\n"
-                                   "tcp   tcp://127.0.0.1:43211  bus        2  1.23M  systemd\n"
-                                   "\n1 listener\n", ""), "\n", WORDS("listeners"));
+        assert_exchange(
+                "$SYS.REQ.SERVER.PING.LISTENERZ",
+                DATA("{\"listeners\":[{\"name\":\"tcp\",\"address\":\"tcp://127.0.0.1:43211\","
+                     "\"handler\":\"bus\",\"connections\":2,\"total_connections\":1234567,"
+                     "\"activated\":true}]}"),
+                OUTCOME(0,
+                        "NAME  ADDRESS                HANDLER  NOW  TOTAL  OPENED BY\n"
+                        "tcp   tcp://127.0.0.1:43211  bus        2  1.23M  systemd\n"
+                        "\n1 listener\n",
+                        ""),
+                "\n", WORDS("listeners"));
 }
 
 static void test_no_legend_leaves_rows_only(void **state) {
@@ -191,27 +205,32 @@ static void test_status_tells_the_state(void **state) {
                              "\"lame_duck\":true,\"log_level\":\"info\",\"config_file\":\"\","
                              "\"max_payload\":1048576,\"max_pending\":67108864,\"connections\":3,"
                              "\"max_connections\":10,\"total_connections\":4}"),
-                        OUTCOME(0, "● host-a is draining (lame duck), up 3s\n"
-                                   "       Version:  sockd 0.1.0, as NATS 2.9.10\n"
-                                   "       Process:  7, 2 workers\n"
-                                   "        Memory:  1M, processor 0.0%\n"
-                                   "       Clients:  3 of 10, 4 since the start\n"
-                                   " Subscriptions:  0\n"
-                                   "Slow consumers:  0\n"
-                                   "      Received:  0 messages, 0\n"
-                                   "          Sent:  0 messages, 0\n"
-                                   "        Limits:  payload 1M, pending 64M for each client\n"
-                                   " Configuration:  no file\n"
-                                   "     Log level:  info\n", ""), "\n", WORDS("status"));
+                        OUTCOME(0,
+                                "● host-a is draining (lame duck), up 3s\n"
+                                "       Version:  sockd 0.1.0, as NATS 2.9.10\n"
+                                "       Process:  7, 2 workers\n"
+                                "        Memory:  1M, processor 0.0%\n"
+                                "       Clients:  3 of 10, 4 since the start\n"
+                                " Subscriptions:  0\n"
+                                "Slow consumers:  0\n"
+                                "      Received:  0 messages, 0\n"
+                                "          Sent:  0 messages, 0\n"
+                                "        Limits:  payload 1M, pending 64M for each client\n"
+                                " Configuration:  no file\n"
+                                "     Log level:  info\n",
+                                ""),
+                        "\n", WORDS("status"));
 }
 
 static void test_lists_are_asked_page_by_page(void **state) {
         static const struct exchange exchanges[] = {
                 {"$SYS.REQ.SERVER.PING.SUBSZ",
-                 DATA("{\"total\":3,\"subscriptions_list\":[{\"subject\":\"a\",\"sid\":\"1\",\"cid\":5},"
+                 DATA("{\"total\":3,\"subscriptions_list\":[{\"subject\":\"a\",\"sid\":\"1\","
+                      "\"cid\":5},"
                       "{\"subject\":\"b\",\"sid\":\"2\",\"cid\":5}]}")},
                 {"$SYS.REQ.SERVER.PING.SUBSZ",
-                 DATA("{\"total\":3,\"subscriptions_list\":[{\"subject\":\"c\",\"qgroup\":\"q\",\"sid\":"
+                 DATA("{\"total\":3,\"subscriptions_list\":[{\"subject\":\"c\",\"qgroup\":\"q\","
+                      "\"sid\":"
                       "\"3\",\"cid\":6,\"msgs\":2,\"max\":9,\"account\":\"A\"}]}")},
                 {NULL, NULL},
         };
@@ -222,24 +241,29 @@ static void test_lists_are_asked_page_by_page(void **state) {
                        "SUBJECT  QUEUE  CLIENT  SID  MESSAGES  OF  ACCOUNT\n"
                        "a        -           5    1         0   -  -\n"
                        "b        -           5    2         0   -  -\n"
-                       "c        q           6    3         2   9  A\n\n3 subscriptions\n", "");
+                       "c        q           6    3         2   9  A\n\n3 subscriptions\n",
+                       "");
         daemon_stop(&daemon);
-        assert_string_equal(daemon.seen,
-                            "{\"subscriptions\":true,\"test\":\"x.y\",\"offset\":0,\"limit\":1024}\n"
-                            "{\"subscriptions\":true,\"test\":\"x.y\",\"offset\":2,\"limit\":1024}\n");
+        assert_string_equal(
+                daemon.seen,
+                "{\"subscriptions\":true,\"test\":\"x.y\",\"offset\":0,\"limit\":1024}\n"
+                "{\"subscriptions\":true,\"test\":\"x.y\",\"offset\":2,\"limit\":1024}\n");
 }
 
 static void test_clients_show_who_they_are(void **state) {
-        assert_exchange("$SYS.REQ.SERVER.PING.CONNZ",
-                        DATA("{\"total\":2,\"connections\":[{\"cid\":5,\"name\":\"n\",\"peer\":\"unix:\","
-                             "\"uid\":0,\"pid\":42,\"subscriptions\":1,\"idle\":\"2s\"},{\"cid\":6,"
-                             "\"lang\":\"go\",\"ip\":\"127.0.0.1\",\"port\":4711,\"authorized_user\":"
-                             "\"alice\",\"pending_bytes\":2048,\"idle\":\"0s\"}]}"),
-                        OUTCOME(0, "ID  NAME  PEER            USER   SUBS  PENDING  IN  OUT  IDLE\n"
-                                   " 5  n     unix pid 42     uid 0     1        0   0    0  2s\n"
-                                   " 6  go    127.0.0.1:4711  alice     0       2K   0    0  0s\n"
-                                   "\n2 clients\n", ""),
-                        "{\"auth\":true,\"state\":0,\"offset\":0,\"limit\":1024}\n", WORDS("clients"));
+        assert_exchange(
+                "$SYS.REQ.SERVER.PING.CONNZ",
+                DATA("{\"total\":2,\"connections\":[{\"cid\":5,\"name\":\"n\",\"peer\":\"unix:\","
+                     "\"uid\":0,\"pid\":42,\"subscriptions\":1,\"idle\":\"2s\"},{\"cid\":6,"
+                     "\"lang\":\"go\",\"ip\":\"127.0.0.1\",\"port\":4711,\"authorized_user\":"
+                     "\"alice\",\"pending_bytes\":2048,\"idle\":\"0s\"}]}"),
+                OUTCOME(0,
+                        "ID  NAME  PEER            USER   SUBS  PENDING  IN  OUT  IDLE\n"
+                        " 5  n     unix pid 42     uid 0     1        0   0    0  2s\n"
+                        " 6  go    127.0.0.1:4711  alice     0       2K   0    0  0s\n"
+                        "\n2 clients\n",
+                        ""),
+                "{\"auth\":true,\"state\":0,\"offset\":0,\"limit\":1024}\n", WORDS("clients"));
 }
 
 static void test_a_client_that_is_not_there_is_not_found(void **state) {
@@ -264,38 +288,43 @@ static void test_actions_ask_this_server_alone(void **state) {
 }
 
 static void test_a_failed_reload_tells_each_line(void **state) {
-        assert_exchange("$SYS.REQ.SERVER.ID.RELOAD", ERROR("500", "x.conf:3: wrong\\nx.conf:5: too"),
+        assert_exchange("$SYS.REQ.SERVER.ID.RELOAD",
+                        ERROR("500", "x.conf:3: wrong\\nx.conf:5: too"),
                         OUTCOME(1, "", "sockctl: reload: x.conf:3: wrong\nx.conf:5: too\n"), "\n",
                         WORDS("reload"));
         assert_exchange("$SYS.REQ.SERVER.ID.RELOAD", ERROR("500", "wrong"),
-                        OUTCOME(1, "{\"error\":{\"code\":1,\"message\":\"reload: wrong\"}}\n", ""), "\n",
-                        WORDS("reload", "--json"));
+                        OUTCOME(1, "{\"error\":{\"code\":1,\"message\":\"reload: wrong\"}}\n", ""),
+                        "\n", WORDS("reload", "--json"));
 }
 
 static void test_missing_rights_name_the_role(void **state) {
-        static const char error[] = "sockctl: \"clients\" needs the role \"monitor\" or \"admin\"; run "
-                                    "it as root or as the user that sockd runs as\n";
+        static const char error[] =
+                "sockctl: \"clients\" needs the role \"monitor\" or \"admin\"; run "
+                "it as root or as the user that sockd runs as\n";
         static const char sent[] = "{\"auth\":true,\"state\":0,\"offset\":0,\"limit\":1024}\n";
 
         assert_exchange("$SYS.REQ.SERVER.PING.CONNZ", NULL, OUTCOME(4, "", error), sent,
                         WORDS("clients"));
-        assert_exchange("$SYS.REQ.SERVER.PING.CONNZ", "-ERR 'Permissions Violation for Publish to \"x\"'",
-                        OUTCOME(4, "", error), sent, WORDS("clients"));
+        assert_exchange("$SYS.REQ.SERVER.PING.CONNZ",
+                        "-ERR 'Permissions Violation for Publish to \"x\"'", OUTCOME(4, "", error),
+                        sent, WORDS("clients"));
 }
 
 static void test_answers_that_are_no_json_are_refused(void **state) {
         assert_exchange("$SYS.REQ.SERVER.PING.VARZ", "nonsense",
                         OUTCOME(1, "", "sockctl: status: the answer is no JSON object\n"), "\n",
                         WORDS("status"));
-        assert_exchange("$SYS.REQ.SERVER.PING.CONNZ", DATA("null"),
-                        OUTCOME(0, "0 clients\n", ""),
-                        "{\"auth\":true,\"state\":0,\"offset\":0,\"limit\":1024}\n", WORDS("clients"));
+        assert_exchange("$SYS.REQ.SERVER.PING.CONNZ", DATA("null"), OUTCOME(0, "0 clients\n", ""),
+                        "{\"auth\":true,\"state\":0,\"offset\":0,\"limit\":1024}\n",
+                        WORDS("clients"));
 }
 
 static void test_requests_without_responders_are_not_found(void **state) {
         assert_exchange("svc", NULL,
-                        OUTCOME(3, "", "sockctl: nobody answers on \"svc\": no service has subscribed "
-                                       "to it\n"), "x\n", WORDS("request", "svc", "x"));
+                        OUTCOME(3, "",
+                                "sockctl: nobody answers on \"svc\": no service has subscribed "
+                                "to it\n"),
+                        "x\n", WORDS("request", "svc", "x"));
         assert_exchange("svc", "yes", OUTCOME(0, "yes\n", ""), "x\n", WORDS("request", "svc", "x"));
 }
 
@@ -314,8 +343,9 @@ static void test_too_large_a_payload_names_the_limit(void **state) {
 }
 
 static void test_a_daemon_that_is_not_there_is_explained(void **state) {
-        static const char error[] = "no daemon at unix:///nonexistent/s: not running; start it with: "
-                                    "systemctl start sockd";
+        static const char error[] =
+                "no daemon at unix:///nonexistent/s: not running; start it with: "
+                "systemctl start sockd";
         char line[256], json[256];
 
         snprintf(line, sizeof(line), "sockctl: %s\n", error);
@@ -333,8 +363,8 @@ static void test_the_environment_names_the_daemon(void **state) {
         daemon_start(&daemon, none);
         setenv("SOCKD_URL", address, 1);
         outcome = RUN("version");
-        assert_outcome(outcome, 0, "sockctl " PACKAGE_VERSION "\nsockd 0.1.0 on host-a, as NATS 2.9.10\n",
-                       "");
+        assert_outcome(outcome, 0,
+                       "sockctl " PACKAGE_VERSION "\nsockd 0.1.0 on host-a, as NATS 2.9.10\n", "");
         setenv("SOCKD_URL", "unix:///nonexistent/s", 1);
         assert_outcome(RUN("version"), 0, "sockctl " PACKAGE_VERSION "\nno daemon to ask\n", "");
         unsetenv("SOCKD_URL");
@@ -342,23 +372,29 @@ static void test_the_environment_names_the_daemon(void **state) {
 }
 
 static void test_usage_errors_say_what_to_do(void **state) {
-        assert_outcome(RUN("stauts"), 2, "", "sockctl: unknown verb \"stauts\"; did you mean \"status\"?\n");
-        assert_outcome(RUN("xyzzy"), 2, "", "sockctl: unknown verb \"xyzzy\"; sockctl help lists them\n");
+        assert_outcome(RUN("stauts"), 2, "",
+                       "sockctl: unknown verb \"stauts\"; did you mean \"status\"?\n");
+        assert_outcome(RUN("xyzzy"), 2, "",
+                       "sockctl: unknown verb \"xyzzy\"; sockctl help lists them\n");
         assert_outcome(RUN("pub"), 2, "", "sockctl: usage: sockctl pub SUBJECT [DATA|-]\n");
         assert_outcome(RUN("status", "--count", "1"), 2, "",
                        "sockctl: --count is no option of this verb; see sockctl help status\n");
-        assert_outcome(RUN("--count", "1", "sub"), 2, "",
-                       "sockctl: --count is no option of sockctl; it goes behind the verb; see sockctl "
-                       "help\n");
-        assert_outcome(RUN("--json", "nope!"), 2,
-                       "{\"error\":{\"code\":2,\"message\":\"unknown verb \\\"nope!\\\"; sockctl help "
-                       "lists them\"}}\n", "");
+        assert_outcome(
+                RUN("--count", "1", "sub"), 2, "",
+                "sockctl: --count is no option of sockctl; it goes behind the verb; see sockctl "
+                "help\n");
+        assert_outcome(
+                RUN("--json", "nope!"), 2,
+                "{\"error\":{\"code\":2,\"message\":\"unknown verb \\\"nope!\\\"; sockctl help "
+                "lists them\"}}\n",
+                "");
 }
 
 static void test_help_is_there_for_every_verb(void **state) {
-        static const char *const verbs[] = {"status", "listeners", "clients", "subs", "ping", "pub",
-                                            "sub", "request", "reply", "bench", "config", "reload",
-                                            "drain", "stop", "log-level", "version", "help"};
+        static const char *const verbs[] = {"status",  "listeners", "clients", "subs",  "ping",
+                                            "pub",     "sub",       "request", "reply", "bench",
+                                            "config",  "reload",    "drain",   "stop",  "log-level",
+                                            "version", "help"};
 
         for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
                 struct outcome outcome = RUN("help", verbs[i]), other = RUN(verbs[i], "--help");

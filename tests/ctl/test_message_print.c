@@ -17,8 +17,10 @@ static void assert_prints(const struct sockd_message *message, bool is_terminal,
                           const char *expected) {
         char *text = NULL;
         size_t n;
-        struct context context = {.options = &options, .is_terminal = is_terminal,
-                                  .out = open_memstream(&text, &n), .err = stderr};
+        struct context context = {.options = &options,
+                                  .is_terminal = is_terminal,
+                                  .out = open_memstream(&text, &n),
+                                  .err = stderr};
         bool is_gone;
 
         assert_int_equal(message_print(&context, message, &is_gone), EXIT_DONE);
@@ -30,8 +32,12 @@ static void assert_prints(const struct sockd_message *message, bool is_terminal,
 
 static struct sockd_message make_message(const char *headers, const char *payload, size_t n) {
         return (struct sockd_message){
-                .subject = "a.b", .n_subject = 3, .headers = headers,
-                .n_headers = headers ? strlen(headers) : 0, .payload = payload, .n_payload = n,
+                .subject = "a.b",
+                .n_subject = 3,
+                .headers = headers,
+                .n_headers = headers ? strlen(headers) : 0,
+                .payload = payload,
+                .n_payload = n,
         };
 }
 
@@ -63,25 +69,33 @@ static void test_terminals_are_not_steered_by_payloads(void **state) {
 }
 
 static void test_json_is_one_object_a_line(void **state) {
-        struct sockd_message message = make_message("NATS/1.0\r\nA: b\r\nC: d\r\nA: e\r\n\r\n", "x\"y", 3);
+        struct sockd_message message =
+                make_message("NATS/1.0\r\nA: b\r\nC: d\r\nA: e\r\n\r\n", "x\"y", 3);
 
         options_init(&options);
         options.json = JSON_AUTO;
         message.reply = "r";
         message.n_reply = 1;
-        assert_prints(&message, true, "{\"subject\":\"a.b\",\"reply\":\"r\",\"headers\":{\"A\":[\"b\","
-                                      "\"e\"],\"C\":[\"d\"]},\"payload\":\"x\\\"y\"}\n");
+        assert_prints(&message, true,
+                      "{\"subject\":\"a.b\",\"reply\":\"r\",\"headers\":{\"A\":[\"b\","
+                      "\"e\"],\"C\":[\"d\"]},\"payload\":\"x\\\"y\"}\n");
         message = make_message(NULL, "\xff\x00", 2);
         assert_prints(&message, false, "{\"subject\":\"a.b\",\"data_base64\":\"/wA=\"}\n");
         message = make_message("NATS/1.0\r\n\xff: \xfe\r\n\r\n", "a\0b", 3);
-        assert_prints(&message, false, "{\"subject\":\"a.b\",\"headers\":{\"?\":[\"?\"]},"
-                                       "\"payload\":\"a\\u0000b\"}\n");
+        assert_prints(&message, false,
+                      "{\"subject\":\"a.b\",\"headers\":{\"?\":[\"?\"]},"
+                      "\"payload\":\"a\\u0000b\"}\n");
 }
 
 static void test_base64_follows_the_rfc(void **state) {
         static const char *const pairs[][2] = {
-                {"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="},
-                {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"},
+                {"", ""},
+                {"f", "Zg=="},
+                {"fo", "Zm8="},
+                {"foo", "Zm9v"},
+                {"foob", "Zm9vYg=="},
+                {"fooba", "Zm9vYmE="},
+                {"foobar", "Zm9vYmFy"},
         };
 
         for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {

@@ -14,7 +14,8 @@
 #define N_MAX 16
 
 /* argv of its own, as getopt_long() reorders it. */
-static int parse(struct options *options, uint32_t allowed, bool stop, char **argv, const char *line[]) {
+static int parse(struct options *options, uint32_t allowed, bool stop, char **argv,
+                 const char *line[]) {
         int argc = 0;
 
         while (line[argc]) {
@@ -34,7 +35,8 @@ static void test_options_stand_before_and_behind_words(void **state) {
         char *argv[N_MAX];
 
         assert_int_equal(PARSE(&options, OPTION_GLOBAL | OPTION_COUNT, false, argv, "a", "--count",
-                               "3", "b", "-s", "tcp://h:1", "--json", "-t", "1.5s"), 0);
+                               "3", "b", "-s", "tcp://h:1", "--json", "-t", "1.5s"),
+                         0);
         assert_int_equal(options.count, 3);
         assert_string_equal(options.server, "tcp://h:1");
         assert_int_equal(options.json, JSON_AUTO);
@@ -49,7 +51,8 @@ static void test_words_behind_two_dashes_are_left_alone(void **state) {
         char *argv[N_MAX];
 
         assert_int_equal(PARSE(&options, OPTION_GLOBAL | OPTION_QUEUE, false, argv, "subject",
-                               "--queue", "q", "--", "program", "--queue", "-x"), 0);
+                               "--queue", "q", "--", "program", "--queue", "-x"),
+                         0);
         assert_string_equal(options.queue, "q");
         assert_int_equal(options.n_arguments, 4);
         assert_string_equal(options.arguments[0], "subject");
@@ -69,8 +72,9 @@ static void test_parsing_stops_at_the_verb(void **state) {
         struct options options;
         char *argv[N_MAX];
 
-        assert_int_equal(PARSE(&options, OPTION_GLOBAL, true, argv, "--json=pretty", "sub",
-                               "--count", "1"), 0);
+        assert_int_equal(
+                PARSE(&options, OPTION_GLOBAL, true, argv, "--json=pretty", "sub", "--count", "1"),
+                0);
         assert_int_equal(options.json, JSON_PRETTY);
         assert_int_equal(options.n_arguments, 3);
         assert_string_equal(options.arguments[0], "sub");
@@ -80,8 +84,9 @@ static void test_headers_make_a_block(void **state) {
         struct options options;
         char *argv[N_MAX];
 
-        assert_int_equal(PARSE(&options, OPTION_HEADER, false, argv, "-H", "A:  b", "--header",
-                               "C: d: e"), 0);
+        assert_int_equal(
+                PARSE(&options, OPTION_HEADER, false, argv, "-H", "A:  b", "--header", "C: d: e"),
+                0);
         assert_int_equal(options.n_headers, strlen("NATS/1.0\r\nA: b\r\nC: d: e\r\n\r\n"));
         assert_memory_equal(options.headers, "NATS/1.0\r\nA: b\r\nC: d: e\r\n\r\n",
                             options.n_headers);
@@ -91,8 +96,8 @@ static void test_counts_take_units(void **state) {
         struct options options;
         char *argv[N_MAX];
 
-        assert_int_equal(PARSE(&options, OPTION_BENCH, false, argv, "--msgs", "5M", "--size", "64K"),
-                         0);
+        assert_int_equal(
+                PARSE(&options, OPTION_BENCH, false, argv, "--msgs", "5M", "--size", "64K"), 0);
         assert_int_equal(options.n_messages, 5000000);
         assert_int_equal(options.size, 65536);
 }
@@ -120,8 +125,9 @@ static void test_refusals_say_what_was_expected(void **state) {
         char *argv[N_MAX];
 
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-                assert_int_equal(PARSE(&options, OPTION_GLOBAL | OPTION_COUNT | OPTION_HEADER, false,
-                                       argv, cases[i].option, cases[i].value), -EINVAL);
+                assert_int_equal(PARSE(&options, OPTION_GLOBAL | OPTION_COUNT | OPTION_HEADER,
+                                       false, argv, cases[i].option, cases[i].value),
+                                 -EINVAL);
                 assert_string_equal(options.error, cases[i].error);
         }
 }

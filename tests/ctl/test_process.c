@@ -18,7 +18,8 @@
 
 static int run(const char *const argv[], const void *input, size_t n, bool with_errors,
                struct process_output *output) {
-        return process_run((char *const *)argv, environ, input, n, LIMIT, with_errors, NULL, output);
+        return process_run((char *const *)argv, environ, input, n, LIMIT, with_errors, NULL,
+                           output);
 }
 
 #define RUN(input, n, with_errors, output, ...)                                                    \
