@@ -92,7 +92,7 @@ static int list_clients(struct context *context) {
         if (code)
                 return code;
         if (context->options->json)
-                return report_json(context, data);
+                return context_print_json(context, data);
         json_array_foreach(json_object_get(data, "connections"), i, client)
                 add_client(state == 0 ? &open : &closed, client, state == 0);
         json_decref(data);
@@ -156,7 +156,7 @@ static int show_client(struct context *context, uint64_t id) {
                 return context_fail(context, EXIT_NOT_FOUND,
                                     "no client %" PRIu64 "; `sockctl clients` lists them", id);
         if (context->options->json)
-                return report_json(context, client);
+                return context_print_json(context, client);
         code = print_client(context, client);
         json_decref(client);
         return code;
@@ -167,7 +167,7 @@ static int kick_client(struct context *context, uint64_t id) {
         int code = control_request(context, "ID.KICK", options, REQUEST_MS, NULL);
 
         if (code == EXIT_DONE && context->options->json)
-                return report_json(context, json_pack("{s:I}", "kicked", (json_int_t)id));
+                return context_print_json(context, json_pack("{s:I}", "kicked", (json_int_t)id));
         return code;
 }
 

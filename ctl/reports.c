@@ -11,6 +11,7 @@
 
 #include "ctl/control.h"
 #include "ctl/table.h"
+#include "lib/text.h"
 #include "lib/units.h"
 
 #define REQUEST_MS 5000
@@ -25,10 +26,6 @@ uint64_t report_number(const json_t *object, const char *name) {
         json_int_t number = json_integer_value(json_object_get(object, name));
 
         return number > 0 ? (uint64_t)number : 0;
-}
-
-int report_json(struct context *context, json_t *data) {
-        return context_print_json(context, data);
 }
 
 int report_table(struct context *context, struct table *table, const char *noun) {
@@ -130,19 +127,17 @@ static void add_configuration(struct table *table, const json_t *data) {
 
 static void print_state(struct context *context, const json_t *data) {
         bool is_lame_duck = json_is_true(json_object_get(data, "lame_duck"));
-        struct table table = {0};
         const char *start = "", *end = "";
+        char text[256];
 
         if (context_has_color(context)) {
                 start = is_lame_duck ? "\033[33m" : "\033[32m";
                 end = "\033[0m";
         }
-        /* A cell of a table, for its name is the server's word only. */
-        table_add(&table, report_text(data, "server_name"));
-        fprintf(context->out, "%s●%s %s is %s, up %s\n", start, end,
-                table.has_failed ? "" : table.cells[0],
-                is_lame_duck ? "draining (lame duck)" : "running", report_text(data, "uptime"));
-        table_deinit(&table);
+        snprintf(text, sizeof(text), "%s is %s, up %s", report_text(data, "server_name"),
+                 is_lame_duck ? "draining (lame duck)" : "running", report_text(data, "uptime"));
+        text_make_printable(text, strlen(text));
+        fprintf(context->out, "%s●%s %s\n", start, end, text);
 }
 
 static int print_status(struct context *context, const json_t *data) {
@@ -171,7 +166,7 @@ int report_status(struct context *context) {
         if (code)
                 return code;
         if (context->options->json)
-                return report_json(context, data);
+                return context_print_json(context, data);
         code = print_status(context, data);
         json_decref(data);
         return code;
@@ -192,7 +187,7 @@ int report_listeners(struct context *context) {
         if (code)
                 return code;
         if (context->options->json)
-                return report_json(context, data);
+                return context_print_json(context, data);
         json_array_foreach(json_object_get(data, "listeners"), i, listener) {
                 table_add(&table, report_text(listener, "name"));
                 table_add(&table, report_text(listener, "address"));
@@ -238,7 +233,7 @@ int report_subs(struct context *context) {
         if (code)
                 return code;
         if (context->options->json)
-                return report_json(context, data);
+                return context_print_json(context, data);
         json_array_foreach(json_object_get(data, "subscriptions_list"), i, sub)
                 add_sub(&table, sub);
         json_decref(data);

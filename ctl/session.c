@@ -36,7 +36,8 @@ static int fail_permission(struct context *context, const char *address) {
         const struct group *group = NULL;
         struct stat status;
 
-        if (is_unix_path(address, path) && stat(path, &status) == 0 && (status.st_mode & S_IWGRP))
+        if (is_unix_path(address, path) && stat(path, &status) == 0 && (status.st_mode & S_IWGRP) &&
+            status.st_gid != 0)
                 group = getgrgid(status.st_gid);
         if (group)
                 return context_fail(context, EXIT_PERMISSION,
