@@ -14,6 +14,7 @@
 #include "ctl/reply.h"
 #include "ctl/reports.h"
 #include "ctl/session.h"
+#include "lib/suggest.h"
 
 #define N_MANY 1000000
 
@@ -151,43 +152,15 @@ const struct command *commands_find(const char *name) {
         return NULL;
 }
 
-static size_t least(size_t a, size_t b) {
-        return a < b ? a : b;
-}
-
-/* How many insertions, deletions and replacements make one text of the other (Levenshtein), for
- * texts of up to 31 bytes. */
-static size_t distance(const char *a, const char *b) {
-        size_t row[32], n = strlen(b);
-
-        if (strlen(a) > 31 || n > 31)
-                return 32;
-        for (size_t j = 0; j <= n; j++)
-                row[j] = j;
-        for (size_t i = 1; a[i - 1]; i++) {
-                size_t diagonal = row[0];
-
-                row[0] = i;
-                for (size_t j = 1; j <= n; j++) {
-                        size_t above = row[j];
-
-                        row[j] = least(least(above, row[j - 1]) + 1,
-                                       diagonal + (a[i - 1] != b[j - 1]));
-                        diagonal = above;
-                }
-        }
-        return row[n];
-}
-
 const struct command *commands_nearest(const char *name) {
         const struct command *nearest = NULL;
-        size_t best = strlen(name) / 3 + 2;
+        unsigned best = suggest_limit(name) + 1;
 
         for (size_t i = 0; i < N_COMMANDS; i++) {
-                size_t n = distance(name, commands[i].name);
+                unsigned distance = suggest_distance(name, commands[i].name);
 
-                if (n < best) {
-                        best = n;
+                if (distance < best) {
+                        best = distance;
                         nearest = &commands[i];
                 }
         }
