@@ -32,7 +32,7 @@ int report_table(struct context *context, struct table *table, const char *noun)
         bool has_legend = !context->options->no_legend;
         size_t n_rows = table->n_cells / table->n_columns;
         struct table_style style = {
-                .has_titles = has_legend && n_rows > 0,
+                .has_titles = has_legend && noun && n_rows > 0,
                 .has_color = context_has_color(context),
                 .width = context->is_terminal ? table_terminal_width(STDOUT_FILENO) : 0,
         };
@@ -99,8 +99,9 @@ static void add_traffic(struct table *table, const json_t *data, const char *lab
         char n[TABLE_COUNT_MAX], size[UNITS_TEXT_MAX];
 
         table_add(table, label);
-        table_add_format(table, "%s messages, %s",
+        table_add_format(table, "%s message%s, %s",
                          table_format_count(n, report_number(data, messages)),
+                         report_number(data, messages) == 1 ? "" : "s",
                          units_format_size_approximate(size, report_number(data, bytes)));
 }
 

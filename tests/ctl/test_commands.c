@@ -266,6 +266,20 @@ static void test_clients_show_who_they_are(void **state) {
                 "{\"auth\":true,\"state\":0,\"offset\":0,\"limit\":1024}\n", WORDS("clients"));
 }
 
+static void test_a_client_is_shown_line_by_line(void **state) {
+        assert_exchange("$SYS.REQ.SERVER.PING.CONNZ",
+                        DATA("{\"total\":1,\"connections\":[{\"cid\":17,\"name\":\"n\","
+                             "\"subscriptions_list\":[\"a\",\"b\"]}]}"),
+                        OUTCOME(0,
+                                "               cid:  17\n"
+                                "              name:  n\n"
+                                "subscriptions_list:  a\n"
+                                "subscriptions_list:  b\n",
+                                ""),
+                        "{\"cid\":17,\"auth\":true,\"subscriptions\":true,\"state\":2}\n",
+                        WORDS("clients", "show", "17"));
+}
+
 static void test_a_client_that_is_not_there_is_not_found(void **state) {
         assert_exchange("$SYS.REQ.SERVER.PING.CONNZ", DATA("{\"total\":0,\"connections\":[]}"),
                         OUTCOME(3, "", "sockctl: no client 17; `sockctl clients` lists them\n"),
@@ -417,6 +431,7 @@ int main(void) {
                 cmocka_unit_test(test_status_tells_the_state),
                 cmocka_unit_test(test_lists_are_asked_page_by_page),
                 cmocka_unit_test(test_clients_show_who_they_are),
+                cmocka_unit_test(test_a_client_is_shown_line_by_line),
                 cmocka_unit_test(test_a_client_that_is_not_there_is_not_found),
                 cmocka_unit_test(test_actions_ask_this_server_alone),
                 cmocka_unit_test(test_a_failed_reload_tells_each_line),

@@ -79,8 +79,11 @@ finish() {
         exec 8<&-
 }
 
-"$sockctl" ping >/dev/null
-check 'the server answers a ping' 0 $?
+if ! "$sockctl" ping >/dev/null; then
+        echo "Bail out! no server answers at $address"
+        exit 1
+fi
+check 'the server answers a ping' 0 0
 
 listen sub --count 2 --timeout 30s 'test.*'
 "$sockctl" pub test.a 'one message'
