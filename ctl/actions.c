@@ -20,15 +20,15 @@
 
 int action_ping(struct context *context) {
         uint64_t round_trip_ns;
-        int result = sockd_ping(context->connection, context_timeout(context, PING_MS),
-                                &round_trip_ns);
+        int result =
+                sockd_ping(context->connection, context_timeout(context, PING_MS), &round_trip_ns);
 
         if (result)
                 return session_fail(context, result, NULL);
         if (context->options->json)
-                return report_json(context, json_pack("{s:s,s:I}", "server_name",
-                                                      sockd_server_name(context->connection),
-                                                      "rtt_ns", (json_int_t)round_trip_ns));
+                return context_print_json(context, json_pack("{s:s,s:I}", "server_name",
+                                                             sockd_server_name(context->connection),
+                                                             "rtt_ns", (json_int_t)round_trip_ns));
         fprintf(context->out, "%s answers in %.3f ms\n", sockd_server_name(context->connection),
                 (double)round_trip_ns / 1e6);
         return context_flush(context, NULL);
@@ -41,7 +41,7 @@ static int act(struct context *context, const char *subject, int timeout_ms, con
         if (code)
                 return code;
         if (context->options->json)
-                return report_json(context, json_pack("{s:s}", "done", context->verb));
+                return context_print_json(context, json_pack("{s:s}", "done", context->verb));
         fprintf(context->out, "%s\n", said);
         return context_flush(context, NULL);
 }
@@ -69,7 +69,7 @@ int action_log_level(struct context *context) {
         if (code)
                 return code;
         if (context->options->json)
-                return report_json(context, data);
+                return context_print_json(context, data);
         if (!level)
                 fprintf(context->out, "%s\n", report_text(data, "level"));
         json_decref(data);
@@ -102,9 +102,9 @@ int action_version(struct context *context) {
         if (code && is_asked)
                 return code;
         if (context->options->json)
-                return report_json(context, json_pack("{s:s,s:o*}", "sockctl", PACKAGE_VERSION,
-                                                      "server",
-                                                      code ? NULL : describe_server(context)));
+                return context_print_json(
+                        context, json_pack("{s:s,s:o*}", "sockctl", PACKAGE_VERSION, "server",
+                                           code ? NULL : describe_server(context)));
         if (code)
                 fprintf(context->out, "no daemon to ask\n");
         else if (*sockd_server_sockd_version(context->connection))
@@ -113,7 +113,8 @@ int action_version(struct context *context) {
                         sockd_server_name(context->connection),
                         sockd_server_version(context->connection));
         else
-                fprintf(context->out, "nats-server %s\n", sockd_server_version(context->connection));
+                fprintf(context->out, "nats-server %s\n",
+                        sockd_server_version(context->connection));
         return context_flush(context, NULL);
 }
 
@@ -130,8 +131,8 @@ static int print_check(struct context *context, const struct process_output *out
                         json_array_append_new(lines, json_stringn(line, n));
                 line += n + (line[n] ? 1 : 0);
         }
-        code = report_json(context, json_pack("{s:b,s:o}", "valid", output->status == 0, "output",
-                                              lines));
+        code = context_print_json(
+                context, json_pack("{s:b,s:o}", "valid", output->status == 0, "output", lines));
         return code ? code : output->status;
 }
 
@@ -145,7 +146,8 @@ int action_config(struct context *context) {
         int result;
 
         if (strcmp(action, "check") != 0)
-                return context_fail(context, EXIT_USAGE, "config \"%s\": check was expected", action);
+                return context_fail(context, EXIT_USAGE, "config \"%s\": check was expected",
+                                    action);
         if (!program || !*program)
                 program = access(SBINDIR "/sockd", X_OK) == 0 ? SBINDIR "/sockd" : "sockd";
         argv[0] = (char *)program;

@@ -21,8 +21,8 @@
 #define N_REQUEST        100000
 #define STALL_MS         10000
 #define WINDOW_BYTES     ((uint64_t)8 << 20)
-#define MESSAGE_OVERHEAD 64             /* a line of the protocol, about */
-#define TIMED_ALL        200000         /* up to so many messages, all are timed */
+#define MESSAGE_OVERHEAD 64     /* a line of the protocol, about */
+#define TIMED_ALL        200000 /* up to so many messages, all are timed */
 #define TIMED_INTERVAL   16
 #define PROGRESS_NS      100000000
 
@@ -32,8 +32,8 @@ static int plan(struct context *context, struct bench *bench, char *subject, siz
         uint64_t n_senders = options->request ? options->n_clients : options->n_publishers;
 
         if (n_senders == 0 || n_senders + options->n_subscribers > WORKERS_MAX)
-                return context_fail(context, EXIT_USAGE, "between 1 and %d connections were expected",
-                                    WORKERS_MAX);
+                return context_fail(context, EXIT_USAGE,
+                                    "between 1 and %d connections were expected", WORKERS_MAX);
         if (options->request && options->n_subscribers == 0 && !options->subject)
                 return context_fail(context, EXIT_USAGE,
                                     "without responders (--subs 0), --subject must name a service");
@@ -121,8 +121,8 @@ static int make_workers(struct context *context, struct bench *bench) {
         size_t n = context->options->n_subscribers + bench->n_senders;
         int code;
 
-        bench->workers = aligned_alloc(alignof(struct bench_worker),
-                                       n * sizeof(struct bench_worker));
+        bench->workers =
+                aligned_alloc(alignof(struct bench_worker), n * sizeof(struct bench_worker));
         if (!bench->workers)
                 return context_fail(context, EXIT_FAILED, "out of memory");
         code = make_receivers(context, bench);
@@ -194,7 +194,8 @@ static int judge(struct context *context, const struct bench *bench) {
         if (failed->role == BENCH_SUBSCRIBER && failed->result == SOCKD_TIMEOUT)
                 return context_fail(&own, EXIT_TIMEOUT,
                                     "a subscriber got only %" PRIu64 " messages, and then none for "
-                                    "%d ms", atomic_load(&failed->n_done), bench->stall_ms);
+                                    "%d ms",
+                                    atomic_load(&failed->n_done), bench->stall_ms);
         if (failed->role == BENCH_SUBSCRIBER && failed->result == SOCKD_CLOSED)
                 return context_fail(&own, EXIT_FAILED,
                                     "the daemon closed a subscriber after %" PRIu64 " messages",

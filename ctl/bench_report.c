@@ -86,8 +86,8 @@ static void print_rate(struct context *context, const struct bench *bench, const
         struct rate rate = get_rate(bench, role);
         double per_second = (double)rate.n / rate.seconds;
 
-        fprintf(context->out, "%9s  %12.0f msg/s  %9.1f MB/s  %8.3f s  %" PRIu64 " messages\n", label,
-                per_second, per_second * (double)bench->size / 1e6, rate.seconds, rate.n);
+        fprintf(context->out, "%9s  %12.0f msg/s  %9.1f MB/s  %8.3f s  %" PRIu64 " messages\n",
+                label, per_second, per_second * (double)bench->size / 1e6, rate.seconds, rate.n);
 }
 
 static void print_duration(FILE *file, const char *label, uint64_t ns) {
@@ -103,7 +103,10 @@ static const struct {
         const char *label, *name;
         double share;
 } percentiles[] = {
-        {"p50", "p50", 0.5}, {"p90", "p90", 0.9}, {"p99", "p99", 0.99}, {"p99.9", "p99_9", 0.999},
+        {"p50", "p50", 0.5},
+        {"p90", "p90", 0.9},
+        {"p99", "p99", 0.99},
+        {"p99.9", "p99_9", 0.999},
 };
 
 #define N_PERCENTILES (sizeof(percentiles) / sizeof(percentiles[0]))
@@ -166,12 +169,12 @@ static json_t *latency_to_json(const struct histogram *latency) {
 static json_t *result_to_json(const struct bench *bench, const struct histogram *latency) {
         bool is_requests = is_request(bench);
 
-        return json_pack("{s:s,s:I,s:o*,s:o*,s:o*,s:o}", "mode", is_requests ? "request" : "publish",
-                         "size", (json_int_t)bench->size, "answered",
-                         is_requests ? rate_to_json(bench, BENCH_REQUESTER) : NULL, "published",
-                         is_requests ? NULL : rate_to_json(bench, BENCH_PUBLISHER), "delivered",
-                         is_requests ? NULL : rate_to_json(bench, BENCH_SUBSCRIBER), "latency_ns",
-                         latency_to_json(latency));
+        return json_pack("{s:s,s:I,s:o*,s:o*,s:o*,s:o}", "mode",
+                         is_requests ? "request" : "publish", "size", (json_int_t)bench->size,
+                         "answered", is_requests ? rate_to_json(bench, BENCH_REQUESTER) : NULL,
+                         "published", is_requests ? NULL : rate_to_json(bench, BENCH_PUBLISHER),
+                         "delivered", is_requests ? NULL : rate_to_json(bench, BENCH_SUBSCRIBER),
+                         "latency_ns", latency_to_json(latency));
 }
 
 int bench_print_result(struct context *context, const struct bench *bench) {

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <time.h>
 
-#define BATCH    64                     /* messages between two looks at the others */
+#define BATCH    64 /* messages between two looks at the others */
 #define SLICE_MS 100
 
 uint64_t bench_now_ns(void) {

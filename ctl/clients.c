@@ -61,8 +61,8 @@ static void add_client(struct table *table, const json_t *client, bool is_open_l
         if (is_open_list)
                 table_add(table, report_text(client, "idle"));
         else
-                table_add(table, json_object_get(client, "stop") ? report_text(client, "reason")
-                                                                 : "open");
+                table_add(table,
+                          json_object_get(client, "stop") ? report_text(client, "reason") : "open");
 }
 
 /* CONNZ has numbers for the states (protocol.md, 8.2). */
@@ -92,7 +92,7 @@ static int list_clients(struct context *context) {
         if (code)
                 return code;
         if (context->options->json)
-                return report_json(context, data);
+                return context_print_json(context, data);
         json_array_foreach(json_object_get(data, "connections"), i, client)
                 add_client(state == 0 ? &open : &closed, client, state == 0);
         json_decref(data);
@@ -128,8 +128,7 @@ static int print_client(struct context *context, json_t *client) {
         json_object_foreach(client, name, value) {
                 if (!json_is_array(value))
                         add_detail(&table, value, name);
-                json_array_foreach(value, i, element)
-                        add_detail(&table, element, name);
+                json_array_foreach(value, i, element) add_detail(&table, element, name);
         }
         return report_table(context, &table, NULL);
 }
@@ -157,7 +156,7 @@ static int show_client(struct context *context, uint64_t id) {
                 return context_fail(context, EXIT_NOT_FOUND,
                                     "no client %" PRIu64 "; `sockctl clients` lists them", id);
         if (context->options->json)
-                return report_json(context, client);
+                return context_print_json(context, client);
         code = print_client(context, client);
         json_decref(client);
         return code;
@@ -168,7 +167,7 @@ static int kick_client(struct context *context, uint64_t id) {
         int code = control_request(context, "ID.KICK", options, REQUEST_MS, NULL);
 
         if (code == EXIT_DONE && context->options->json)
-                return report_json(context, json_pack("{s:I}", "kicked", (json_int_t)id));
+                return context_print_json(context, json_pack("{s:I}", "kicked", (json_int_t)id));
         return code;
 }
 
@@ -184,6 +183,7 @@ int clients_run(struct context *context) {
         if (!parse_id(context_argument(context, 1), &id))
                 return context_fail(context, EXIT_USAGE,
                                     "clients %s: the number of a client was expected, as "
-                                    "`sockctl clients` shows it", action);
+                                    "`sockctl clients` shows it",
+                                    action);
         return strcmp(action, "show") == 0 ? show_client(context, id) : kick_client(context, id);
 }

@@ -14,37 +14,58 @@
 #include "ctl/reply.h"
 #include "ctl/reports.h"
 #include "ctl/session.h"
+#include "lib/suggest.h"
 
 #define N_MANY 1000000
 
 static int run_help(struct context *context);
 
 static const struct command commands[] = {
-        {.name = "status", .arguments = "", .run = report_status,
+        {.name = "status",
+         .arguments = "",
+         .run = report_status,
          .summary = "show whether the daemon runs, and what it does",
          .details = "Exits with 0 if it runs, 3 if not.\n"},
-        {.name = "listeners", .arguments = "", .run = report_listeners,
+        {.name = "listeners",
+         .arguments = "",
+         .run = report_listeners,
          .summary = "list the sockets that the daemon listens on"},
-        {.name = "clients", .arguments = "[show ID | kick ID]", .run = clients_run, .n_most = 2,
+        {.name = "clients",
+         .arguments = "[show ID | kick ID]",
+         .run = clients_run,
+         .n_most = 2,
          .options = OPTION_SORT | OPTION_STATE,
          .summary = "list clients, show or disconnect one",
          .details = "Examples:\n"
                     "  sockctl clients --sort pending\n"
                     "  sockctl clients show 17\n"
                     "  sockctl clients kick 17\n"},
-        {.name = "subs", .arguments = "[SUBJECT]", .run = report_subs, .n_most = 1,
+        {.name = "subs",
+         .arguments = "[SUBJECT]",
+         .run = report_subs,
+         .n_most = 1,
          .summary = "list subscriptions, all or those that SUBJECT reaches"},
-        {.name = "ping", .arguments = "", .run = action_ping,
+        {.name = "ping",
+         .arguments = "",
+         .run = action_ping,
          .summary = "measure how fast the daemon answers"},
-        {.name = "pub", .arguments = "SUBJECT [DATA|-]", .run = messaging_pub, .n_least = 1,
-         .n_most = 2, .options = OPTION_REPLY | OPTION_HEADER | OPTION_COUNT,
+        {.name = "pub",
+         .arguments = "SUBJECT [DATA|-]",
+         .run = messaging_pub,
+         .n_least = 1,
+         .n_most = 2,
+         .options = OPTION_REPLY | OPTION_HEADER | OPTION_COUNT,
          .summary = "publish a message",
          .details = "DATA is read from standard input if it is -, or missing there where standard\n"
                     "input is no terminal.\n\n"
                     "Examples:\n"
                     "  sockctl pub news.local 'the door is open'\n"
                     "  journalctl -n1 -o json | sockctl pub log.last\n"},
-        {.name = "sub", .arguments = "SUBJECT", .run = messaging_sub, .n_least = 1, .n_most = 1,
+        {.name = "sub",
+         .arguments = "SUBJECT",
+         .run = messaging_sub,
+         .n_least = 1,
+         .n_most = 1,
          .options = OPTION_COUNT | OPTION_SHOW_HEADERS | OPTION_QUEUE,
          .summary = "print the messages that arrive on a subject",
          .details = "Ends after --count messages or after --timeout. Without a message, and with\n"
@@ -53,39 +74,72 @@ static const struct command commands[] = {
                     "  sockctl sub 'news.>'\n"
                     "  sockctl sub --count 1 --timeout 5s --headers job.done\n"
                     "  sockctl sub --json '>' | jq -r .subject\n"},
-        {.name = "request", .arguments = "SUBJECT [DATA|-]", .run = messaging_request, .n_least = 1,
-         .n_most = 2, .options = OPTION_HEADER | OPTION_SHOW_HEADERS,
+        {.name = "request",
+         .arguments = "SUBJECT [DATA|-]",
+         .run = messaging_request,
+         .n_least = 1,
+         .n_most = 2,
+         .options = OPTION_HEADER | OPTION_SHOW_HEADERS,
          .summary = "ask a service and print its answer",
-         .details = "Exits with 3 if nobody answers on SUBJECT, with 124 if no answer comes within\n"
-                    "--timeout (2s), with 1 if the service says that it failed.\n\n"
-                    "Example:\n"
-                    "  sockctl request --timeout 500ms host.uptime\n"},
-        {.name = "reply", .arguments = "SUBJECT -- PROGRAM [ARGUMENT...]", .run = reply_run,
-         .n_least = 1, .n_most = N_MANY, .options = OPTION_COUNT | OPTION_QUEUE | OPTION_ECHO,
+         .details =
+                 "Exits with 3 if nobody answers on SUBJECT, with 124 if no answer comes within\n"
+                 "--timeout (2s), with 1 if the service says that it failed.\n\n"
+                 "Example:\n"
+                 "  sockctl request --timeout 500ms host.uptime\n"},
+        {.name = "reply",
+         .arguments = "SUBJECT -- PROGRAM [ARGUMENT...]",
+         .run = reply_run,
+         .n_least = 1,
+         .n_most = N_MANY,
+         .options = OPTION_COUNT | OPTION_QUEUE | OPTION_ECHO,
          .summary = "answer requests with what a program prints, or with --echo",
-         .details = "PROGRAM gets the request on its standard input, and its subject in\n"
-                    "$SOCKD_SUBJECT. If it fails the answer carries the headers Nats-Service-Error\n"
-                    "and Nats-Service-Error-Code. No shell is involved.\n\n"
-                    "Examples:\n"
-                    "  sockctl reply svc.upper -- tr a-z A-Z\n"
-                    "  sockctl reply --queue echo svc.echo --echo\n"},
-        {.name = "bench", .arguments = "", .run = bench_run, .options = OPTION_BENCH,
-         .is_offline = true, .summary = "measure throughput and latency",
+         .details =
+                 "PROGRAM gets the request on its standard input, and its subject in\n"
+                 "$SOCKD_SUBJECT. If it fails the answer carries the headers Nats-Service-Error\n"
+                 "and Nats-Service-Error-Code. No shell is involved.\n\n"
+                 "Examples:\n"
+                 "  sockctl reply svc.upper -- tr a-z A-Z\n"
+                 "  sockctl reply --queue echo svc.echo --echo\n"},
+        {.name = "bench",
+         .arguments = "",
+         .run = bench_run,
+         .options = OPTION_BENCH,
+         .is_offline = true,
+         .summary = "measure throughput and latency",
          .details = "Examples:\n"
                     "  sockctl bench --size 128 --subs 4\n"
                     "  sockctl bench --request --clients 8 --duration 5s\n"},
-        {.name = "config", .arguments = "check [FILE]", .run = action_config, .n_least = 1,
-         .n_most = 2, .is_offline = true, .summary = "check the configuration without using it"},
-        {.name = "reload", .arguments = "", .run = action_reload,
+        {.name = "config",
+         .arguments = "check [FILE]",
+         .run = action_config,
+         .n_least = 1,
+         .n_most = 2,
+         .is_offline = true,
+         .summary = "check the configuration without using it"},
+        {.name = "reload",
+         .arguments = "",
+         .run = action_reload,
          .summary = "read the configuration again"},
-        {.name = "drain", .arguments = "", .run = action_drain,
+        {.name = "drain",
+         .arguments = "",
+         .run = action_drain,
          .summary = "let clients leave in their own time, then stop"},
         {.name = "stop", .arguments = "", .run = action_stop, .summary = "stop the daemon"},
-        {.name = "log-level", .arguments = "[LEVEL]", .run = action_log_level, .n_most = 1,
+        {.name = "log-level",
+         .arguments = "[LEVEL]",
+         .run = action_log_level,
+         .n_most = 1,
          .summary = "show or set the log level: error, warning, info, debug, trace"},
-        {.name = "version", .arguments = "", .run = action_version, .is_offline = true,
+        {.name = "version",
+         .arguments = "",
+         .run = action_version,
+         .is_offline = true,
          .summary = "print the versions of sockctl and of the daemon"},
-        {.name = "help", .arguments = "[VERB]", .run = run_help, .n_most = 1, .is_offline = true,
+        {.name = "help",
+         .arguments = "[VERB]",
+         .run = run_help,
+         .n_most = 1,
+         .is_offline = true,
          .summary = "explain a verb"},
 };
 
@@ -98,43 +152,15 @@ const struct command *commands_find(const char *name) {
         return NULL;
 }
 
-static size_t least(size_t a, size_t b) {
-        return a < b ? a : b;
-}
-
-/* How many insertions, deletions and replacements make one text of the other (Levenshtein), for
- * texts of up to 31 bytes. */
-static size_t distance(const char *a, const char *b) {
-        size_t row[32], n = strlen(b);
-
-        if (strlen(a) > 31 || n > 31)
-                return 32;
-        for (size_t j = 0; j <= n; j++)
-                row[j] = j;
-        for (size_t i = 1; a[i - 1]; i++) {
-                size_t diagonal = row[0];
-
-                row[0] = i;
-                for (size_t j = 1; j <= n; j++) {
-                        size_t above = row[j];
-
-                        row[j] = least(least(above, row[j - 1]) + 1,
-                                       diagonal + (a[i - 1] != b[j - 1]));
-                        diagonal = above;
-                }
-        }
-        return row[n];
-}
-
 const struct command *commands_nearest(const char *name) {
         const struct command *nearest = NULL;
-        size_t best = strlen(name) / 3 + 2;
+        unsigned best = suggest_limit(name) + 1;
 
         for (size_t i = 0; i < N_COMMANDS; i++) {
-                size_t n = distance(name, commands[i].name);
+                unsigned distance = suggest_distance(name, commands[i].name);
 
-                if (n < best) {
-                        best = n;
+                if (distance < best) {
+                        best = distance;
                         nearest = &commands[i];
                 }
         }
@@ -144,7 +170,8 @@ const struct command *commands_nearest(const char *name) {
 void commands_print_overview(FILE *file) {
         fputs("Usage: sockctl [OPTION...] VERB [ARGUMENT...]\n\n"
               "Shows what sockd does, steers it, and sends and receives messages through it.\n\n"
-              "Verbs:\n", file);
+              "Verbs:\n",
+              file);
         for (size_t i = 0; i < N_COMMANDS; i++)
                 fprintf(file, "  %-12s %s\n", commands[i].name, commands[i].summary);
         fputs("\nOptions for all verbs:\n", file);
@@ -170,9 +197,11 @@ static int fail_unknown(struct context *context, const char *name) {
         const struct command *nearest = commands_nearest(name);
 
         if (nearest)
-                return context_fail(context, EXIT_USAGE, "unknown verb \"%s\"; did you mean \"%s\"?",
-                                    name, nearest->name);
-        return context_fail(context, EXIT_USAGE, "unknown verb \"%s\"; sockctl help lists them", name);
+                return context_fail(context, EXIT_USAGE,
+                                    "unknown verb \"%s\"; did you mean \"%s\"?", name,
+                                    nearest->name);
+        return context_fail(context, EXIT_USAGE, "unknown verb \"%s\"; sockctl help lists them",
+                            name);
 }
 
 static int run_help(struct context *context) {
@@ -229,7 +258,10 @@ static int run_verb(struct context *context, struct options *options, int argc, 
 
 int commands_main(int argc, char **argv, FILE *out, FILE *err) {
         struct options options;
-        struct context context = {.options = &options, .verb = "sockctl", .out = out, .err = err,
+        struct context context = {.options = &options,
+                                  .verb = "sockctl",
+                                  .out = out,
+                                  .err = err,
                                   .unreachable_code = EXIT_UNREACHABLE,
                                   .is_terminal = fileno(out) >= 0 && isatty(fileno(out))};
         int code;

@@ -74,8 +74,7 @@ static json_t *make_headers(const struct sockd_message *message) {
         const char *name, *value;
         size_t position = 0, n_name, n_value;
 
-        while (headers &&
-               sockd_header_next(message, &position, &name, &n_name, &value, &n_value)) {
+        while (headers && sockd_header_next(message, &position, &name, &n_name, &value, &n_value)) {
                 if (!add_header(headers, name, n_name, value, n_value)) {
                         json_decref(headers);
                         return NULL;

@@ -104,8 +104,8 @@ int messaging_pub(struct context *context) {
                 return session_fail(context, result, message.subject);
         context_tell(context, "published %" PRIu64 " to %s", count, message.subject);
         if (options->json)
-                return context_print_json(context, json_pack("{s:I}", "published",
-                                                             (json_int_t)count));
+                return context_print_json(context,
+                                          json_pack("{s:I}", "published", (json_int_t)count));
         return EXIT_DONE;
 }
 

@@ -15,47 +15,72 @@
 #include "lib/sockd.h"
 #include "lib/units.h"
 
-enum kind { KIND_FLAG, KIND_TEXT, KIND_COUNT, KIND_SIZE, KIND_DURATION, KIND_COLOR, KIND_JSON, KIND_HEADER };
+enum kind {
+        KIND_FLAG,
+        KIND_TEXT,
+        KIND_COUNT,
+        KIND_SIZE,
+        KIND_DURATION,
+        KIND_COLOR,
+        KIND_JSON,
+        KIND_HEADER
+};
 
 struct row {
         const char *name;
-        char letter;                    /* 0: none */
+        char letter; /* 0: none */
         uint32_t set;
         enum kind kind;
-        size_t offset;                  /* in struct options */
-        const char *value;              /* what it is called in the help; NULL: takes none */
+        size_t offset;     /* in struct options */
+        const char *value; /* what it is called in the help; NULL: takes none */
         const char *help;
 };
 
 #define FIELD(name) offsetof(struct options, name)
 
 static const struct row rows[] = {
-        {"server", 's', OPTION_GLOBAL, KIND_TEXT, FIELD(server), "ADDRESS", "connect to this address"},
-        {"json", 'j', OPTION_GLOBAL, KIND_JSON, FIELD(json), NULL, "print JSON (--json=short|pretty)"},
-        {"timeout", 't', OPTION_GLOBAL, KIND_DURATION, FIELD(timeout_ms), "TIME", "wait no longer than this"},
-        {"no-legend", 0, OPTION_GLOBAL, KIND_FLAG, FIELD(no_legend), NULL, "leave out titles and totals"},
+        {"server", 's', OPTION_GLOBAL, KIND_TEXT, FIELD(server), "ADDRESS",
+         "connect to this address"},
+        {"json", 'j', OPTION_GLOBAL, KIND_JSON, FIELD(json), NULL,
+         "print JSON (--json=short|pretty)"},
+        {"timeout", 't', OPTION_GLOBAL, KIND_DURATION, FIELD(timeout_ms), "TIME",
+         "wait no longer than this"},
+        {"no-legend", 0, OPTION_GLOBAL, KIND_FLAG, FIELD(no_legend), NULL,
+         "leave out titles and totals"},
         {"color", 0, OPTION_GLOBAL, KIND_COLOR, FIELD(color), "WHEN", "auto, always or never"},
-        {"verbose", 'v', OPTION_GLOBAL, KIND_FLAG, FIELD(is_verbose), NULL, "tell each step on stderr"},
-        {"help", 'h', OPTION_GLOBAL, KIND_FLAG, FIELD(help), NULL, "explain the command or the verb"},
-        {"version", 'V', OPTION_GLOBAL, KIND_FLAG, FIELD(version), NULL, "print the version of sockctl"},
+        {"verbose", 'v', OPTION_GLOBAL, KIND_FLAG, FIELD(is_verbose), NULL,
+         "tell each step on stderr"},
+        {"help", 'h', OPTION_GLOBAL, KIND_FLAG, FIELD(help), NULL,
+         "explain the command or the verb"},
+        {"version", 'V', OPTION_GLOBAL, KIND_FLAG, FIELD(version), NULL,
+         "print the version of sockctl"},
 
         {"reply", 0, OPTION_REPLY, KIND_TEXT, FIELD(reply), "SUBJECT", "where answers are wanted"},
-        {"header", 'H', OPTION_HEADER, KIND_HEADER, 0, "'NAME: VALUE'", "add a header; may be repeated"},
+        {"header", 'H', OPTION_HEADER, KIND_HEADER, 0, "'NAME: VALUE'",
+         "add a header; may be repeated"},
         {"count", 'n', OPTION_COUNT, KIND_COUNT, FIELD(count), "N", "so many messages"},
-        {"headers", 0, OPTION_SHOW_HEADERS, KIND_FLAG, FIELD(show_headers), NULL, "print headers before payloads"},
-        {"queue", 'q', OPTION_QUEUE, KIND_TEXT, FIELD(queue), "GROUP", "share the messages with this group"},
+        {"headers", 0, OPTION_SHOW_HEADERS, KIND_FLAG, FIELD(show_headers), NULL,
+         "print headers before payloads"},
+        {"queue", 'q', OPTION_QUEUE, KIND_TEXT, FIELD(queue), "GROUP",
+         "share the messages with this group"},
         {"echo", 0, OPTION_ECHO, KIND_FLAG, FIELD(echo), NULL, "answer with what was asked"},
-        {"sort", 0, OPTION_SORT, KIND_TEXT, FIELD(sort), "KEY", "cid, start, subs, pending, msgs_to, idle, ..."},
+        {"sort", 0, OPTION_SORT, KIND_TEXT, FIELD(sort), "KEY",
+         "cid, start, subs, pending, msgs_to, idle, ..."},
         {"state", 0, OPTION_STATE, KIND_TEXT, FIELD(state), "STATE", "open, closed or all"},
 
-        {"msgs", 0, OPTION_BENCH, KIND_COUNT, FIELD(n_messages), "N", "messages in all (1000000; requests: 100000)"},
+        {"msgs", 0, OPTION_BENCH, KIND_COUNT, FIELD(n_messages), "N",
+         "messages in all (1000000; requests: 100000)"},
         {"size", 0, OPTION_BENCH, KIND_SIZE, FIELD(size), "SIZE", "bytes of a payload (16)"},
         {"pubs", 0, OPTION_BENCH, KIND_COUNT, FIELD(n_publishers), "N", "publishers (1)"},
-        {"subs", 0, OPTION_BENCH, KIND_COUNT, FIELD(n_subscribers), "N", "subscribers, or with --request responders (1)"},
-        {"request", 0, OPTION_BENCH, KIND_FLAG, FIELD(request), NULL, "measure requests and their answers"},
+        {"subs", 0, OPTION_BENCH, KIND_COUNT, FIELD(n_subscribers), "N",
+         "subscribers, or with --request responders (1)"},
+        {"request", 0, OPTION_BENCH, KIND_FLAG, FIELD(request), NULL,
+         "measure requests and their answers"},
         {"clients", 0, OPTION_BENCH, KIND_COUNT, FIELD(n_clients), "N", "clients that request (1)"},
-        {"duration", 0, OPTION_BENCH, KIND_DURATION, FIELD(duration_ms), "TIME", "run so long, instead of --msgs"},
-        {"subject", 0, OPTION_BENCH, KIND_TEXT, FIELD(subject), "SUBJECT", "subject to use (one of its own)"},
+        {"duration", 0, OPTION_BENCH, KIND_DURATION, FIELD(duration_ms), "TIME",
+         "run so long, instead of --msgs"},
+        {"subject", 0, OPTION_BENCH, KIND_TEXT, FIELD(subject), "SUBJECT",
+         "subject to use (one of its own)"},
 };
 
 #define N_ROWS (sizeof(rows) / sizeof(rows[0]))
@@ -98,8 +123,8 @@ static int set_count(struct options *options, const struct row *row, const char 
         *field = strtoull(text, &end, 10);
         factor = factor_of(end);
         if (errno || factor == 0 || text[0] < '0' || text[0] > '9' || *field > INT64_MAX / factor)
-                return refuse(options, "--%s \"%s\": a number was expected, as 1000 or 5M", row->name,
-                              text);
+                return refuse(options, "--%s \"%s\": a number was expected, as 1000 or 5M",
+                              row->name, text);
         *field *= factor;
         return 0;
 }
@@ -164,7 +189,8 @@ static int add_header(struct options *options, const char *text) {
         result = sockd_header_add(options->headers, sizeof(options->headers), &options->n_headers,
                                   name, colon);
         if (result == -ENOBUFS)
-                return refuse(options, "the headers are larger than %d bytes", OPTIONS_HEADERS_SIZE);
+                return refuse(options, "the headers are larger than %d bytes",
+                              OPTIONS_HEADERS_SIZE);
         if (result < 0)
                 return refuse(options, "--header \"%s\": 'NAME: VALUE' was expected", text);
         return 0;
@@ -256,7 +282,8 @@ int options_parse(struct options *options, uint32_t allowed, bool stop, int argc
                 row = find_row(value);
                 if (!row || !(row->set & allowed))
                         return refuse(options, "--%s is no option %s", row ? row->name : "?",
-                                      stop ? "of sockctl; it goes behind the verb" : "of this verb");
+                                      stop ? "of sockctl; it goes behind the verb"
+                                           : "of this verb");
                 result = set_option(options, row, optarg);
                 if (result)
                         return result;

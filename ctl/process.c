@@ -10,14 +10,14 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
-#include <stdlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 struct run {
-        int input, output;              /* own ends of the pipes; -1: closed */
+        int input, output; /* own ends of the pipes; -1: closed */
         pid_t pid;
         const char *bytes;
         size_t n_bytes;
@@ -41,15 +41,17 @@ static int set_up_actions(posix_spawn_file_actions_t *actions, int input, int ou
         return error;
 }
 
+/* Undoes what this process did to its signals: some blocked, one ignored. */
 static int set_up_signals(posix_spawnattr_t *attributes) {
-        sigset_t none, all;
+        sigset_t none, pipe;
         int error;
 
         sigemptyset(&none);
-        sigfillset(&all);
+        sigemptyset(&pipe);
+        sigaddset(&pipe, SIGPIPE);
         error = posix_spawnattr_setsigmask(attributes, &none);
         if (!error)
-                error = posix_spawnattr_setsigdefault(attributes, &all);
+                error = posix_spawnattr_setsigdefault(attributes, &pipe);
         if (!error)
                 error = posix_spawnattr_setflags(attributes,
                                                  POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
@@ -79,8 +81,7 @@ static int spawn(char *const argv[], char *const environment[], int input, int o
         return -error;
 }
 
-static int start(struct run *run, char *const argv[], char *const environment[],
-                 bool with_errors) {
+static int start(struct run *run, char *const argv[], char *const environment[], bool with_errors) {
         int input[2], output[2], result;
 
         if (pipe2(input, O_CLOEXEC) < 0)
@@ -187,8 +188,8 @@ static int collect(pid_t pid) {
 int process_run(char *const argv[], char *const environment[], const void *input, size_t n_input,
                 size_t limit, bool with_errors, const struct process_idle *idle,
                 struct process_output *output) {
-        struct run run = {.input = -1, .output = -1, .bytes = input, .n_bytes = n_input,
-                          .limit = limit};
+        struct run run = {
+                .input = -1, .output = -1, .bytes = input, .n_bytes = n_input, .limit = limit};
         int result;
 
         memset(output, 0, sizeof(*output));

@@ -20,8 +20,9 @@ struct process_idle {
 };
 
 /* Runs argv[0], looked for in $PATH, without a shell. environment: as of execve(2).
- * with_errors: collect its standard error as well, else it is inherited. Signals have their default
- * dispositions and none is blocked. idle may be NULL. SIGPIPE must be ignored by the caller.
+ * with_errors: collect its standard error as well, else it is inherited. No signal is blocked in
+ * it, and SIGPIPE has its default disposition. idle may be NULL. SIGPIPE must be ignored by the
+ * caller.
  * Returns 0 when it has ended and all its output was read, or -errno if it could not be started or
  * memory ran out. output is to be deinitialised in any case. */
 int process_run(char *const argv[], char *const environment[], const void *input, size_t n_input,

@@ -22,7 +22,7 @@
 
 /* A message must outlive the reading that goes on while the program runs. */
 struct request {
-        char *bytes;                    /* own: reply, then payload */
+        char *bytes; /* own: reply, then payload */
         size_t n_reply, n_payload;
 };
 
@@ -183,8 +183,9 @@ static int check_program(struct context *context) {
         if (context->options->echo && program)
                 return context_fail(context, EXIT_USAGE, "either --echo or a program was expected");
         if (!context->options->echo && !program)
-                return context_fail(context, EXIT_USAGE,
-                                    "a program was expected: reply SUBJECT -- PROGRAM [ARGUMENT...]");
+                return context_fail(
+                        context, EXIT_USAGE,
+                        "a program was expected: reply SUBJECT -- PROGRAM [ARGUMENT...]");
         if (program && !process_exists(program))
                 return context_fail(context, EXIT_USAGE, "the program %s was not found", program);
         return EXIT_DONE;

@@ -11,6 +11,7 @@
 
 #include "ctl/control.h"
 #include "ctl/table.h"
+#include "lib/text.h"
 #include "lib/units.h"
 
 #define REQUEST_MS 5000
@@ -27,15 +28,11 @@ uint64_t report_number(const json_t *object, const char *name) {
         return number > 0 ? (uint64_t)number : 0;
 }
 
-int report_json(struct context *context, json_t *data) {
-        return context_print_json(context, data);
-}
-
 int report_table(struct context *context, struct table *table, const char *noun) {
         bool has_legend = !context->options->no_legend;
         size_t n_rows = table->n_cells / table->n_columns;
         struct table_style style = {
-                .has_titles = has_legend && n_rows > 0,
+                .has_titles = has_legend && noun && n_rows > 0,
                 .has_color = context_has_color(context),
                 .width = context->is_terminal ? table_terminal_width(STDOUT_FILENO) : 0,
         };
@@ -102,8 +99,9 @@ static void add_traffic(struct table *table, const json_t *data, const char *lab
         char n[TABLE_COUNT_MAX], size[UNITS_TEXT_MAX];
 
         table_add(table, label);
-        table_add_format(table, "%s messages, %s",
+        table_add_format(table, "%s message%s, %s",
                          table_format_count(n, report_number(data, messages)),
+                         report_number(data, messages) == 1 ? "" : "s",
                          units_format_size_approximate(size, report_number(data, bytes)));
 }
 
@@ -115,11 +113,12 @@ static void add_configuration(struct table *table, const json_t *data) {
                          units_format_size(payload, report_number(data, "max_payload")),
                          units_format_size(pending, report_number(data, "max_pending")));
         if (json_object_get(data, "config_file")) {
+                const char *file = report_text(data, "config_file");
+                const char *time = report_text(data, "config_load_time");
+
                 table_add(table, "Configuration:");
-                table_add_format(table, "%s, loaded %s",
-                                 *report_text(data, "config_file") ? report_text(data, "config_file")
-                                                                   : "none",
-                                 report_text(data, "config_load_time"));
+                table_add_format(table, "%s%s%s", *file ? file : "no file",
+                                 *time ? ", loaded " : "", time);
         }
         if (json_object_get(data, "log_level")) {
                 table_add(table, "Log level:");
@@ -129,19 +128,17 @@ static void add_configuration(struct table *table, const json_t *data) {
 
 static void print_state(struct context *context, const json_t *data) {
         bool is_lame_duck = json_is_true(json_object_get(data, "lame_duck"));
-        struct table table = {0};
         const char *start = "", *end = "";
+        char text[256];
 
         if (context_has_color(context)) {
                 start = is_lame_duck ? "\033[33m" : "\033[32m";
                 end = "\033[0m";
         }
-        /* A cell of a table, for its name is the server's word only. */
-        table_add(&table, report_text(data, "server_name"));
-        fprintf(context->out, "%s●%s %s is %s, up %s\n", start, end,
-                table.has_failed ? "" : table.cells[0],
-                is_lame_duck ? "draining (lame duck)" : "running", report_text(data, "uptime"));
-        table_deinit(&table);
+        snprintf(text, sizeof(text), "%s is %s, up %s", report_text(data, "server_name"),
+                 is_lame_duck ? "draining (lame duck)" : "running", report_text(data, "uptime"));
+        text_make_printable(text, strlen(text));
+        fprintf(context->out, "%s●%s %s\n", start, end, text);
 }
 
 static int print_status(struct context *context, const json_t *data) {
@@ -170,19 +167,16 @@ int report_status(struct context *context) {
         if (code)
                 return code;
         if (context->options->json)
-                return report_json(context, data);
+                return context_print_json(context, data);
         code = print_status(context, data);
         json_decref(data);
         return code;
 }
 
 static const struct table_column listener_columns[] = {
-        {.title = "NAME", .can_shrink = true},
-        {.title = "ADDRESS", .can_shrink = true},
-        {.title = "HANDLER", .can_shrink = true},
-        {.title = "NOW", .is_right = true},
-        {.title = "TOTAL", .is_right = true},
-        {.title = "OPENED BY"},
+        {.title = "NAME", .can_shrink = true},    {.title = "ADDRESS", .can_shrink = true},
+        {.title = "HANDLER", .can_shrink = true}, {.title = "NOW", .is_right = true},
+        {.title = "TOTAL", .is_right = true},     {.title = "OPENED BY"},
 };
 
 int report_listeners(struct context *context) {
@@ -194,7 +188,7 @@ int report_listeners(struct context *context) {
         if (code)
                 return code;
         if (context->options->json)
-                return report_json(context, data);
+                return context_print_json(context, data);
         json_array_foreach(json_object_get(data, "listeners"), i, listener) {
                 table_add(&table, report_text(listener, "name"));
                 table_add(&table, report_text(listener, "address"));
@@ -209,12 +203,9 @@ int report_listeners(struct context *context) {
 }
 
 static const struct table_column sub_columns[] = {
-        {.title = "SUBJECT", .can_shrink = true},
-        {.title = "QUEUE", .can_shrink = true},
-        {.title = "CLIENT", .is_right = true},
-        {.title = "SID", .is_right = true},
-        {.title = "MESSAGES", .is_right = true},
-        {.title = "OF", .is_right = true},
+        {.title = "SUBJECT", .can_shrink = true}, {.title = "QUEUE", .can_shrink = true},
+        {.title = "CLIENT", .is_right = true},    {.title = "SID", .is_right = true},
+        {.title = "MESSAGES", .is_right = true},  {.title = "OF", .is_right = true},
         {.title = "ACCOUNT", .can_shrink = true},
 };
 
@@ -243,7 +234,7 @@ int report_subs(struct context *context) {
         if (code)
                 return code;
         if (context->options->json)
-                return report_json(context, data);
+                return context_print_json(context, data);
         json_array_foreach(json_object_get(data, "subscriptions_list"), i, sub)
                 add_sub(&table, sub);
         json_decref(data);

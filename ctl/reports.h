@@ -7,11 +7,9 @@ int report_status(struct context *context);
 int report_listeners(struct context *context);
 int report_subs(struct context *context);
 
-/* Prints data as --json asks; takes it over. Returns an exit code. */
-int report_json(struct context *context, json_t *data);
-
-/* Prints a table in the style of the options, with a line below that says how many rows there are
- * ("3 clients"); deinitialises the table. Returns an exit code. */
+/* Prints a table in the style of the options, with titles and a line below that says how many rows
+ * there are ("3 clients"), or without both if noun is NULL; deinitialises the table. Returns an
+ * exit code. */
 struct table;
 int report_table(struct context *context, struct table *table, const char *noun);
 

@@ -16,9 +16,11 @@
 #include "lib/units.h"
 
 #define CONNECT_MS     5000
+#define LEAST_MS       1000 /* a short --timeout means the answer, not the way there */
 #define SYSTEM_ADDRESS "unix://" RUNSTATEDIR "/sockd/sockd.sock"
 
-static bool is_unix_path(const char *address, char path[static sizeof(((struct address *)0)->path)]) {
+static bool is_unix_path(const char *address,
+                         char path[static sizeof(((struct address *)0)->path)]) {
         struct address parsed;
         const char *reason;
 
@@ -34,12 +36,14 @@ static int fail_permission(struct context *context, const char *address) {
         const struct group *group = NULL;
         struct stat status;
 
-        if (is_unix_path(address, path) && stat(path, &status) == 0 && (status.st_mode & S_IWGRP))
+        if (is_unix_path(address, path) && stat(path, &status) == 0 && (status.st_mode & S_IWGRP) &&
+            status.st_gid != 0)
                 group = getgrgid(status.st_gid);
         if (group)
                 return context_fail(context, EXIT_PERMISSION,
                                     "%s: no permission; run it as root or as a member of the group "
-                                    "\"%s\"", address, group->gr_name);
+                                    "\"%s\"",
+                                    address, group->gr_name);
         return context_fail(context, EXIT_PERMISSION, "%s: no permission; run it as root", address);
 }
 
@@ -62,19 +66,25 @@ int session_fail_connect(struct context *context, int result, const char *addres
         if (is_absent(result) && is_unix_path(address, path))
                 return context_fail(context, context->unreachable_code,
                                     "no daemon at %s: not running; start it with: "
-                                    "systemctl start sockd", address);
+                                    "systemctl start sockd",
+                                    address);
         if (result == -ECONNREFUSED)
                 return context_fail(context, context->unreachable_code,
                                     "no daemon at %s: nothing listens there; see the listeners of "
-                                    "its configuration", address);
+                                    "its configuration",
+                                    address);
         if (strncmp(reason, address, strlen(address)) == 0)
                 return context_fail(context, context->unreachable_code, "no daemon at %s", reason);
-        return context_fail(context, context->unreachable_code, "no daemon at %s: %s", address, reason);
+        return context_fail(context, context->unreachable_code, "no daemon at %s: %s", address,
+                            reason);
 }
 
 static int attempt(struct context *context, const char *address) {
+        int timeout_ms = context_timeout(context, CONNECT_MS);
+
         context_tell(context, "connecting to %s", address);
-        return sockd_connect(context->connection, address, context_timeout(context, CONNECT_MS));
+        return sockd_connect(context->connection, address,
+                             timeout_ms < LEAST_MS ? LEAST_MS : timeout_ms);
 }
 
 /* The user's own daemon is asked when the system's is not there. */
@@ -101,7 +111,8 @@ int session_open(struct context *context) {
         const char *address = context->options->server;
         int result;
 
-        if (sockd_new(&context->connection) < 0 || sockd_set_name(context->connection, "sockctl") < 0)
+        if (sockd_new(&context->connection) < 0 ||
+            sockd_set_name(context->connection, "sockctl") < 0)
                 return context_fail(context, EXIT_FAILED, "out of memory");
         if (!address)
                 address = getenv("SOCKD_URL");
@@ -125,9 +136,11 @@ static bool is_control(const char *subject) {
 
 static int fail_denied(struct context *context, const char *subject) {
         if (is_control(subject))
-                return context_fail(context, EXIT_PERMISSION,
-                                    "\"%s\" needs the role \"monitor\" or \"admin\"; run it as root "
-                                    "or as the user that sockd runs as", context->verb);
+                return context_fail(
+                        context, EXIT_PERMISSION,
+                        "\"%s\" needs the role \"monitor\" or \"admin\"; run it as root "
+                        "or as the user that sockd runs as",
+                        context->verb);
         return context_fail(context, EXIT_PERMISSION, "%s; ask for this permission in sockd.conf",
                             sockd_error_text(context->connection));
 }
@@ -149,14 +162,19 @@ int session_fail(struct context *context, int result, const char *subject) {
                 return context_fail(context, EXIT_TIMEOUT,
                                     "\"%s\": no answer in time; --timeout waits longer", about);
         case SOCKD_TOO_LARGE:
-                return context_fail(context, EXIT_FAILED,
-                                    "\"%s\": the payload is too large; this server takes %s, see "
-                                    "max_payload in sockd.conf", about,
-                                    units_format_size(size, sockd_max_payload(context->connection)));
+                return context_fail(
+                        context, EXIT_FAILED,
+                        "\"%s\": the payload is too large; this server takes %s, see "
+                        "max_payload in sockd.conf",
+                        about, units_format_size(size, sockd_max_payload(context->connection)));
         case SOCKD_CLOSED:
-                return context_fail(context, context->unreachable_code, "the daemon closed the connection");
+                return context_fail(context, context->unreachable_code,
+                                    "the daemon closed the connection");
         case -EINVAL:
                 return context_fail(context, EXIT_USAGE, "\"%s\" is no valid subject", about);
+        case SOCKD_REFUSED:
+                return context_fail(context, EXIT_FAILED, "\"%s\": the daemon says: %s", about,
+                                    sockd_error_text(context->connection));
         default:
                 return context_fail(context, EXIT_FAILED, "%s",
                                     *sockd_error_text(context->connection)

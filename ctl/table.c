@@ -84,8 +84,11 @@ char *table_format_count(char text[TABLE_COUNT_MAX], uint64_t n) {
                 value /= 1000;
                 i++;
         }
-        snprintf(text, TABLE_COUNT_MAX, "%.*f%c", value < 9.995 ? 2 : value < 99.95 ? 1 : 0, value,
-                 units[i]);
+        snprintf(text, TABLE_COUNT_MAX, "%.*f%c",
+                 value < 9.995   ? 2
+                 : value < 99.95 ? 1
+                                 : 0,
+                 value, units[i]);
         return text;
 }
 

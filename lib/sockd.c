@@ -116,8 +116,8 @@ static int take_info(struct sockd *sockd, const char *text, size_t n) {
         max_payload = json_integer_value(json_object_get(info, "max_payload"));
         if (max_payload <= 0)
                 max_payload = DEFAULT_MAX_PAYLOAD;
-        sockd->max_payload = max_payload < SOCKD_PAYLOAD_MAX ? (size_t)max_payload
-                                                             : SOCKD_PAYLOAD_MAX;
+        sockd->max_payload =
+                max_payload < SOCKD_PAYLOAD_MAX ? (size_t)max_payload : SOCKD_PAYLOAD_MAX;
         return 0;
 }
 
@@ -125,7 +125,7 @@ static int take_info(struct sockd *sockd, const char *text, size_t n) {
 static bool is_denial(const char *text) {
         static const char *const denials[] = {
                 "permissions violation", "authorization violation", "authentication timeout",
-                "user authentication", "account authentication",
+                "user authentication",   "account authentication",
         };
 
         for (size_t i = 0; i < sizeof(denials) / sizeof(denials[0]); i++)

@@ -65,7 +65,8 @@ static bool is_word(const char *bytes, size_t n) {
         return true;
 }
 
-/* Cuts the answer that the last request returned out of the input. Each call that reads begins so. */
+/* Cuts the answer that the last request returned out of the input. Each call that reads begins so.
+ */
 static void forget_answer(struct sockd *sockd) {
         if (sockd->n_answered == 0)
                 return;
@@ -125,8 +126,7 @@ int sockd_publish_message(struct sockd *sockd, const struct sockd_message *messa
         return result;
 }
 
-int sockd_publish(struct sockd *sockd, const char *subject, const void *payload,
-                  size_t n_payload) {
+int sockd_publish(struct sockd *sockd, const char *subject, const void *payload, size_t n_payload) {
         return sockd_publish_message(sockd, &(struct sockd_message){
                                                     .subject = subject,
                                                     .n_subject = strlen(subject),
@@ -255,8 +255,8 @@ int sockd_scan(struct sockd *sockd, struct sockd_operation *operation, int64_t d
         int result;
 
         for (;;) {
-                result = sockd_operation_parse(sockd->input + sockd->scan,
-                                               sockd->end - sockd->scan, operation);
+                result = sockd_operation_parse(sockd->input + sockd->scan, sockd->end - sockd->scan,
+                                               operation);
                 if (result != SOCKD_OPERATION_INCOMPLETE)
                         break;
                 result = sockd_stream_receive(sockd, operation->length, deadline_ms);
@@ -333,15 +333,15 @@ static int open_inbox(struct sockd *sockd) {
                 return 0;
         if (getrandom(random, sizeof(random), 0) != sizeof(random))
                 return sockd_fail(sockd, -errno, "random numbers: %s", strerror(errno));
-        sockd->n_inbox_prefix = (size_t)snprintf(
-                sockd->inbox_prefix, sizeof(sockd->inbox_prefix), "_INBOX.%016" PRIx64 "%08" PRIx32 ".",
-                random[0], (uint32_t)random[1]);
+        sockd->n_inbox_prefix = (size_t)snprintf(sockd->inbox_prefix, sizeof(sockd->inbox_prefix),
+                                                 "_INBOX.%016" PRIx64 "%08" PRIx32 ".", random[0],
+                                                 (uint32_t)random[1]);
         snprintf(subject, sizeof(subject), "%s*", sockd->inbox_prefix);
         return sockd_subscribe(sockd, subject, NULL, 0, &sockd->inbox);
 }
 
-static int await_answer(struct sockd *sockd, const struct line *reply,
-                        struct sockd_message *answer, int timeout_ms) {
+static int await_answer(struct sockd *sockd, const struct line *reply, struct sockd_message *answer,
+                        int timeout_ms) {
         int64_t deadline_ms = sockd_deadline(timeout_ms);
         struct sockd_operation operation;
         int result;

@@ -93,8 +93,7 @@ static bool parse_message_line(const char *arguments, size_t n, bool has_headers
 }
 
 static int parse_message(const char *bytes, size_t n, size_t n_line, const char *arguments,
-                         size_t n_arguments, bool has_headers,
-                         struct sockd_operation *operation) {
+                         size_t n_arguments, bool has_headers, struct sockd_operation *operation) {
         struct sockd_message *message = &operation->message;
         size_t n_headers, n_total;
         const char *body = bytes + n_line;
@@ -194,7 +193,7 @@ int sockd_operation_parse(const char *bytes, size_t n, struct sockd_operation *o
         newline = memchr(bytes, '\n', n < SOCKD_LINE_MAX ? n : SOCKD_LINE_MAX);
         if (!newline)
                 return n < SOCKD_LINE_MAX && is_plausible(bytes, n) ? SOCKD_OPERATION_INCOMPLETE
-                                                                   : SOCKD_OPERATION_MALFORMED;
+                                                                    : SOCKD_OPERATION_MALFORMED;
         n_text = (size_t)(newline - bytes);
         n_line = n_text + 1;
         if (n_text > 0 && bytes[n_text - 1] == '\r')

@@ -57,8 +57,7 @@ static int wait_for(int descriptor, short events, int64_t deadline_ms) {
 
 /* A Unix socket whose backlog is full refuses a non-blocking connect(2) with EAGAIN, and nothing
  * tells when to try again; a blocking one waits, for as long as SO_SNDTIMEO says. */
-static int connect_unix(int descriptor, const struct address_socket *address,
-                        int64_t deadline_ms) {
+static int connect_unix(int descriptor, const struct address_socket *address, int64_t deadline_ms) {
         struct timeval limit = {0};
 
         if (deadline_ms != INT64_MAX) {
@@ -98,7 +97,8 @@ static int connect_internet(int descriptor, const struct address_socket *address
         return -error;
 }
 
-static int connect_one(const struct address_socket *address, int64_t deadline_ms, int *descriptorp) {
+static int connect_one(const struct address_socket *address, int64_t deadline_ms,
+                       int *descriptorp) {
         int descriptor, result;
 
         descriptor = socket(address->family, address->type | SOCK_CLOEXEC, 0);
@@ -168,8 +168,8 @@ static int send_bytes(struct sockd *sockd, const char *bytes, size_t n) {
                         bytes += n_sent;
                         n -= (size_t)n_sent;
                 } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-                        result = wait_for(sockd->descriptor, POLLOUT,
-                                          sockd_deadline(SOCKD_SEND_MS));
+                        result =
+                                wait_for(sockd->descriptor, POLLOUT, sockd_deadline(SOCKD_SEND_MS));
                         if (result)
                                 return sockd_fail(sockd, result < 0 ? result : -ETIMEDOUT,
                                                   "the server takes no more data");
