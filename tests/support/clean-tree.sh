@@ -53,8 +53,10 @@ environment() {
         [ -z "$registry" ] || echo "--setenv=npm_config_registry=$registry"
 }
 
-# Runs the arguments in the tree, in the clone.
+# Runs the arguments in the tree, in the clone. Where systemd does not run, nspawn cannot ask it for
+# a scope.
 run_in_tree() {
+        [ -d /run/systemd/system ] || set -- --keep-unit "$@"
         # shellcheck disable=SC2046 # words without blanks
         systemd-nspawn --quiet --register=no --as-pid2 --pipe --resolv-conf=replace-host \
                 --directory="$tree" --chdir=/root/sockd $(environment) "$@"
