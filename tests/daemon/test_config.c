@@ -25,7 +25,25 @@ static char directory[] = "/tmp/test_config.XXXXXX";
 static struct config *config;
 static struct config_errors errors;
 
+/* The shipped example, if the test runs where make check runs it; read before the working directory
+ * changes. */
+static char example[16384];
+
+static void read_example(void) {
+        const char *source = getenv("srcdir");
+        char path[4096];
+        FILE *file;
+
+        snprintf(path, sizeof(path), "%s/etc/sockd.conf", source ? source : ".");
+        file = fopen(path, "re");
+        if (!file)
+                return;
+        example[fread(example, 1, sizeof(example) - 1, file)] = '\0';
+        fclose(file);
+}
+
 static int make_directory(void **state) {
+        read_example();
         return mkdtemp(directory) && chdir(directory) == 0 ? 0 : -1;
 }
 
@@ -658,6 +676,39 @@ static void test_others_than_root_use_their_own_directory(void **state) {
                 assert_int_equal(seteuid(0), 0);
 }
 
+static void test_shipped_example_is_valid(void **state) {
+        if (*example == '\0')
+                skip();
+        load_good(example);
+        assert_int_equal(config->n_listeners, 3);
+}
+
+/* Takes the comment signs away from the keys that the example shows. */
+static void test_shipped_example_shows_the_defaults(void **state) {
+        struct config_server shown, defaults;
+        char *at;
+
+        if (*example == '\0')
+                skip();
+        for (at = example; (at = strstr(at, "\n        ")); at++)
+                if (strncmp(at + 1 + strspn(at + 1, " "), "# ", 2) == 0)
+                        at[1 + strspn(at + 1, " ")] = ' ';
+        at = strstr(example, "\"sockd\"");     /* a group that may not be there */
+        assert_non_null(at);
+        memcpy(at, "\"00000\"", 7);
+        load_good(example);
+        assert_string_equal(config->server.name, "host-a");
+        memcpy(&shown, &config->server, sizeof(shown)); /* with the padding, for comparison */
+        assert_string_equal(config->log.target, "auto");
+        assert_int_equal(config->log.level, LOG_LEVEL_INFO);
+        assert_int_equal(config->listeners[0].backlog, 4096);
+        assert_int_equal(config->listeners[0].mode, 0666);
+        load_good("");
+        memcpy(&defaults, &config->server, sizeof(defaults));
+        shown.name = defaults.name = NULL;
+        assert_memory_equal(&shown, &defaults, sizeof(shown));
+}
+
 static void test_snapshot_lives_as_long_as_its_references(void **state) {
         struct config *other;
 
@@ -710,6 +761,8 @@ int main(void) {
                                           tear_down),
                 cmocka_unit_test_teardown(test_missing_default_file_is_the_defaults, tear_down),
                 cmocka_unit_test_teardown(test_others_than_root_use_their_own_directory, tear_down),
+                cmocka_unit_test_teardown(test_shipped_example_is_valid, tear_down),
+                cmocka_unit_test_teardown(test_shipped_example_shows_the_defaults, tear_down),
                 cmocka_unit_test_teardown(test_snapshot_lives_as_long_as_its_references, tear_down),
                 cmocka_unit_test_teardown(test_same_socket_is_the_same_address, tear_down),
         };
