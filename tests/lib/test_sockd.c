@@ -449,9 +449,17 @@ static void test_late_pong_does_not_count_for_the_next_flush(void **state) {
 /* A peer that answers each request with what `answer` makes of its reply subject. */
 struct responder {
         const struct fixture *fixture;
-        const char *answer; /* format; gets the reply subject as often as it asks */
+        const char *answer; /* %s in it stands for the reply subject */
         int n;              /* requests to answer */
 };
+
+static void answer(int peer, const char *pattern, const char *reply) {
+        const char *hole;
+
+        for (; (hole = strstr(pattern, "%s")) != NULL; pattern = hole + 2)
+                dprintf(peer, "%.*s%s", (int)(hole - pattern), pattern, reply);
+        dprintf(peer, "%s", pattern);
+}
 
 static void *responder_run(void *data) {
         const struct responder *responder = data;
@@ -469,15 +477,15 @@ static void *responder_run(void *data) {
                         text[n] = '\0';
                 }
                 assert_int_equal(sscanf(at, "PUB svc %127s", reply), 1);
-                dprintf(responder->fixture->peer, responder->answer, reply, reply);
+                answer(responder->fixture->peer, responder->answer, reply);
                 n = 0;
         }
         return NULL;
 }
 
-static void request_with(struct fixture *fixture, const char *answer, int n, int result,
+static void request_with(struct fixture *fixture, const char *pattern, int n, int result,
                          struct sockd_message *message) {
-        struct responder responder = {fixture, answer, n};
+        struct responder responder = {fixture, pattern, n};
         pthread_t thread;
 
         assert_int_equal(pthread_create(&thread, NULL, responder_run, &responder), 0);
