@@ -13,7 +13,7 @@ command -v mandoc >/dev/null || {
 set -- $pages
 echo "1..$#"
 for page; do
-        if complaints=$(mandoc -Tlint -Wstyle "$SOCKD_SOURCE_DIR/$page" 2>&1); then
+        if complaints=$(mandoc -Tlint -Wwarning "$SOCKD_SOURCE_DIR/$page" 2>&1); then
                 echo "ok - $page is sound"
         else
                 echo "not ok - $page is sound"

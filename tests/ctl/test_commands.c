@@ -37,14 +37,15 @@ struct daemon {
         char seen[4096]; /* payloads of the requests, one a line */
 };
 
-static char address[64];
+static char address[sizeof("unix:@") + sizeof(((struct sockaddr_un *)0)->sun_path)];
 
 static void answer(struct daemon *daemon, int descriptor, const char *subject, const char *reply,
                    const char *payload) {
         const struct exchange *exchange = daemon->exchanges;
 
-        strncat(daemon->seen, payload, sizeof(daemon->seen) - strlen(daemon->seen) - 2);
-        strcat(daemon->seen, "\n");
+        size_t n_seen = strlen(daemon->seen);
+
+        snprintf(daemon->seen + n_seen, sizeof(daemon->seen) - n_seen, "%.1000s\n", payload);
         if (!exchange->subject || strcmp(exchange->subject, subject) != 0) {
                 dprintf(descriptor, "-ERR 'unexpected %s'\r\n", subject);
                 return;
