@@ -14,8 +14,7 @@ struct block *block_new(size_t capacity) {
 }
 
 struct block *block_unref(struct block *block) {
-        if (block &&
-            atomic_fetch_sub_explicit(&block->n_references, 1, memory_order_acq_rel) == 1)
+        if (block && atomic_fetch_sub_explicit(&block->n_references, 1, memory_order_acq_rel) == 1)
                 free(block);
         return NULL;
 }

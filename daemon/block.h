@@ -13,7 +13,7 @@
 
 struct block {
         _Atomic unsigned n_references;
-        size_t capacity;                /* bytes of data */
+        size_t capacity; /* bytes of data */
         char data[];
 };
 

@@ -22,8 +22,7 @@ int bus_subscribe(struct bus *bus, struct reclaim *reclaim, struct bytes subject
         return subject_index_add(bus->index, subject, subscription, reclaim);
 }
 
-void bus_unsubscribe(struct bus *bus, struct reclaim *reclaim,
-                     struct subscription *subscription) {
+void bus_unsubscribe(struct bus *bus, struct reclaim *reclaim, struct subscription *subscription) {
         subject_index_remove(bus->index, subscription, reclaim);
         subscription_retire(subscription, reclaim);
 }
@@ -48,10 +47,11 @@ static bool deliver_group(struct worker *worker, const struct match_group *group
 }
 
 static struct match *bus_match(struct bus *bus, struct worker *worker, struct bytes subject) {
-        static struct log_limit limit = { .burst = 1, .interval_ms = 10000 };
+        static struct log_limit limit = {.burst = 1, .interval_ms = 10000};
 
         if (subject_index_match(bus->index, subject, &worker->match) < 0)
-                log_limited(&limit, LOG_LEVEL_ERROR, "no memory to find all receivers of a message");
+                log_limited(&limit, LOG_LEVEL_ERROR,
+                            "no memory to find all receivers of a message");
         return &worker->match;
 }
 

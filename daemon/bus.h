@@ -9,8 +9,8 @@
 #include "daemon/subscription.h"
 
 struct bus {
-        const char *account;            /* its name; borrowed */
-        struct subject_index *index;    /* owned */
+        const char *account;         /* its name; borrowed */
+        struct subject_index *index; /* owned */
 };
 
 /* Returns 0 or -ENOMEM. */

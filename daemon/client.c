@@ -63,7 +63,7 @@ __attribute__((format(printf, 2, 3))) static void client_error(struct client *cl
         va_end(arguments);
         log_debug("client %llu: -ERR '%s'", client_id(client), text);
         end = writer_error(line, bytes_from_string(text));
-        client_write(client, (struct bytes){ line, (size_t)(end - line) });
+        client_write(client, (struct bytes){line, (size_t)(end - line)});
 }
 
 /* Says what was wrong and ends the connection. */
@@ -101,7 +101,7 @@ static void client_refresh_info(struct client *client) {
 /* Ends a subscription that has had its last message, in the client's own thread. */
 struct expiry {
         struct task task;
-        struct client *client;          /* what is posted comes before it is freed */
+        struct client *client; /* what is posted comes before it is freed */
         size_t sid_length;
         char sid[];
 };
@@ -119,7 +119,7 @@ static void client_expire(struct client *client, struct bytes sid) {
 static void client_on_expiry(struct task *task) {
         struct expiry *expiry = container_of(task, struct expiry, task);
 
-        client_expire(expiry->client, (struct bytes){ expiry->sid, expiry->sid_length });
+        client_expire(expiry->client, (struct bytes){expiry->sid, expiry->sid_length});
         free(expiry);
 }
 
@@ -129,8 +129,8 @@ static void client_post_expiry(struct client *client, struct bytes sid) {
 
         if (!expiry)
                 return;
-        *expiry = (struct expiry){ .task.run = client_on_expiry, .client = client,
-                                   .sid_length = sid.length };
+        *expiry = (struct expiry){
+                .task.run = client_on_expiry, .client = client, .sid_length = sid.length};
         bytes_copy(expiry->sid, sid);
         if (mailbox_post(&client->worker->mailbox, &expiry->task) < 0)
                 free(expiry);
@@ -155,8 +155,7 @@ static void pressure_note(struct pressure *pressure, struct connection *connecti
 static int stage_message(struct stage *stage, struct subscription *subscription,
                          const struct message *message, bool headers) {
         size_t skipped = headers ? 0 : message->header_size;
-        struct bytes payload = { message->payload.data + skipped,
-                                 message->payload.length - skipped };
+        struct bytes payload = {message->payload.data + skipped, message->payload.length - skipped};
         struct writer_message line = {
                 .subject = message->subject,
                 .sid = subscription_sid(subscription),
@@ -226,8 +225,8 @@ static void client_no_responders(struct client *client, struct bytes reply) {
         static const char status[] = "NATS/1.0 503\r\n\r\n";
         struct subscription *subscription =
                 bus_find_plain(client->bus, client->worker, reply, &client->receiver);
-        struct message message = { .subject = reply, .header_size = sizeof(status) - 1,
-                                   .payload = BYTES(status) };
+        struct message message = {
+                .subject = reply, .header_size = sizeof(status) - 1, .payload = BYTES(status)};
         struct stage *stage;
 
         if (!subscription)
@@ -336,8 +335,7 @@ static void client_subscribe(struct client *client, const struct operation *oper
 }
 
 static void client_unsubscribe(struct client *client, const struct operation *operation) {
-        struct subscription *subscription =
-                sid_table_find(&client->subscriptions, operation->sid);
+        struct subscription *subscription = sid_table_find(&client->subscriptions, operation->sid);
 
         if (subscription) {
                 atomic_store_explicit(&subscription->max, operation->max, memory_order_relaxed);
@@ -394,8 +392,7 @@ static void client_ponged(struct client *client) {
 static bool client_is_active(const struct client *client) {
         uint64_t idle_ms = uv_now(&client->worker->loop) - client->connection->last_input_ms;
 
-        return client->has_measured &&
-               now_ns() - client->rtt_measured_ns < RTT_MAX_AGE_NS &&
+        return client->has_measured && now_ns() - client->rtt_measured_ns < RTT_MAX_AGE_NS &&
                idle_ms < client->worker->config->server.ping_interval_ms;
 }
 
@@ -510,7 +507,7 @@ void client_violation(struct client *client, enum parser_result result) {
 }
 
 void client_begin_input(struct client *client) {
-        client->worker->pressure = (struct pressure){ .n_deliveries = 0 };
+        client->worker->pressure = (struct pressure){.n_deliveries = 0};
 }
 
 /* A publisher is held back when that delays nobody else: when all its receivers are behind, or one
@@ -562,7 +559,7 @@ int client_open(struct connection *connection) {
         client->is_counted = true;
         if (atomic_fetch_add(&instance->n_connections, 1) >=
             atomic_load(&instance->max_connections)) {
-                static struct log_limit limit = { .burst = 1, .interval_ms = 10000 };
+                static struct log_limit limit = {.burst = 1, .interval_ms = 10000};
 
                 log_limited(&limit, LOG_LEVEL_WARNING, "max_connections is reached");
                 client_fail(client, ERROR_MAX_CONNECTIONS, REASON_MAX_CONNECTIONS);
@@ -576,6 +573,7 @@ int client_open(struct connection *connection) {
 
 /* One line for an end that somebody may want to know of. */
 static void client_log_end(const struct client *client) {
+        static struct log_limit limit = {.burst = 20, .interval_ms = 10000};
         const char *reason = client->connection->reason;
 
         if (strncmp(reason, "Slow Consumer", strlen("Slow Consumer")) != 0) {
@@ -583,8 +581,8 @@ static void client_log_end(const struct client *client) {
                 return;
         }
         counter_add(&client->worker->stats.slow_consumers, 1);
-        log_warning("client %llu%s%s: closed: %s", client_id(client), client->name ? " " : "",
-                    client->name ? client->name : "", reason);
+        log_limited(&limit, LOG_LEVEL_WARNING, "client %llu%s%s: closed: %s", client_id(client),
+                    client->name ? " " : "", client->name ? client->name : "", reason);
 }
 
 /* Leaves word of the client for those who ask later. */

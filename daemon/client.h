@@ -20,36 +20,36 @@ enum client_role { ROLE_NONE, ROLE_ADMIN };
 
 struct client {
         struct receiver receiver;
-        struct connection *connection;  /* owns the client */
+        struct connection *connection; /* owns the client */
         struct worker *worker;
-        struct bus *bus;                /* of its account */
+        struct bus *bus; /* of its account */
         enum client_role role;
         struct parser parser;
         struct sid_table subscriptions;
-        _Atomic uint64_t n_subscriptions;       /* the same as the table's, for other threads */
+        _Atomic uint64_t n_subscriptions; /* the same as the table's, for other threads */
 
         /* As CONNECT says; protocol.md 3.1. */
-        bool is_connected;              /* a CONNECT was accepted */
+        bool is_connected; /* a CONNECT was accepted */
         bool verbose, pedantic, echo, no_responders;
         _Atomic bool headers;
         int protocol;
-        char *name, *lang, *version;    /* owned; NULL: not given */
+        char *name, *lang, *version; /* owned; NULL: not given */
 
         /* Liveness. */
-        bool has_ponged;                /* a PING of the client was answered */
-        bool has_measured;              /* the first PING of ours has gone out */
+        bool has_ponged;   /* a PING of the client was answered */
+        bool has_measured; /* the first PING of ours has gone out */
         unsigned n_pings_out;
-        uint64_t ping_sent_ns;          /* monotonic time; 0: no answer is awaited */
-        uint64_t rtt_measured_ns;       /* monotonic time of the last measurement */
-        uint64_t rtt_ns;                /* 0: not known */
+        uint64_t ping_sent_ns;    /* monotonic time; 0: no answer is awaited */
+        uint64_t rtt_measured_ns; /* monotonic time of the last measurement */
+        uint64_t rtt_ns;          /* 0: not known */
 
         /* PONG has to wait for other workers, since a subscription was ended. */
         bool needs_fence;
         struct fence fence;
 
-        uint64_t told_generation;       /* what the last INFO said */
-        bool is_leaving;                /* it was told so, though the server stays */
-        bool is_counted;                /* against max_connections */
+        uint64_t told_generation; /* what the last INFO said */
+        bool is_leaving;          /* it was told so, though the server stays */
+        bool is_counted;          /* against max_connections */
 };
 
 /* Begins: makes the connection's client and sends INFO. Returns 0 or a negative errno. */

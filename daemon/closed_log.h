@@ -9,18 +9,18 @@
 #define CLOSED_LOG_MAX 10000
 
 struct closed_connection {
-        uint64_t id, start_ns, stop_ns;         /* real time */
+        uint64_t id, start_ns, stop_ns; /* real time */
         struct peer peer;
-        const char *reason;                     /* a constant */
-        char *name, *lang, *version;            /* owned; NULL: not given */
-        char *listener;                         /* owned */
+        const char *reason;          /* a constant */
+        char *name, *lang, *version; /* owned; NULL: not given */
+        char *listener;              /* owned */
         uint64_t in_messages, in_bytes, out_messages, out_bytes, n_subscriptions;
 };
 
 struct closed_log {
-        pthread_mutex_t lock;                   /* a leaf */
-        struct closed_connection *ring;         /* owned; CLOSED_LOG_MAX, used as they come */
-        uint64_t n_total;                       /* the next goes to n_total % CLOSED_LOG_MAX */
+        pthread_mutex_t lock;           /* a leaf */
+        struct closed_connection *ring; /* owned; CLOSED_LOG_MAX, used as they come */
+        uint64_t n_total;               /* the next goes to n_total % CLOSED_LOG_MAX */
 };
 
 /* Returns 0 or -ENOMEM. */

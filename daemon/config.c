@@ -20,8 +20,8 @@
 #include <unistd.h>
 
 #define DEFAULT_PATH SYSCONFDIR "/sockd/sockd.conf"
-#define SOCKET_NAME "/sockd/sockd.sock"
-#define WORKERS_MAX 256
+#define SOCKET_NAME  "/sockd/sockd.sock"
+#define WORKERS_MAX  256
 
 static void free_config(struct config **configp) {
         config_unref(*configp);
@@ -54,7 +54,7 @@ static const char *syntax_error(const config_t *parsed) {
 static int config_parse(struct config *config, const struct config_text *text,
                         struct config_errors *errors) {
         __attribute__((cleanup(config_destroy))) config_t parsed;
-        struct config_reader reader = { .text = text, .errors = errors };
+        struct config_reader reader = {.text = text, .errors = errors};
         const char *file;
         unsigned line;
 
@@ -68,9 +68,8 @@ static int config_parse(struct config *config, const struct config_text *text,
 }
 
 /* Reads the file into a new snapshot. A complaint is no failure here: it is in errors. */
-static int config_read_path(struct config *config, const char *path,
-                            struct config_errors *errors) {
-        __attribute__((cleanup(config_text_deinit))) struct config_text text = { 0 };
+static int config_read_path(struct config *config, const char *path, struct config_errors *errors) {
+        __attribute__((cleanup(config_text_deinit))) struct config_text text = {0};
         int r = config_text_read(&text, path ? path : DEFAULT_PATH, errors);
 
         if (r == -ENOENT)
@@ -152,7 +151,7 @@ static unsigned count_cpus(void) {
 
         if (sched_getaffinity(0, sizeof(set), &set) == 0)
                 n = CPU_COUNT(&set);
-        else                            /* more CPUs than the set holds */
+        else /* more CPUs than the set holds */
                 n = sysconf(_SC_NPROCESSORS_ONLN);
         return n < 1 ? 1 : n > WORKERS_MAX ? WORKERS_MAX : (unsigned)n;
 }

@@ -17,18 +17,18 @@
 
 /* A list of complaints, one line each: "file:line: key: found ..., expected ...". */
 struct config_errors {
-        char **lines;                   /* owned, as is each line */
+        char **lines; /* owned, as is each line */
         size_t n_lines;
 };
 
 struct config_server {
-        char *name;                     /* a subject token; default: the host name */
-        unsigned workers;               /* resolved: never 0 */
+        char *name;       /* a subject token; default: the host name */
+        unsigned workers; /* resolved: never 0 */
         uint64_t max_connections;
-        uint64_t max_subscriptions;     /* for each client; 0: no limit */
-        uint64_t max_payload;           /* bytes, headers included */
-        uint64_t max_control_line;      /* bytes */
-        uint64_t max_pending;           /* bytes, for each client */
+        uint64_t max_subscriptions; /* for each client; 0: no limit */
+        uint64_t max_payload;       /* bytes, headers included */
+        uint64_t max_control_line;  /* bytes */
+        uint64_t max_pending;       /* bytes, for each client */
         uint64_t ping_interval_ms;
         uint64_t ping_max;
         uint64_t auth_timeout_ms;
@@ -38,25 +38,25 @@ struct config_server {
 };
 
 struct config_log {
-        char *target;                   /* "auto", "journal", "stderr", "file:/path" */
-        int level;                      /* enum log_level */
+        char *target; /* "auto", "journal", "stderr", "file:/path" */
+        int level;    /* enum log_level */
 };
 
 struct config_listener {
-        char *name;                     /* unique */
+        char *name; /* unique */
         struct address address;
-        mode_t mode;                    /* Unix path: permission bits; default 0666 */
-        uid_t owner;                    /* Unix path: (uid_t)-1 leaves it as it is */
-        gid_t group;                    /* Unix path: (gid_t)-1 leaves it as it is */
-        bool v6only;                    /* tcp://[::] takes IPv6 only */
-        bool nodelay;                   /* TCP_NODELAY; default true */
-        bool keepalive;                 /* SO_KEEPALIVE; default true */
-        int backlog;                    /* listen(2); default SOMAXCONN */
+        mode_t mode;    /* Unix path: permission bits; default 0666 */
+        uid_t owner;    /* Unix path: (uid_t)-1 leaves it as it is */
+        gid_t group;    /* Unix path: (gid_t)-1 leaves it as it is */
+        bool v6only;    /* tcp://[::] takes IPv6 only */
+        bool nodelay;   /* TCP_NODELAY; default true */
+        bool keepalive; /* SO_KEEPALIVE; default true */
+        int backlog;    /* listen(2); default SOMAXCONN */
 };
 
 struct config {
         _Atomic unsigned n_references;
-        char *path;                     /* the file it was read from; NULL: none */
+        char *path; /* the file it was read from; NULL: none */
         struct config_server server;
         struct config_log log;
         struct config_listener *listeners;

@@ -38,5 +38,5 @@ void config_errors_deinit(struct config_errors *errors) {
         for (size_t i = 0; i < errors->n_lines; i++)
                 free(errors->lines[i]);
         free(errors->lines);
-        *errors = (struct config_errors){ 0 };
+        *errors = (struct config_errors){0};
 }

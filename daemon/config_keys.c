@@ -16,7 +16,8 @@
 
 #define FIELD(name, member)                                                                        \
         .offset = offsetof(struct name, member), .size = sizeof(((struct name *)0)->member)
-#define LATER(key) { .name = (key), .type = CONFIG_LATER }
+#define LATER(key)                                                                                 \
+        { .name = (key), .type = CONFIG_LATER }
 
 #define SECOND UINT64_C(1000)
 #define HOUR   (3600 * SECOND)
@@ -79,50 +80,55 @@ static void check_server(struct config_reader *reader, const char *path,
 }
 
 static const struct config_key server_keys[] = {
-        { "name", CONFIG_STRING, FIELD(config_server, name), .check = config_keys_is_server_name,
-          .expected = "a name of at most 255 printable ASCII characters without blanks, *, > and "
-                      "empty parts between dots" },
-        { "workers", CONFIG_INTEGER, FIELD(config_server, workers), .maximum = 256,
-          .fallback = "0" },
-        { "max_connections", CONFIG_INTEGER, FIELD(config_server, max_connections), .minimum = 1,
-          .maximum = 16777216, .fallback = "65536" },
-        { "max_subscriptions", CONFIG_INTEGER, FIELD(config_server, max_subscriptions),
-          .maximum = 1000000000, .fallback = "0" },
-        { "max_payload", CONFIG_SIZE, FIELD(config_server, max_payload), .minimum = 1,
-          .maximum = 64 * MIB, .fallback = "1M" },
-        { "max_control_line", CONFIG_SIZE, FIELD(config_server, max_control_line), .minimum = 64,
-          .maximum = MIB, .fallback = "4K" },
-        { "max_pending", CONFIG_SIZE, FIELD(config_server, max_pending), .minimum = 1,
-          .maximum = TIB, .fallback = "64M" },
-        { "ping_interval", CONFIG_DURATION, FIELD(config_server, ping_interval_ms), .minimum = 10,
-          .maximum = DAY, .fallback = "2m" },
-        { "ping_max", CONFIG_INTEGER, FIELD(config_server, ping_max), .minimum = 1,
-          .maximum = 1000, .fallback = "2" },
-        { "auth_timeout", CONFIG_DURATION, FIELD(config_server, auth_timeout_ms), .minimum = 10,
-          .maximum = HOUR, .fallback = "2s" },
-        { "write_deadline", CONFIG_DURATION, FIELD(config_server, write_deadline_ms),
-          .minimum = 10, .maximum = HOUR, .fallback = "10s" },
-        { "lame_duck_grace", CONFIG_DURATION, FIELD(config_server, lame_duck_grace_ms),
-          .maximum = DAY, .fallback = "10s" },
-        { "lame_duck_duration", CONFIG_DURATION, FIELD(config_server, lame_duck_duration_ms),
-          .maximum = DAY, .fallback = "2m" },
+        {"name", CONFIG_STRING, FIELD(config_server, name), .check = config_keys_is_server_name,
+         .expected = "a name of at most 255 printable ASCII characters without blanks, *, > and "
+                     "empty parts between dots"},
+        {"workers", CONFIG_INTEGER, FIELD(config_server, workers), .maximum = 256, .fallback = "0"},
+        {"max_connections", CONFIG_INTEGER, FIELD(config_server, max_connections), .minimum = 1,
+         .maximum = 16777216, .fallback = "65536"},
+        {"max_subscriptions", CONFIG_INTEGER, FIELD(config_server, max_subscriptions),
+         .maximum = 1000000000, .fallback = "0"},
+        {"max_payload", CONFIG_SIZE, FIELD(config_server, max_payload), .minimum = 1,
+         .maximum = 64 * MIB, .fallback = "1M"},
+        {"max_control_line", CONFIG_SIZE, FIELD(config_server, max_control_line), .minimum = 64,
+         .maximum = MIB, .fallback = "4K"},
+        {"max_pending", CONFIG_SIZE, FIELD(config_server, max_pending), .minimum = 1,
+         .maximum = TIB, .fallback = "64M"},
+        {"ping_interval", CONFIG_DURATION, FIELD(config_server, ping_interval_ms), .minimum = 10,
+         .maximum = DAY, .fallback = "2m"},
+        {"ping_max", CONFIG_INTEGER, FIELD(config_server, ping_max), .minimum = 1, .maximum = 1000,
+         .fallback = "2"},
+        {"auth_timeout", CONFIG_DURATION, FIELD(config_server, auth_timeout_ms), .minimum = 10,
+         .maximum = HOUR, .fallback = "2s"},
+        {"write_deadline", CONFIG_DURATION, FIELD(config_server, write_deadline_ms), .minimum = 10,
+         .maximum = HOUR, .fallback = "10s"},
+        {"lame_duck_grace", CONFIG_DURATION, FIELD(config_server, lame_duck_grace_ms),
+         .maximum = DAY, .fallback = "10s"},
+        {"lame_duck_duration", CONFIG_DURATION, FIELD(config_server, lame_duck_duration_ms),
+         .maximum = DAY, .fallback = "2m"},
 };
 
 static const struct config_table server_table = {
-        server_keys, ARRAY_SIZE(server_keys), sizeof(struct config_server), check_server,
+        server_keys,
+        ARRAY_SIZE(server_keys),
+        sizeof(struct config_server),
+        check_server,
 };
 
 static const struct config_key log_keys[] = {
-        { "target", CONFIG_STRING, FIELD(config_log, target), .check = log_target_is_valid,
-          .fallback = "auto",
-          .expected = "\"auto\", \"journal\", \"stderr\" or \"file:\" with an absolute path" },
-        { "level", CONFIG_ENUM, FIELD(config_log, level), .parse = log_level_parse,
-          .fallback = "info",
-          .expected = "\"error\", \"warning\", \"info\", \"debug\" or \"trace\"" },
+        {"target", CONFIG_STRING, FIELD(config_log, target), .check = log_target_is_valid,
+         .fallback = "auto",
+         .expected = "\"auto\", \"journal\", \"stderr\" or \"file:\" with an absolute path"},
+        {"level", CONFIG_ENUM, FIELD(config_log, level), .parse = log_level_parse,
+         .fallback = "info",
+         .expected = "\"error\", \"warning\", \"info\", \"debug\" or \"trace\""},
 };
 
 static const struct config_table log_table = {
-        log_keys, ARRAY_SIZE(log_keys), sizeof(struct config_log), NULL,
+        log_keys,
+        ARRAY_SIZE(log_keys),
+        sizeof(struct config_log),
+        NULL,
 };
 
 /* Complains about each of the named keys that the listener has, as none fits its address. */
@@ -143,15 +149,15 @@ static void refuse_keys(struct config_reader *reader, const char *path,
 
 static void check_listener(struct config_reader *reader, const char *path,
                            const config_setting_t *group, void *target, bool is_whole) {
-        static const char *const of_paths[] = { "mode", "owner", "group", NULL };
-        static const char *const of_tcp[] = { "nodelay", "keepalive", NULL };
-        static const char *const of_ipv6[] = { "v6only", NULL };
+        static const char *const of_paths[] = {"mode", "owner", "group", NULL};
+        static const char *const of_tcp[] = {"nodelay", "keepalive", NULL};
+        static const char *const of_ipv6[] = {"v6only", NULL};
         const struct config_listener *listener = target;
         const struct address *address = &listener->address;
         char text[ADDRESS_TEXT_MAX];
 
         if (*address->path == '\0' && *address->host == '\0')
-                return;                 /* listen is missing or wrong */
+                return; /* listen is missing or wrong */
         if (!config_keys_has_scheme(address->scheme)) {
                 address_format(address, text);
                 config_reader_complain(reader, config_setting_get_member(group, "listen"), path,
@@ -171,19 +177,19 @@ static void check_listener(struct config_reader *reader, const char *path,
 }
 
 static const struct config_key listener_keys[] = {
-        { "name", CONFIG_STRING, FIELD(config_listener, name), .is_required = true,
-          .check = is_listener_name,
-          .expected = "a name of at most 64 printable ASCII characters without blanks, dots, *, > "
-                      "and :" },
-        { "listen", CONFIG_ADDRESS, FIELD(config_listener, address), .is_required = true },
-        { "mode", CONFIG_MODE, FIELD(config_listener, mode), .fallback = "0666" },
-        { "owner", CONFIG_USER, FIELD(config_listener, owner) },
-        { "group", CONFIG_GROUP, FIELD(config_listener, group) },
-        { "backlog", CONFIG_INTEGER, FIELD(config_listener, backlog), .minimum = 1,
-          .maximum = 65535, .fallback = "4096" },
-        { "v6only", CONFIG_BOOL, FIELD(config_listener, v6only), .fallback = "false" },
-        { "nodelay", CONFIG_BOOL, FIELD(config_listener, nodelay), .fallback = "true" },
-        { "keepalive", CONFIG_BOOL, FIELD(config_listener, keepalive), .fallback = "true" },
+        {"name", CONFIG_STRING, FIELD(config_listener, name), .is_required = true,
+         .check = is_listener_name,
+         .expected = "a name of at most 64 printable ASCII characters without blanks, dots, *, > "
+                     "and :"},
+        {"listen", CONFIG_ADDRESS, FIELD(config_listener, address), .is_required = true},
+        {"mode", CONFIG_MODE, FIELD(config_listener, mode), .fallback = "0666"},
+        {"owner", CONFIG_USER, FIELD(config_listener, owner)},
+        {"group", CONFIG_GROUP, FIELD(config_listener, group)},
+        {"backlog", CONFIG_INTEGER, FIELD(config_listener, backlog), .minimum = 1, .maximum = 65535,
+         .fallback = "4096"},
+        {"v6only", CONFIG_BOOL, FIELD(config_listener, v6only), .fallback = "false"},
+        {"nodelay", CONFIG_BOOL, FIELD(config_listener, nodelay), .fallback = "true"},
+        {"keepalive", CONFIG_BOOL, FIELD(config_listener, keepalive), .fallback = "true"},
         LATER("session_timeout"),
         LATER("tls"),
         LATER("publish"),
@@ -201,7 +207,10 @@ static const struct config_key listener_keys[] = {
 };
 
 const struct config_table config_keys_listener = {
-        listener_keys, ARRAY_SIZE(listener_keys), sizeof(struct config_listener), check_listener,
+        listener_keys,
+        ARRAY_SIZE(listener_keys),
+        sizeof(struct config_listener),
+        check_listener,
 };
 
 /* Whether two listeners cannot both have this address. Port 0 is another port each time. */
@@ -243,11 +252,11 @@ static void check_config(struct config_reader *reader, const char *path,
 }
 
 static const struct config_key top_keys[] = {
-        { "server", CONFIG_TABLE, FIELD(config, server), .table = &server_table },
-        { "log", CONFIG_TABLE, FIELD(config, log), .table = &log_table },
-        { "listeners", CONFIG_LIST, FIELD(config, listeners), .table = &config_keys_listener,
-          .count_offset = offsetof(struct config, n_listeners), .minimum = 1,
-          .maximum = LISTENERS_MAX, .expected = "from 1 to 1024 listeners" },
+        {"server", CONFIG_TABLE, FIELD(config, server), .table = &server_table},
+        {"log", CONFIG_TABLE, FIELD(config, log), .table = &log_table},
+        {"listeners", CONFIG_LIST, FIELD(config, listeners), .table = &config_keys_listener,
+         .count_offset = offsetof(struct config, n_listeners), .minimum = 1,
+         .maximum = LISTENERS_MAX, .expected = "from 1 to 1024 listeners"},
         LATER("services"),
         LATER("users"),
         LATER("accounts"),
@@ -257,5 +266,8 @@ static const struct config_key top_keys[] = {
 };
 
 const struct config_table config_keys = {
-        top_keys, ARRAY_SIZE(top_keys), sizeof(struct config), check_config,
+        top_keys,
+        ARRAY_SIZE(top_keys),
+        sizeof(struct config),
+        check_config,
 };

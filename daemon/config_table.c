@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PATH_MAX_LENGTH 128             /* "listeners[1023].name" and deeper */
-#define NAME_SHOWN_MAX 64               /* of a key that is not known */
+#define PATH_MAX_LENGTH 128 /* "listeners[1023].name" and deeper */
+#define NAME_SHOWN_MAX  64  /* of a key that is not known */
 
 static int key_default(const struct config_key *key, void *field) {
         if (key->type == CONFIG_LATER || key->type == CONFIG_LIST)
@@ -108,7 +108,7 @@ static void read_list(const struct config_place *place) {
                         place->reader->error = -ENOMEM;
                 else if (config_setting_is_group(group))
                         config_table_read(place->reader, place->key->table, name, group, element);
-                else                    /* the element stays, so that indexes stay right */
+                else /* the element stays, so that indexes stay right */
                         config_reader_complain(place->reader, group, name, NULL,
                                                "found %s, expected a group { ... }",
                                                config_value_describe(group, found));
@@ -184,7 +184,7 @@ void config_table_read(struct config_reader *reader, const struct config_table *
         for (int i = 0; i < n && reader->error == 0; i++) {
                 const config_setting_t *setting = config_setting_get_elem(group, (unsigned)i);
                 const struct config_key *key = find_key(table, config_setting_name(setting));
-                struct config_place place = { reader, key, path, setting, NULL };
+                struct config_place place = {reader, key, path, setting, NULL};
 
                 if (!key) {
                         refuse_unknown(reader, table, path, setting);

@@ -9,11 +9,11 @@
 struct config_table {
         const struct config_key *keys;
         size_t n_keys;
-        size_t size;                    /* of the struct */
+        size_t size; /* of the struct */
         /* Looks for conflicts between keys after all are read; may be NULL. is_whole: no error in
          * this struct so far. */
-        void (*check)(struct config_reader *reader, const char *path,
-                      const config_setting_t *group, void *target, bool is_whole);
+        void (*check)(struct config_reader *reader, const char *path, const config_setting_t *group,
+                      void *target, bool is_whole);
 };
 
 /* Sets all fields of a zeroed struct to their defaults. Returns 0 or -ENOMEM. */

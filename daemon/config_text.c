@@ -30,9 +30,9 @@ struct scanner {
         struct config_errors *errors;
         const char *file;
         unsigned depth;
-        const char *at, *end;           /* what is left; a NUL stands at end */
-        const char *copied;             /* up to here it is in the text */
-        const char *counted;            /* up to here line is counted */
+        const char *at, *end; /* what is left; a NUL stands at end */
+        const char *copied;   /* up to here it is in the text */
+        const char *counted;  /* up to here line is counted */
         unsigned line;
 };
 
@@ -97,8 +97,7 @@ static int text_begin_segment(struct config_text *text, const char *file, unsign
                 return -ENOMEM;
         text->segments = grown;
         grown[text->n_segments++] = (struct config_segment){
-                .first_line = text->n_lines + 1, .file_line = line, .file = file
-        };
+                .first_line = text->n_lines + 1, .file_line = line, .file = file};
         return 0;
 }
 
@@ -182,7 +181,7 @@ static int scan_number(struct scanner *scanner) {
         is_long = end < scanner->at && *end == 'L';
         while (end < scanner->at && *end == 'L')
                 end++;
-        if (end != scanner->at || end == begin)         /* a fraction, or an error of syntax */
+        if (end != scanner->at || end == begin) /* a fraction, or an error of syntax */
                 return 0;
         if (errno == ERANGE)
                 return scanner_refuse(scanner, begin, "the number does not fit 64 bits");
@@ -276,8 +275,14 @@ static int scan_token(struct scanner *scanner, const char *begin) {
 static int scan_bytes(struct config_text *text, struct config_errors *errors, const char *path,
                       unsigned depth, const char *bytes, size_t length) {
         struct scanner scanner = {
-                .text = text, .errors = errors, .depth = depth, .at = bytes, .end = bytes + length,
-                .copied = bytes, .counted = bytes, .line = 1,
+                .text = text,
+                .errors = errors,
+                .depth = depth,
+                .at = bytes,
+                .end = bytes + length,
+                .copied = bytes,
+                .counted = bytes,
+                .line = 1,
         };
         int r;
 
@@ -390,7 +395,7 @@ void config_text_deinit(struct config_text *text) {
         free(text->files);
         free(text->segments);
         free(text->bytes);
-        *text = (struct config_text){ 0 };
+        *text = (struct config_text){0};
 }
 
 const char *config_text_locate(const struct config_text *text, unsigned line, unsigned *linep) {

@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 /* All files together. */
-#define CONFIG_TEXT_MAX (4u << 20)
+#define CONFIG_TEXT_MAX       (4u << 20)
 #define CONFIG_TEXT_FILES_MAX 1000
 #define CONFIG_TEXT_DEPTH_MAX 10
 
@@ -16,16 +16,16 @@
 struct config_segment {
         unsigned first_line;
         unsigned file_line;
-        const char *file;               /* one of files */
+        const char *file; /* one of files */
 };
 
 struct config_text {
-        char *bytes;                    /* owned; ends with a NUL */
+        char *bytes; /* owned; ends with a NUL */
         size_t length;
-        unsigned n_lines;               /* ended so far */
+        unsigned n_lines; /* ended so far */
         struct config_segment *segments;
         size_t n_segments;
-        char **files;                   /* owned, as is each name */
+        char **files; /* owned, as is each name */
         size_t n_files;
 };
 

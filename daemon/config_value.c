@@ -17,8 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FOUND_TEXT_MAX 64               /* bytes of a string that are shown */
-#define LOOKUP_BUFFER_MAX (1u << 20)    /* for getpwnam_r(3) */
+#define FOUND_TEXT_MAX    64         /* bytes of a string that are shown */
+#define LOOKUP_BUFFER_MAX (1u << 20) /* for getpwnam_r(3) */
 
 static void free_string(char **stringp) {
         free(*stringp);
@@ -164,7 +164,7 @@ static void read_integer(const struct config_place *place) {
         if (!setting_integer(place->setting, &number) || number < 0 ||
             !is_in_range(place->key, (uint64_t)number))
                 config_value_refuse(place, "expected an integer from %" PRIu64 " to %" PRIu64,
-                       place->key->minimum, place->key->maximum);
+                                    place->key->minimum, place->key->maximum);
         else
                 store(place->key, place->field, (uint64_t)number);
 }
@@ -218,8 +218,8 @@ static void read_duration(const struct config_place *place) {
                                     number);
         } else {
                 config_value_refuse(place, "expected a duration from \"%s\" to \"%s\"",
-                       units_format_duration(least, place->key->minimum),
-                       units_format_duration(most, place->key->maximum));
+                                    units_format_duration(least, place->key->minimum),
+                                    units_format_duration(most, place->key->maximum));
         }
 }
 
@@ -256,7 +256,7 @@ static bool parse_id(const char *text, uint32_t *idp) {
                 return false;
         id = strtoull(text, NULL, 10);
         *idp = (uint32_t)id;
-        return id < UINT32_MAX;         /* (uid_t)-1 is nobody's */
+        return id < UINT32_MAX; /* (uid_t)-1 is nobody's */
 }
 
 /* Looks a name up with a buffer of that size. Returns 0, ENOENT, ERANGE: the buffer is too small,
@@ -275,7 +275,7 @@ static int look_up_once(enum config_type type, const char *name, char *buffer, s
                 *idp = user.pw_uid;
         else if (found_group)
                 *idp = group.gr_gid;
-        else if (r == 0 || r == ESRCH || r == EBADF || r == EPERM)     /* as the manual allows */
+        else if (r == 0 || r == ESRCH || r == EBADF || r == EPERM) /* as the manual allows */
                 r = ENOENT;
         return r;
 }
@@ -344,16 +344,11 @@ static void read_enum(const struct config_place *place) {
 }
 
 static void (*const readers[])(const struct config_place *place) = {
-        [CONFIG_STRING] = read_string,
-        [CONFIG_BOOL] = read_bool,
-        [CONFIG_INTEGER] = read_integer,
-        [CONFIG_SIZE] = read_size,
-        [CONFIG_DURATION] = read_duration,
-        [CONFIG_MODE] = read_mode,
-        [CONFIG_USER] = read_identity,
-        [CONFIG_GROUP] = read_identity,
-        [CONFIG_ADDRESS] = read_address,
-        [CONFIG_ENUM] = read_enum,
+        [CONFIG_STRING] = read_string,     [CONFIG_BOOL] = read_bool,
+        [CONFIG_INTEGER] = read_integer,   [CONFIG_SIZE] = read_size,
+        [CONFIG_DURATION] = read_duration, [CONFIG_MODE] = read_mode,
+        [CONFIG_USER] = read_identity,     [CONFIG_GROUP] = read_identity,
+        [CONFIG_ADDRESS] = read_address,   [CONFIG_ENUM] = read_enum,
 };
 
 void config_value_read(const struct config_place *place) {

@@ -10,54 +10,52 @@
 #include <stdint.h>
 
 enum config_type {
-        CONFIG_STRING,                  /* char *, owned by the struct */
-        CONFIG_BOOL,                    /* bool */
-        CONFIG_INTEGER,                 /* int, unsigned, uint64_t */
-        CONFIG_SIZE,                    /* uint64_t, bytes */
-        CONFIG_DURATION,                /* uint64_t, milliseconds */
-        CONFIG_MODE,                    /* mode_t */
-        CONFIG_USER,                    /* uid_t; default: (uid_t)-1 */
-        CONFIG_GROUP,                   /* gid_t; default: (gid_t)-1 */
-        CONFIG_ADDRESS,                 /* struct address */
-        CONFIG_ENUM,                    /* int, by parse */
-        CONFIG_TABLE,                   /* a struct, by table: { ... } */
-        CONFIG_LIST,                    /* pointer to an array of structs, by table: ( { ... } ) */
-        CONFIG_LATER,                   /* known, but this version does not have it yet */
+        CONFIG_STRING,   /* char *, owned by the struct */
+        CONFIG_BOOL,     /* bool */
+        CONFIG_INTEGER,  /* int, unsigned, uint64_t */
+        CONFIG_SIZE,     /* uint64_t, bytes */
+        CONFIG_DURATION, /* uint64_t, milliseconds */
+        CONFIG_MODE,     /* mode_t */
+        CONFIG_USER,     /* uid_t; default: (uid_t)-1 */
+        CONFIG_GROUP,    /* gid_t; default: (gid_t)-1 */
+        CONFIG_ADDRESS,  /* struct address */
+        CONFIG_ENUM,     /* int, by parse */
+        CONFIG_TABLE,    /* a struct, by table: { ... } */
+        CONFIG_LIST,     /* pointer to an array of structs, by table: ( { ... } ) */
+        CONFIG_LATER,    /* known, but this version does not have it yet */
 };
 
 struct config_reader {
         const struct config_text *text;
         struct config_errors *errors;
-        int error;                      /* -ENOMEM sticks here */
+        int error; /* -ENOMEM sticks here */
 };
 
 /* A row: what a key is called, what it may be, and which field of a struct it fills. */
 struct config_key {
         const char *name;
         enum config_type type;
-        size_t offset, size;            /* of the field */
-        size_t count_offset;            /* list: of the size_t with the number of elements */
-        uint64_t minimum, maximum;      /* integer, size, duration; list: of elements */
-        const char *fallback;           /* the default as text; NULL: nothing, or required */
+        size_t offset, size;       /* of the field */
+        size_t count_offset;       /* list: of the size_t with the number of elements */
+        uint64_t minimum, maximum; /* integer, size, duration; list: of elements */
+        const char *fallback;      /* the default as text; NULL: nothing, or required */
         bool is_required;
-        const char *expected;           /* string, enum: what check and parse accept */
-        bool (*check)(const char *text);        /* string: whether it is good; may be NULL */
-        int (*parse)(const char *text);         /* enum: the value, or negative */
-        const struct config_table *table;       /* table, list */
+        const char *expected;             /* string, enum: what check and parse accept */
+        bool (*check)(const char *text);  /* string: whether it is good; may be NULL */
+        int (*parse)(const char *text);   /* enum: the value, or negative */
+        const struct config_table *table; /* table, list */
 };
 
 /* Adds the complaint "FILE:LINE: PATH.NAME: ..." about a setting; path may be "", name NULL. */
-__attribute__((format(printf, 5, 6))) void config_reader_complain(struct config_reader *reader,
-                                                                  const config_setting_t *setting,
-                                                                  const char *path,
-                                                                  const char *name,
-                                                                  const char *format, ...);
+__attribute__((format(printf, 5, 6))) void
+config_reader_complain(struct config_reader *reader, const config_setting_t *setting,
+                       const char *path, const char *name, const char *format, ...);
 
 /* A setting on its way into a field. */
 struct config_place {
         struct config_reader *reader;
         const struct config_key *key;
-        const char *path;               /* of the group, for messages */
+        const char *path; /* of the group, for messages */
         const config_setting_t *setting;
         void *field;
 };

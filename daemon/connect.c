@@ -11,7 +11,7 @@
 #define NAME_MAX_LENGTH 256
 
 /* Keys that are of no meaning here, but whose type is checked. */
-static const char *const string_keys[] = { "user", "pass", "auth_token", "nkey", "sig", "jwt" };
+static const char *const string_keys[] = {"user", "pass", "auth_token", "nkey", "sig", "jwt"};
 
 static bool json_fits(const json_t *value, json_type type) {
         if (type == JSON_TRUE)
@@ -25,7 +25,7 @@ static json_t *find(json_t *object, const char *key, json_type type, bool *bad) 
         json_t *found = NULL, *value;
         const char *name;
 
-        json_object_foreach (object, name, value) {
+        json_object_foreach(object, name, value) {
                 if (strcasecmp(name, key) != 0 || json_is_null(value))
                         continue;
                 if (!json_fits(value, type))
@@ -54,7 +54,7 @@ static void apply_name(json_t *object, const char *key, char **to, bool *bad) {
                 return;
         /* What was cut must remain UTF-8. */
         for (size_t i = strlen(copy); i > 0 && i == NAME_MAX_LENGTH; i--) {
-                struct bytes last = { copy + i - 1, 1 };
+                struct bytes last = {copy + i - 1, 1};
 
                 if ((copy[i - 1] & 0x80) == 0 || bytes_utf8_length(last) > 0)
                         break;

@@ -7,10 +7,10 @@ struct client;
 
 enum connect_result {
         CONNECT_OK,
-        CONNECT_MALFORMED,              /* no JSON object, or a key of the wrong type */
-        CONNECT_FORBIDDEN,              /* names an account */
-        CONNECT_PROTOCOL,               /* a protocol that is not known */
-        CONNECT_NO_RESPONDERS,          /* without headers */
+        CONNECT_MALFORMED,     /* no JSON object, or a key of the wrong type */
+        CONNECT_FORBIDDEN,     /* names an account */
+        CONNECT_PROTOCOL,      /* a protocol that is not known */
+        CONNECT_NO_RESPONDERS, /* without headers */
 };
 
 /* Merges the JSON object over what the client said before: keys that are absent or null stay as

@@ -26,13 +26,14 @@
 #define SEND_RANGES 64
 /* How much may wait for a receiver until its publishers are held back. */
 #define CONGESTION_MARK (1024 * 1024)
-/* A publisher is held only for a receiver that gets on: it has to take so much in each such time. */
-#define HOLD_MS 100
+/* A publisher is held only for a receiver that gets on: it has to take so much in each such time.
+ */
+#define HOLD_MS       100
 #define HOLD_PROGRESS (64 * 1024)
 /* How long output may take to leave when a connection ends, and how long input is then discarded,
  * so that the peer sees what was sent last rather than a reset. */
 #define END_OUTPUT_MS 2000
-#define END_INPUT_MS 1000
+#define END_INPUT_MS  1000
 /* How often a broken socket is read for what is left in it. */
 #define LAST_READS 64
 
@@ -104,8 +105,8 @@ static void connection_on_poll(uv_poll_t *poll, int status, int events);
 
 /* Polls for what the connection waits for. */
 static void connection_update_poll(struct connection *connection) {
-        bool wants_input = connection->state_of_life == CONNECTION_ENDING ||
-                           connection->paused == 0;
+        bool wants_input =
+                connection->state_of_life == CONNECTION_ENDING || connection->paused == 0;
         int events = 0;
 
         if (connection->state_of_life == CONNECTION_CLOSED)
@@ -182,7 +183,7 @@ static int connection_keep_output(struct worker *worker, struct connection *conn
 
         for (unsigned i = 0; i < outbox->n_ranges && r >= 0; i++) {
                 struct outbox_range *range = &outbox->ranges[outbox->first + i];
-                struct bytes bytes = { range->data, range->length };
+                struct bytes bytes = {range->data, range->length};
                 struct block *block = range->block;
 
                 if (range->length < SHARE_MIN) {
@@ -358,7 +359,8 @@ static void connection_process(struct connection *connection, struct bytes input
         if (connection->state_of_life != CONNECTION_OPEN)
                 return;
         if (connection_keep_input(connection, input, needed) < 0) {
-                log_warning("client %llu: no memory for its input", (unsigned long long)connection->id);
+                log_warning("client %llu: no memory for its input",
+                            (unsigned long long)connection->id);
                 connection_close(connection, REASON_READ_ERROR);
         }
 }
@@ -368,8 +370,8 @@ static void connection_process(struct connection *connection, struct bytes input
 static ssize_t connection_read_direct(struct connection *connection, struct block *ahead) {
         struct block *kept = connection->kept;
         size_t missing = connection->n_needed - connection->n_kept;
-        struct iovec iov[2] = { { kept->data + connection->n_kept, missing },
-                                { ahead->data, DIRECT_AHEAD } };
+        struct iovec iov[2] = {{kept->data + connection->n_kept, missing},
+                               {ahead->data, DIRECT_AHEAD}};
         ssize_t n = connection->transport->receive(connection->fd, iov, 2);
 
         if (n <= 0)
@@ -380,11 +382,11 @@ static ssize_t connection_read_direct(struct connection *connection, struct bloc
         }
         connection->kept = NULL;
         connection->input_block = kept;
-        connection_process(connection, (struct bytes){ kept->data, connection->n_needed });
+        connection_process(connection, (struct bytes){kept->data, connection->n_needed});
         block_unref(kept);
         connection->input_block = ahead;
         if ((size_t)n > missing)
-                connection_process(connection, (struct bytes){ ahead->data, (size_t)n - missing });
+                connection_process(connection, (struct bytes){ahead->data, (size_t)n - missing});
         return n;
 }
 
@@ -403,14 +405,13 @@ static size_t connection_unkeep(struct connection *connection, struct block *blo
 
 static ssize_t connection_read_buffered(struct connection *connection, struct block *block) {
         size_t n_kept = connection_unkeep(connection, block);
-        struct iovec iov = { block->data + n_kept, block->capacity - n_kept };
+        struct iovec iov = {block->data + n_kept, block->capacity - n_kept};
         ssize_t n = connection->transport->receive(connection->fd, &iov, 1);
 
         connection->input_block = block;
         if (n > 0)
-                connection_process(connection,
-                                   (struct bytes){ block->data, n_kept + (size_t)n });
-        else if (connection_keep_input(connection, (struct bytes){ block->data, n_kept }, 0) < 0)
+                connection_process(connection, (struct bytes){block->data, n_kept + (size_t)n});
+        else if (connection_keep_input(connection, (struct bytes){block->data, n_kept}, 0) < 0)
                 return -ENOMEM;
         return n;
 }
@@ -435,7 +436,7 @@ static ssize_t connection_read(struct connection *connection) {
 /* Reads and drops what an ending connection still gets. */
 static void connection_discard(struct connection *connection) {
         struct block *block = worker_input(connection->worker);
-        struct iovec iov = { block ? block->data : NULL, block ? block->capacity : 0 };
+        struct iovec iov = {block ? block->data : NULL, block ? block->capacity : 0};
         ssize_t n = block ? connection->transport->receive(connection->fd, &iov, 1) : -ENOMEM;
 
         if (n > 0 || n == -EAGAIN)
@@ -518,7 +519,7 @@ void connection_resume(struct connection *connection, enum connection_pause why)
                 size_t n = connection_unkeep(connection, block);
 
                 connection->input_block = block;
-                connection_process(connection, (struct bytes){ block->data, n });
+                connection_process(connection, (struct bytes){block->data, n});
                 connection->input_block = NULL;
         }
         if (connection->is_end_of_input && connection->paused == 0)
@@ -577,7 +578,7 @@ static bool connection_must_wait(struct connection *connection) {
 }
 
 void connection_check_held(struct worker *worker) {
-        LIST_FOREACH_SAFE(link, &worker->held) {
+        LIST_FOREACH_SAFE (link, &worker->held) {
                 struct connection *connection = container_of(link, struct connection, held_link);
 
                 if (connection_must_wait(connection))
@@ -790,7 +791,8 @@ int connection_open(struct worker *worker, struct listener *listener, int fd,
 
         if (connection) {
                 connection->id = atomic_fetch_add_explicit(&worker->instance->last_id, 1,
-                                                           memory_order_relaxed) + 1;
+                                                           memory_order_relaxed) +
+                                 1;
                 r = connection_register(connection);
         }
         if (r < 0) {

@@ -1,10 +1,10 @@
 /* One peer on one transport: input, output, close, timers. It knows no protocol.
  *
- * A connection is read, closed and freed by its own worker only. Other workers may do one thing with
- * it: stage output for it and flush that (connection_output(), connection_flush()), within a batch in
- * which they found it through the index. What the socket does not take waits in `pending`, under the
- * connection's lock, and from then on the connection's own worker sends it when the socket is
- * writable.
+ * A connection is read, closed and freed by its own worker only. Other workers may do one thing
+ * with it: stage output for it and flush that (connection_output(), connection_flush()), within a
+ * batch in which they found it through the index. What the socket does not take waits in `pending`,
+ * under the connection's lock, and from then on the connection's own worker sends it when the
+ * socket is writable.
  *
  * It ends in three steps: no more input and output; the descriptor closed and a grace period for
  * those who may still hold a pointer; freed by its own worker.
@@ -44,9 +44,9 @@ struct transport;
 
 /* What the kernel says about the peer. */
 struct peer {
-        char ip[INET6_ADDRSTRLEN];      /* "" for Unix peers */
+        char ip[INET6_ADDRSTRLEN]; /* "" for Unix peers */
         uint16_t port;
-        bool has_credentials;           /* the next three are known (SO_PEERCRED) */
+        bool has_credentials; /* the next three are known (SO_PEERCRED) */
         uid_t uid;
         gid_t gid;
         pid_t pid;
@@ -54,21 +54,21 @@ struct peer {
 
 enum connection_state {
         CONNECTION_OPEN,
-        CONNECTION_ENDING,              /* output leaves, input is discarded */
+        CONNECTION_ENDING, /* output leaves, input is discarded */
         CONNECTION_CLOSED,
 };
 
 /* Why input is not taken at the moment; bits. */
 enum connection_pause {
-        PAUSE_FENCE = 1,                /* the handler waits for other workers */
-        PAUSE_HELD = 2,                 /* receivers have not kept up */
+        PAUSE_FENCE = 1, /* the handler waits for other workers */
+        PAUSE_HELD = 2,  /* receivers have not kept up */
 };
 
 /* How far a connection's receiver is behind. */
 enum connection_congestion {
         CONGESTION_NONE,
-        CONGESTION_SOME,                /* enough waits to keep it busy */
-        CONGESTION_CRITICAL,            /* three quarters of max_pending */
+        CONGESTION_SOME,     /* enough waits to keep it busy */
+        CONGESTION_CRITICAL, /* three quarters of max_pending */
 };
 
 struct connection {
@@ -76,60 +76,60 @@ struct connection {
         struct worker *worker;
         const struct transport *transport;
         const struct handler *handler;
-        struct listener *listener;      /* a reference */
+        struct listener *listener; /* a reference */
         uint64_t id;
-        uint32_t slot;                  /* index in the instance's registry */
+        uint32_t slot; /* index in the instance's registry */
         struct peer peer;
-        uint64_t start_ns;              /* real time */
-        void *state;                    /* the handler's; see handler.h */
+        uint64_t start_ns; /* real time */
+        void *state;       /* the handler's; see handler.h */
 
         /* For the own worker. */
-        struct list_link link;          /* worker's connections */
-        struct list_link held_link;     /* worker's held publishers */
+        struct list_link link;      /* worker's connections */
+        struct list_link held_link; /* worker's held publishers */
         enum connection_state state_of_life;
-        unsigned paused;                /* enum connection_pause */
+        unsigned paused; /* enum connection_pause */
         bool is_end_of_input;
-        bool is_broken;                 /* it is read for the last time */
+        bool is_broken; /* it is read for the last time */
         bool is_polling_output;
-        int polled;                     /* what is polled for now */
-        const char *reason;             /* why it ends; NULL while the handler has it */
-        unsigned n_pins;                /* reasons not to free it yet */
+        int polled;         /* what is polled for now */
+        const char *reason; /* why it ends; NULL while the handler has it */
+        unsigned n_pins;    /* reasons not to free it yet */
         bool is_grace_over;
-        struct block *kept;             /* incomplete input, NULL if none; a reference */
+        struct block *kept; /* incomplete input, NULL if none; a reference */
         size_t n_kept;
-        size_t n_needed;                /* length of all of it; 0: unknown */
-        struct block *input_block;      /* while the handler runs: what the input lies in */
-        uint64_t held_by;               /* id of the connection it is held for */
+        size_t n_needed;           /* length of all of it; 0: unknown */
+        struct block *input_block; /* while the handler runs: what the input lies in */
+        uint64_t held_by;          /* id of the connection it is held for */
         uint32_t held_by_slot;
         uint64_t held_since_ms;
-        uint64_t held_sent;             /* what the receiver had taken then */
+        uint64_t held_sent; /* what the receiver had taken then */
         uv_poll_t poll;
         uv_timer_t timer;
-        unsigned n_handles;             /* of the two above, not closed yet */
-        uint64_t protocol_due_ms;       /* loop time; 0: none */
+        unsigned n_handles;       /* of the two above, not closed yet */
+        uint64_t protocol_due_ms; /* loop time; 0: none */
         uint64_t write_due_ms;
         uint64_t end_due_ms;
-        uint64_t last_input_ms;         /* loop time */
+        uint64_t last_input_ms; /* loop time */
         struct reclaim_node reclaim;
         struct task freeing;
         struct counter in_messages, in_bytes; /* written by the handler; any thread reads */
 
         /* For all, with the lock. */
-        pthread_mutex_t lock;           /* a leaf */
-        int fd;                         /* -1 when closed */
+        pthread_mutex_t lock; /* a leaf */
+        int fd;               /* -1 when closed */
         struct outbox pending;
-        bool is_waiting;                /* the own worker sends when the socket is writable */
-        bool needs_attention;           /* `attention` is on its way to the own worker */
-        const char *doom;               /* why it must be closed, or NULL */
+        bool is_waiting;      /* the own worker sends when the socket is writable */
+        bool needs_attention; /* `attention` is on its way to the own worker */
+        const char *doom;     /* why it must be closed, or NULL */
         struct task attention;
-        _Atomic uint64_t n_sent;        /* bytes the socket has taken; any thread reads */
+        _Atomic uint64_t n_sent; /* bytes the socket has taken; any thread reads */
         uint64_t out_messages, out_bytes;
 
         /* For all, without it. */
-        _Atomic uint64_t sent_ms;       /* loop time of the last of them */
-        _Atomic bool is_output_closed;  /* nothing more can be staged */
-        _Atomic int congestion;         /* enum connection_congestion */
-        _Atomic bool is_laggard;        /* nobody waits for it any more, until it has caught up */
+        _Atomic uint64_t sent_ms;      /* loop time of the last of them */
+        _Atomic bool is_output_closed; /* nothing more can be staged */
+        _Atomic int congestion;        /* enum connection_congestion */
+        _Atomic bool is_laggard;       /* nobody waits for it any more, until it has caught up */
 };
 
 /* Makes a connection of an accepted descriptor, in the worker that shall own it. It takes the

@@ -21,9 +21,9 @@
 #define MAX_LIMIT 2048
 
 struct control_row {
-        const char *name;               /* the last token of the subject */
-        bool is_bare;                   /* the answer is no `data` in an envelope, but beside it */
-        bool is_action;                 /* only to this server by its id, not to all */
+        const char *name; /* the last token of the subject */
+        bool is_bare;     /* the answer is no `data` in an envelope, but beside it */
+        bool is_action;   /* only to this server by its id, not to all */
         void (*run)(struct control_request *request); /* in the server's thread */
 };
 
@@ -34,14 +34,14 @@ struct answer {
         struct task task;
         struct worker *worker;
         struct bus *bus;
-        char *reply, *json;             /* owned */
+        char *reply, *json; /* owned */
 };
 
 static void answer_publish(struct task *task) {
         struct answer *answer = container_of(task, struct answer, task);
-        struct message message = { .subject = bytes_from_string(answer->reply),
-                                   .payload = bytes_from_string(answer->json),
-                                   .bus = answer->bus };
+        struct message message = {.subject = bytes_from_string(answer->reply),
+                                  .payload = bytes_from_string(answer->json),
+                                  .bus = answer->bus};
 
         (void)bus_publish(answer->bus, answer->worker, &message, NULL);
         free(answer->reply);
@@ -66,9 +66,11 @@ static void request_finish(struct control_request *request, json_t *object) {
         struct answer *answer = request->reply ? calloc(1, sizeof(*answer)) : NULL;
 
         if (answer) {
-                *answer = (struct answer){ .task.run = answer_publish, .worker = worker,
-                                           .bus = request->bus, .reply = request->reply,
-                                           .json = json_dumps(object, JSON_COMPACT) };
+                *answer = (struct answer){.task.run = answer_publish,
+                                          .worker = worker,
+                                          .bus = request->bus,
+                                          .reply = request->reply,
+                                          .json = json_dumps(object, JSON_COMPACT)};
                 request->reply = NULL;
                 if (!answer->json || mailbox_post(&worker->mailbox, &answer->task) < 0) {
                         free(answer->reply);
@@ -167,7 +169,8 @@ static void run_listenerz(struct control_request *request) {
         control_answer(request);
 }
 
-/* --- lists that the workers contribute to -------------------------------------------------------- */
+/* --- lists that the workers contribute to --------------------------------------------------------
+ */
 
 static void request_visit(struct control_request *request,
                           void (*run)(struct visit *visit, struct worker *worker),
@@ -193,14 +196,14 @@ static void connz_worker(struct visit *visit, struct worker *worker) {
 
         if (option_number(request, "state", 0) == 1)
                 return;
-        LIST_FOREACH(link, &worker->connections) {
+        LIST_FOREACH (link, &worker->connections) {
                 struct connection *connection = container_of(link, struct connection, link);
 
                 if (connection->state_of_life == CONNECTION_OPEN &&
                     wants_connection(request, connection->id))
                         json_array_append_new(
-                                list, report_connection(connection, option_bool(request,
-                                                                                "subscriptions")));
+                                list, report_connection(connection,
+                                                        option_bool(request, "subscriptions")));
         }
 }
 
@@ -267,7 +270,7 @@ static void subsz_connection(struct control_request *request, struct connection 
 
         while ((subscription = sid_table_next(&client->subscriptions, &bucket, subscription))) {
                 char *text = report_subject(subscription, &length);
-                struct bytes subject = { text, length };
+                struct bytes subject = {text, length};
 
                 if (text && subsz_wants(request, subject))
                         json_array_append_new(
@@ -281,7 +284,7 @@ static void subsz_worker(struct visit *visit, struct worker *worker) {
         struct control_request *request = request_of(visit);
         uint64_t cid = option_number(request, "cid", 0);
 
-        LIST_FOREACH(link, &worker->connections) {
+        LIST_FOREACH (link, &worker->connections) {
                 struct connection *connection = container_of(link, struct connection, link);
 
                 if (connection->state_of_life == CONNECTION_OPEN &&
@@ -299,8 +302,9 @@ static void subsz_done(struct visit *visit) {
 
 static void run_subsz(struct control_request *request) {
         request->data = list_head(request);
-        json_object_set_new(request->data, "num_subscriptions",
-                            json_integer((json_int_t)subject_index_count(request->server->bus.index)));
+        json_object_set_new(
+                request->data, "num_subscriptions",
+                json_integer((json_int_t)subject_index_count(request->server->bus.index)));
         if (!option_bool(request, "subscriptions")) {
                 control_answer(request);
                 return;
@@ -355,7 +359,8 @@ static void run_log_level(struct control_request *request) {
         if (level < 0) {
                 control_answer_error(request, 400,
                                      "unknown log level \"%s\": expected error, warning, info, "
-                                     "debug or trace", name);
+                                     "debug or trace",
+                                     name);
                 return;
         }
         if (name)
@@ -370,7 +375,7 @@ static void visit_one(struct visit *visit, struct worker *worker,
         struct control_request *request = request_of(visit);
         uint64_t cid = option_number(request, "cid", 0);
 
-        LIST_FOREACH_SAFE(link, &worker->connections) {
+        LIST_FOREACH_SAFE (link, &worker->connections) {
                 struct connection *connection = container_of(link, struct connection, link);
 
                 if (connection->id != cid || connection->state_of_life != CONNECTION_OPEN)
@@ -427,22 +432,17 @@ static void run_lame_duck(struct control_request *request) {
         run_on_client(request, lame_duck_worker);
 }
 
-/* --- dispatching -------------------------------------------------------------------------------- */
+/* --- dispatching --------------------------------------------------------------------------------
+ */
 
 static const struct control_row rows[] = {
-        { "STATSZ", true, false, run_statsz },
-        { "IDZ", true, false, run_idz },
-        { "VARZ", false, false, run_varz },
-        { "CONNZ", false, false, run_connz },
-        { "SUBSZ", false, false, run_subsz },
-        { "HEALTHZ", false, false, run_healthz },
-        { "LISTENERZ", false, false, run_listenerz },
-        { "RELOAD", false, true, run_reload },
-        { "DRAIN", false, true, run_drain },
-        { "STOP", false, true, run_stop },
-        { "LOGLEVEL", false, true, run_log_level },
-        { "KICK", false, true, run_kick },
-        { "LDM", false, true, run_lame_duck },
+        {"STATSZ", true, false, run_statsz},        {"IDZ", true, false, run_idz},
+        {"VARZ", false, false, run_varz},           {"CONNZ", false, false, run_connz},
+        {"SUBSZ", false, false, run_subsz},         {"HEALTHZ", false, false, run_healthz},
+        {"LISTENERZ", false, false, run_listenerz}, {"RELOAD", false, true, run_reload},
+        {"DRAIN", false, true, run_drain},          {"STOP", false, true, run_stop},
+        {"LOGLEVEL", false, true, run_log_level},   {"KICK", false, true, run_kick},
+        {"LDM", false, true, run_lame_duck},
 };
 
 static bool bytes_are(struct bytes bytes, const char *text) {
@@ -451,7 +451,7 @@ static bool bytes_are(struct bytes bytes, const char *text) {
 
 /* The row of `$SYS.REQ.SERVER.PING`, `$SYS.REQ.SERVER.PING.X` or `$SYS.REQ.SERVER.{id}.X`. */
 static const struct control_row *row_of(struct bytes subject) {
-        struct bytes token, who = { NULL, 0 }, what = { NULL, 0 };
+        struct bytes token, who = {NULL, 0}, what = {NULL, 0};
 
         for (unsigned i = 0; subject_next_token(&subject, &token); i++) {
                 if (i == 3)
@@ -499,8 +499,8 @@ static bool control_deliver(struct receiver *receiver, struct worker *worker,
                             struct subscription *subscription, const struct message *message) {
         struct control *control = container_of(receiver, struct control, receiver);
         const struct control_row *row = row_of(message->subject);
-        struct bytes payload = { message->payload.data + message->header_size,
-                                 message->payload.length - message->header_size };
+        struct bytes payload = {message->payload.data + message->header_size,
+                                message->payload.length - message->header_size};
         struct control_request *request;
 
         if (!row)
@@ -514,10 +514,12 @@ static bool control_deliver(struct receiver *receiver, struct worker *worker,
                 atomic_fetch_sub(&control->n_requests, 1);
                 return false;
         }
-        *request = (struct control_request){ .task.run = request_run, .control = control,
-                                             .server = control->server, .row = row,
-                                             .bus = message->bus,
-                                             .n_payload = payload.length };
+        *request = (struct control_request){.task.run = request_run,
+                                            .control = control,
+                                            .server = control->server,
+                                            .row = row,
+                                            .bus = message->bus,
+                                            .n_payload = payload.length};
         request->payload = copy_text(payload);
         request->reply = message->reply.length > 0 ? copy_text(message->reply) : NULL;
         if (!request->payload || mailbox_post(&control->server->mailbox, &request->task) < 0)
@@ -529,7 +531,7 @@ static int control_subscribe(struct control *control, size_t i, const char *subj
         char sid[BYTES_NUMBER_MAX];
         size_t n = (size_t)(bytes_format_number(sid, i) - sid);
         struct subscription *subscription =
-                subscription_new(&control->receiver, (struct bytes){ sid, n }, BYTES(""));
+                subscription_new(&control->receiver, (struct bytes){sid, n}, BYTES(""));
         int r;
 
         if (!subscription)

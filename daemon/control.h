@@ -22,7 +22,7 @@ struct control_row;
 
 struct control {
         struct receiver receiver;
-        struct server *server;                  /* borrowed */
+        struct server *server; /* borrowed */
         struct subscription *subscriptions[CONTROL_N_SUBJECTS];
         struct reclaim reclaim;
         _Atomic unsigned n_requests;
@@ -35,13 +35,13 @@ struct control_request {
         struct control *control;
         struct server *server;
         const struct control_row *row;
-        struct bus *bus;                        /* where the answer goes */
-        char *reply;                            /* owned; NULL: no answer is wanted */
-        char *payload;                          /* owned; may be NULL */
+        struct bus *bus; /* where the answer goes */
+        char *reply;     /* owned; NULL: no answer is wanted */
+        char *payload;   /* owned; may be NULL */
         size_t n_payload;
-        json_t *options;                        /* the payload as an object; owned */
-        json_t *data;                           /* the answer being made; owned */
-        uint64_t offset, limit, n_seen;         /* for lists */
+        json_t *options;                /* the payload as an object; owned */
+        json_t *data;                   /* the answer being made; owned */
+        uint64_t offset, limit, n_seen; /* for lists */
 };
 
 /* Subscribes to the control subjects. Returns 0 or -ENOMEM. Before the workers run. */

@@ -46,8 +46,7 @@ void instance_deinit(struct instance *instance) {
         free(instance->free_slots);
 }
 
-int instance_take_slot(struct instance *instance, struct connection *connection,
-                       uint32_t *slotp) {
+int instance_take_slot(struct instance *instance, struct connection *connection, uint32_t *slotp) {
         int r = 0;
 
         pthread_mutex_lock(&instance->slots_lock);

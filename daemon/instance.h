@@ -17,27 +17,27 @@ struct closed_log;
 #define INSTANCE_ID_SIZE 57
 
 struct instance {
-        char id[INSTANCE_ID_SIZE];      /* one subject token */
-        char *name;                     /* owned */
-        struct timespec start;          /* real time */
-        struct bus *bus;                /* of the default account; borrowed */
-        struct bus *system_bus;         /* of the system account; borrowed */
-        struct closed_log *closed;      /* borrowed */
+        char id[INSTANCE_ID_SIZE]; /* one subject token */
+        char *name;                /* owned */
+        struct timespec start;     /* real time */
+        struct bus *bus;           /* of the default account; borrowed */
+        struct bus *system_bus;    /* of the system account; borrowed */
+        struct closed_log *closed; /* borrowed */
 
         _Atomic uint64_t max_connections;
         _Atomic bool is_lame_duck;
         _Atomic uint64_t last_id;       /* of a connection */
         _Atomic uint64_t n_connections; /* those that are counted against the limit */
         _Atomic uint64_t n_total;
-        _Atomic uint64_t generation;    /* of the configuration and state clients were told of */
+        _Atomic uint64_t generation; /* of the configuration and state clients were told of */
 
         /* Slots: small numbers for living connections, so that workers can keep arrays of them. */
-        pthread_mutex_t slots_lock;     /* a leaf */
+        pthread_mutex_t slots_lock; /* a leaf */
         _Atomic(struct connection *) *slots;
-        uint32_t n_slots;               /* fixed */
-        uint32_t *free_slots;           /* a stack */
+        uint32_t n_slots;     /* fixed */
+        uint32_t *free_slots; /* a stack */
         uint32_t n_free_slots;
-        uint32_t n_used_slots;          /* slots that were ever used */
+        uint32_t n_used_slots; /* slots that were ever used */
 };
 
 /* Returns 0 or a negative errno. n_slots: the most connections that can exist. */

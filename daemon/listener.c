@@ -39,14 +39,19 @@ struct listener *listener_ref(struct listener *listener) {
         return listener;
 }
 
-/* Removes the path, if what stands there is still the socket that was bound. */
-static void listener_remove_path(struct listener *listener) {
+bool listener_is_reachable(const struct listener *listener) {
         struct stat now;
 
-        if (listener->family != AF_UNIX || listener->address.is_abstract || listener->keeps_path)
-                return;
-        if (lstat(listener->address.path, &now) == 0 && now.st_dev == listener->file.st_dev &&
-            now.st_ino == listener->file.st_ino)
+        if (listener->family != AF_UNIX || listener->address.is_abstract || listener->is_activated)
+                return true;
+        return lstat(listener->address.path, &now) == 0 && now.st_dev == listener->file.st_dev &&
+               now.st_ino == listener->file.st_ino;
+}
+
+/* Removes the path, if what stands there is still the socket that was bound. */
+static void listener_remove_path(struct listener *listener) {
+        if (listener->family == AF_UNIX && !listener->address.is_abstract &&
+            !listener->keeps_path && listener_is_reachable(listener))
                 (void)unlink(listener->address.path);
 }
 
@@ -59,8 +64,8 @@ static void listener_close(struct listener *listener) {
 }
 
 struct listener *listener_unref(struct listener *listener) {
-        if (!listener || atomic_fetch_sub_explicit(&listener->n_references, 1,
-                                                   memory_order_acq_rel) != 1)
+        if (!listener ||
+            atomic_fetch_sub_explicit(&listener->n_references, 1, memory_order_acq_rel) != 1)
                 return NULL;
         listener_close(listener);
         free(listener->name);
@@ -131,7 +136,8 @@ static int path_clear(const char *path, const struct address_socket *socket, cha
         if (lstat(path, &before) < 0)
                 return errno == ENOENT ? 0 : fail(reasonp, -errno, "%s: %s", path, strerror(errno));
         if (!S_ISSOCK(before.st_mode))
-                return fail(reasonp, -EEXIST, "%s exists and is not a socket; it is left alone", path);
+                return fail(reasonp, -EEXIST, "%s exists and is not a socket; it is left alone",
+                            path);
         alive = path_is_alive(socket);
         if (alive > 0)
                 return fail(reasonp, -EADDRINUSE, "another process is listening at %s", path);
@@ -170,7 +176,8 @@ static int bind_path(struct listener *listener, const struct config_listener *co
                 return r;
         /* Linux gives the path the mode that the descriptor has: nobody may connect as yet. */
         if (fchmod(listener->fd, 0) < 0)
-                return fail(reasonp, -errno, "cannot set the mode of a socket: %s", strerror(errno));
+                return fail(reasonp, -errno, "cannot set the mode of a socket: %s",
+                            strerror(errno));
         if (bind(listener->fd, &socket->socket.any, socket->length) < 0)
                 return fail(reasonp, -errno, "cannot bind to %s: %s%s", path, strerror(errno),
                             errno == ENOENT ? " (its directory does not exist)" : "");
@@ -232,8 +239,8 @@ int listener_bind(struct listener **listenerp, const struct config_listener *con
                   char **reasonp) {
         __attribute__((cleanup(listener_cleanup))) struct listener *listener = NULL;
         bool is_path = socket_address->family == AF_UNIX && !config->address.is_abstract;
-        int fd = socket(socket_address->family,
-                        socket_address->type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        int fd = socket(socket_address->family, socket_address->type | SOCK_CLOEXEC | SOCK_NONBLOCK,
+                        0);
         int r;
 
         if (fd < 0)
@@ -295,7 +302,8 @@ int listener_adopt(struct listener **listenerp, const struct config_listener *co
         if (r < 0 || (listener->family == AF_UNIX) != is_unix)
                 return fail(reasonp, -EINVAL,
                             "the inherited descriptor %d is of another family than the listener's "
-                            "address", fd);
+                            "address",
+                            fd);
         if (!is_unix)
                 (void)apply_internet(fd, config);
         *listenerp = listener;
@@ -317,15 +325,21 @@ int listener_take_over(struct listener **listenerp, const struct config_listener
         }
         listener->is_activated = other->is_activated;
         listener->file = other->file;
+        listener->taken_from = other;
         r = listener_learn(listener);
-        if (r < 0)
-                return r;
-        r = listener_apply(listener, config, reasonp);
         if (r < 0)
                 return r;
         *listenerp = listener;
         listener = NULL;
         return 0;
+}
+
+void listener_inherit(struct listener *listener) {
+        struct listener *other = listener->taken_from;
+
+        listener->keeps_path = other->keeps_path;
+        other->keeps_path = true;
+        listener->taken_from = NULL;
 }
 
 int listener_apply(struct listener *listener, const struct config_listener *config,
@@ -354,7 +368,7 @@ int listener_apply(struct listener *listener, const struct config_listener *conf
 struct arrival {
         struct task task;
         struct worker *worker;
-        struct listener *listener;      /* a reference */
+        struct listener *listener; /* a reference */
         int fd;
         struct peer peer;
 };
@@ -404,9 +418,11 @@ static void listener_dispatch(struct listener *listener, int fd, const struct pe
         }
         arrival = calloc(1, sizeof(*arrival));
         if (arrival) {
-                *arrival = (struct arrival){ .task.run = arrival_open, .worker = worker,
-                                             .listener = listener_ref(listener), .fd = fd,
-                                             .peer = *peer };
+                *arrival = (struct arrival){.task.run = arrival_open,
+                                            .worker = worker,
+                                            .listener = listener_ref(listener),
+                                            .fd = fd,
+                                            .peer = *peer};
                 if (mailbox_post(&worker->mailbox, &arrival->task) == 0)
                         return;
                 listener_unref(listener);
@@ -425,7 +441,7 @@ static void listener_on_retry(uv_timer_t *timer) {
 
 /* Accepting failed for want of descriptors or memory: it rests, rather than turn in a circle. */
 static void listener_rest(struct listener *listener, int error) {
-        static struct log_limit limit = { .burst = 1, .interval_ms = 10000 };
+        static struct log_limit limit = {.burst = 1, .interval_ms = 10000};
 
         counter_add(&listener->worker->stats.accept_errors, 1);
         log_limited(&limit, LOG_LEVEL_WARNING,
@@ -437,18 +453,18 @@ static void listener_rest(struct listener *listener, int error) {
 
 /* Accepts one. Returns whether there may be more. */
 static bool listener_accept(struct listener *listener) {
-        struct sockaddr_storage address = { .ss_family = AF_UNIX };
+        struct sockaddr_storage address = {.ss_family = AF_UNIX};
         socklen_t length = sizeof(address);
         int fd = accept4(listener->fd, (struct sockaddr *)&address, &length,
                          SOCK_NONBLOCK | SOCK_CLOEXEC);
-        struct peer peer = { .port = 0 };
+        struct peer peer = {.port = 0};
 
         if (fd < 0) {
                 if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
                         listener_rest(listener, errno);
                 /* Other errors are of the one connection that is lost. */
-                return errno != EAGAIN && errno != EMFILE && errno != ENFILE &&
-                       errno != ENOBUFS && errno != ENOMEM;
+                return errno != EAGAIN && errno != EMFILE && errno != ENFILE && errno != ENOBUFS &&
+                       errno != ENOMEM;
         }
         peer_learn(&peer, fd, &address);
         listener_dispatch(listener, fd, &peer);
@@ -506,7 +522,7 @@ void listener_stop_here(struct listener *listener) {
 /* A wish to stop, on its way to the accepting worker. */
 struct listener_stop {
         struct task task;
-        struct listener *listener;      /* a reference */
+        struct listener *listener; /* a reference */
 };
 
 static void listener_on_stop(struct task *task) {

@@ -22,27 +22,28 @@ struct listener {
         _Atomic unsigned n_references;
 
         /* Fixed from the beginning. */
-        char *name;                             /* owned */
-        struct address address;                 /* as configured */
-        char text[ADDRESS_TEXT_MAX];            /* as bound: with the port that the kernel chose */
+        char *name;                  /* owned */
+        struct address address;      /* as configured */
+        char text[ADDRESS_TEXT_MAX]; /* as bound: with the port that the kernel chose */
         const struct transport *transport;
         const struct handler *handler;
-        int family;                             /* AF_UNIX, AF_INET, AF_INET6 */
+        int family; /* AF_UNIX, AF_INET, AF_INET6 */
         bool v6only;
-        struct address_socket requested;        /* what it was bound to; not if it was inherited */
-        bool is_activated;                      /* the service manager opened it */
-        uint16_t port;                          /* as bound; 0: none */
-        struct stat file;                       /* Unix path: what was bound */
+        struct address_socket requested; /* what it was bound to; not if it was inherited */
+        bool is_activated;               /* the service manager opened it */
+        uint16_t port;                   /* as bound; 0: none */
+        struct stat file;                /* Unix path: what was bound */
 
         /* For the server's thread, once no worker has it. */
-        int fd;                                 /* -1 when closed */
-        bool keeps_path;                        /* the path is not ours to remove (any more) */
+        int fd;                      /* -1 when closed */
+        bool keeps_path;             /* the path is not ours to remove (any more) */
+        struct listener *taken_from; /* until the plan is carried out; borrowed */
 
         /* For the accepting worker. */
-        struct worker *worker;                  /* NULL: not started */
-        struct list_link link;                  /* worker's listeners */
+        struct worker *worker; /* NULL: not started */
+        struct list_link link; /* worker's listeners */
         uv_poll_t poll;
-        uv_timer_t retry;                       /* accepting rests until descriptors are free */
+        uv_timer_t retry; /* accepting rests until descriptors are free */
         unsigned n_handles;
         struct task task;
 
@@ -61,14 +62,20 @@ int listener_bind(struct listener **listenerp, const struct config_listener *con
 int listener_adopt(struct listener **listenerp, const struct config_listener *config, int fd,
                    char **reasonp);
 
-/* A new listener for the same socket as `other`, under the name of `config`. */
+/* A new listener for the same socket as `other`, under the name of `config`. The path, if there is
+ * one, stays with the other until listener_inherit(). */
 int listener_take_over(struct listener **listenerp, const struct config_listener *config,
                        struct listener *other, char **reasonp);
 
+/* Completes listener_take_over(): the other one may be stopped now. The server's thread. */
+void listener_inherit(struct listener *listener);
+
+/* Whether its Unix path still leads to it; true for other families. */
+bool listener_is_reachable(const struct listener *listener);
+
 /* Applies what can be changed on a bound socket: mode, owner, group, backlog, options. Returns 0 or
  * a negative errno with *reasonp. The server's thread. */
-int listener_apply(struct listener *listener, const struct config_listener *config,
-                   char **reasonp);
+int listener_apply(struct listener *listener, const struct config_listener *config, char **reasonp);
 
 struct listener *listener_ref(struct listener *listener);
 /* Closes the socket with the last reference. NULL is allowed. Returns NULL. */

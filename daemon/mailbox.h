@@ -17,10 +17,10 @@ struct task {
 
 struct mailbox {
         uv_async_t async;
-        pthread_mutex_t lock;           /* a leaf */
+        pthread_mutex_t lock; /* a leaf */
         struct list_link tasks;
         bool is_closed;
-        void (*before)(void *owner);    /* called before the first task of a run, or NULL */
+        void (*before)(void *owner); /* called before the first task of a run, or NULL */
         void *owner;
 };
 

@@ -21,7 +21,7 @@ enum {
 
 struct command_line {
         struct server_options options;
-        const char **listen;            /* owned */
+        const char **listen; /* owned */
         bool check;
 };
 
@@ -78,13 +78,13 @@ static int parse_option(struct command_line *line, int option) {
 
 static int parse_command_line(struct command_line *line, int argc, char **argv) {
         static const struct option options[] = {
-                { "config", required_argument, NULL, 'c' },
-                { "listen", required_argument, NULL, 'l' },
-                { "foreground", no_argument, NULL, 'f' },
-                { "check", no_argument, NULL, 't' },
-                { "version", no_argument, NULL, 'V' },
-                { "help", no_argument, NULL, 'h' },
-                { NULL, 0, NULL, 0 },
+                {"config", required_argument, NULL, 'c'},
+                {"listen", required_argument, NULL, 'l'},
+                {"foreground", no_argument, NULL, 'f'},
+                {"check", no_argument, NULL, 't'},
+                {"version", no_argument, NULL, 'V'},
+                {"help", no_argument, NULL, 'h'},
+                {NULL, 0, NULL, 0},
         };
         int option, status = -1;
 
@@ -137,7 +137,7 @@ static int serve(const struct command_line *line, struct config *config,
 }
 
 static int run(const struct command_line *line) {
-        struct config_errors errors = { .n_lines = 0 };
+        struct config_errors errors = {.n_lines = 0};
         struct config *config = NULL;
         int r = config_load(&config, line->options.config_path, line->options.listen,
                             line->options.n_listen, &errors);
@@ -155,7 +155,7 @@ static int run(const struct command_line *line) {
 }
 
 int main(int argc, char **argv) {
-        struct command_line line = { .check = false };
+        struct command_line line = {.check = false};
         int status = parse_command_line(&line, argc, argv);
 
         (void)signal(SIGPIPE, SIG_IGN);

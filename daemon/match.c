@@ -12,7 +12,7 @@ void match_deinit(struct match *match) {
         free(match->groups);
         free(match->buckets);
         free(match->steps);
-        *match = (struct match){ .n_plain = 0 };
+        *match = (struct match){.n_plain = 0};
 }
 
 void match_clear(struct match *match) {
@@ -86,7 +86,7 @@ static int group_of(struct match *match, struct subscription **first) {
         r = GROW(match->groups, match->n_groups, &match->groups_capacity);
         if (r < 0)
                 return r;
-        match->groups[match->n_groups] = (struct match_group){ .members = first };
+        match->groups[match->n_groups] = (struct match_group){.members = first};
         group_link(match, match->n_groups);
         return (int)match->n_groups++;
 }
@@ -166,7 +166,7 @@ int match_push(struct match *match, struct index_node *node, struct bytes rest) 
 
         if (r < 0)
                 return r;
-        match->steps[match->n_steps++] = (struct match_step){ node, rest };
+        match->steps[match->n_steps++] = (struct match_step){node, rest};
         return 0;
 }
 

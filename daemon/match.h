@@ -8,9 +8,9 @@
 #include "daemon/subscription.h"
 
 struct match_group {
-        struct subscription **members;  /* into the match's own array */
+        struct subscription **members; /* into the match's own array */
         unsigned n_members;
-        unsigned next;                  /* another group with the same bucket, plus one */
+        unsigned next; /* another group with the same bucket, plus one */
 };
 
 /* A node of the index that is still to be looked at, with the tokens that are left. */
@@ -22,15 +22,15 @@ struct match_step {
 struct match {
         struct subscription **plain;
         unsigned n_plain, plain_capacity;
-        struct subscription **queued;   /* in the order found */
-        unsigned *queued_group;         /* the group of each */
+        struct subscription **queued; /* in the order found */
+        unsigned *queued_group;       /* the group of each */
         unsigned n_queued, queued_capacity;
-        struct subscription **members;  /* the same, by group; room for queued_capacity */
+        struct subscription **members; /* the same, by group; room for queued_capacity */
         struct match_group *groups;
         unsigned n_groups, groups_capacity;
-        unsigned *buckets;              /* of groups by the hash of their name, plus one */
+        unsigned *buckets; /* of groups by the hash of their name, plus one */
         unsigned n_buckets;
-        struct match_step *steps;       /* a stack, for the index */
+        struct match_step *steps; /* a stack, for the index */
         unsigned n_steps, steps_capacity;
 };
 

@@ -32,7 +32,7 @@ void outbox_deinit(struct outbox *outbox) {
         outbox_clear(outbox);
         block_unref(outbox->tail);
         free(outbox->ranges);
-        *outbox = (struct outbox){ .n_bytes = 0 };
+        *outbox = (struct outbox){.n_bytes = 0};
 }
 
 /* Makes room for one more range at the end. */
@@ -63,7 +63,7 @@ static int outbox_push(struct outbox *outbox, struct block *block, char *data, s
         if (r < 0)
                 return r;
         outbox->n_ranges++;
-        *outbox_last(outbox) = (struct outbox_range){ block_ref(block), data, length };
+        *outbox_last(outbox) = (struct outbox_range){block_ref(block), data, length};
         outbox->n_bytes += length;
         return 0;
 }
@@ -129,7 +129,7 @@ size_t outbox_peek(const struct outbox *outbox, struct iovec *iov, size_t max) {
         for (size_t i = 0; i < n; i++) {
                 const struct outbox_range *range = &outbox->ranges[outbox->first + i];
 
-                iov[i] = (struct iovec){ range->data, range->length };
+                iov[i] = (struct iovec){range->data, range->length};
         }
         return n;
 }

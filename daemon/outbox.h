@@ -15,17 +15,17 @@
 struct block;
 
 struct outbox_range {
-        struct block *block;            /* a reference of our own */
+        struct block *block; /* a reference of our own */
         char *data;
         size_t length;
 };
 
 struct outbox {
-        struct outbox_range *ranges;    /* a queue in an array; owned */
+        struct outbox_range *ranges; /* a queue in an array; owned */
         unsigned first, n_ranges, capacity;
-        struct block *tail;             /* a reference; what small things are copied to, or NULL */
+        struct block *tail; /* a reference; what small things are copied to, or NULL */
         size_t tail_used;
-        size_t n_bytes;                 /* of all ranges */
+        size_t n_bytes; /* of all ranges */
 };
 
 /* An outbox of zeroes is an empty one. Frees everything; it is empty afterwards. */

@@ -61,19 +61,27 @@ static bool listener_serves(const struct listener *listener, const struct config
         if (listener->is_activated)
                 return strcmp(listener->name, config->name) == 0;
         return listener->address.scheme == config->address.scheme &&
-               listener->v6only == config->v6only && listener->requested.length == socket->length &&
+               listener_is_reachable(listener) && listener->requested.length == socket->length &&
                memcmp(&listener->requested.socket, &socket->socket, socket->length) == 0;
 }
 
+/* The running listener for a socket: the one of that name, or one that was renamed. What the kernel
+ * chose a port for is known by its name only. */
 static struct listener *find_running(const struct plan *plan, const struct config_listener *config,
                                      const struct address_socket *socket) {
+        bool is_anonymous = !address_is_unix(&config->address) && config->address.port == 0;
+        struct listener *renamed = NULL;
+
         for (size_t i = 0; i < plan->server->n_listeners; i++) {
                 struct listener *listener = plan->server->listeners[i];
 
-                if (listener_serves(listener, config, socket) && !plan_has(plan, listener))
+                if (!listener_serves(listener, config, socket) || plan_has(plan, listener))
+                        continue;
+                if (strcmp(listener->name, config->name) == 0)
                         return listener;
+                renamed = listener;
         }
-        return NULL;
+        return is_anonymous ? NULL : renamed;
 }
 
 static int plan_complain(struct plan *plan, const struct config_listener *config, int error,
@@ -90,14 +98,17 @@ static int plan_socket(struct plan *plan, const struct config_listener *config,
                        const struct address_socket *socket, uint16_t *portp) {
         struct listener *running = find_running(plan, config, socket), *listener = NULL;
         char *reason = NULL;
-        int r;
+        int r = 0;
 
-        if (running && strcmp(running->name, config->name) == 0)
-                listener = listener_ref(running), r = 0;
-        else if (running)
+        if (running && running->v6only != config->v6only)
+                return plan_complain(plan, config, -EBUSY,
+                                     strdup("v6only cannot change while it runs; restart sockd"));
+        if (!running)
+                r = listener_bind(&listener, config, socket, *portp, &reason);
+        else if (strcmp(running->name, config->name) != 0)
                 r = listener_take_over(&listener, config, running, &reason);
         else
-                r = listener_bind(&listener, config, socket, *portp, &reason);
+                listener = listener_ref(running);
         if (r < 0)
                 return plan_complain(plan, config, r, reason);
         listener->requested = *socket;
@@ -170,38 +181,56 @@ static bool server_has(const struct server *server, const struct listener *liste
         return false;
 }
 
-/* Starts what is new, changes what stays, stops what is gone. */
-static int plan_apply(struct plan *plan) {
-        struct server *server = plan->server;
-        int r = 0;
-
+/* Changes what stays. */
+static int plan_change(struct plan *plan) {
         for (size_t i = 0; i < plan->n_listeners; i++) {
                 struct listener *listener = plan->listeners[i];
                 char *reason = NULL;
+                int r;
 
-                if (!server_has(server, listener))
+                if (!server_has(plan->server, listener) && !listener->taken_from)
                         continue;
                 r = listener_apply(listener, plan->configs[i], &reason);
                 if (r < 0)
                         return plan_complain(plan, plan->configs[i], r, reason);
         }
-        for (size_t i = 0; i < server->n_listeners; i++) {
-                struct listener *listener = server->listeners[i];
+        return 0;
+}
 
-                if (!plan_has(plan, listener)) {
-                        log_info("listener \"%s\" ended on %s", listener->name, listener->text);
-                        listener_stop(listener);
-                }
+/* Stops what is gone. */
+static void plan_stop(struct plan *plan) {
+        for (size_t i = 0; i < plan->n_listeners; i++)
+                if (plan->listeners[i]->taken_from)
+                        listener_inherit(plan->listeners[i]);
+        for (size_t i = 0; i < plan->server->n_listeners; i++) {
+                struct listener *listener = plan->server->listeners[i];
+
+                if (plan_has(plan, listener))
+                        continue;
+                log_info("listener \"%s\" ended on %s", listener->name, listener->text);
+                listener_stop(listener);
         }
+}
+
+/* Starts what is new. */
+static void plan_start(struct plan *plan) {
+        struct workers *workers = &plan->server->workers;
+
         for (size_t i = 0; i < plan->n_listeners; i++) {
                 struct listener *listener = plan->listeners[i];
 
-                if (server_has(server, listener))
+                if (server_has(plan->server, listener))
                         continue;
                 announce(listener);
                 listener_start(listener,
-                               &server->workers.all[server->next_worker++ % server->workers.count]);
+                               &workers->all[plan->server->next_worker++ % workers->count]);
         }
+}
+
+/* Hands the listeners over to the server. */
+static void plan_adopt(struct plan *plan) {
+        struct server *server = plan->server;
+
         for (size_t i = 0; i < server->n_listeners; i++)
                 listener_unref(server->listeners[i]);
         free(server->listeners);
@@ -209,6 +238,16 @@ static int plan_apply(struct plan *plan) {
         server->n_listeners = plan->n_listeners;
         plan->listeners = NULL;
         plan->n_listeners = 0;
+}
+
+static int plan_apply(struct plan *plan) {
+        int r = plan_change(plan);
+
+        if (r < 0)
+                return r;
+        plan_stop(plan);
+        plan_start(plan);
+        plan_adopt(plan);
         return 0;
 }
 
@@ -247,7 +286,7 @@ static void reload_worker(struct visit *visit, struct worker *worker) {
 }
 
 static void reload_clients(struct visit *visit, struct worker *worker) {
-        LIST_FOREACH_SAFE(link, &worker->connections) {
+        LIST_FOREACH_SAFE (link, &worker->connections) {
                 struct connection *connection = container_of(link, struct connection, link);
 
                 if (connection->state_of_life == CONNECTION_OPEN)
@@ -258,11 +297,13 @@ static void reload_clients(struct visit *visit, struct worker *worker) {
 static void reload_finish(struct reload *reload, const struct config_errors *errors) {
         struct server *server = reload->server;
 
+        server->reload = NULL;
+        systemd_ready(&server->systemd);
         reload->done(reload->context, errors);
         config_unref(reload->config);
         free(reload);
-        server->reload = NULL;
-        systemd_ready(&server->systemd);
+        if (server->reload_again)
+                server_reload(server);
 }
 
 static void reload_done(struct visit *visit) {

@@ -105,8 +105,7 @@ static json_t *bytes_text(struct bytes bytes) {
         while (text && bytes.length > 0) {
                 size_t n = bytes_utf8_length(bytes);
 
-                to = bytes_copy(to, n > 0 ? (struct bytes){ bytes.data, n }
-                                          : BYTES("\xef\xbf\xbd"));
+                to = bytes_copy(to, n > 0 ? (struct bytes){bytes.data, n} : BYTES("\xef\xbf\xbd"));
                 bytes.data += n > 0 ? n : 1;
                 bytes.length -= n > 0 ? n : 1;
         }
@@ -120,18 +119,15 @@ static void set_text(json_t *object, const char *key, const char *text) {
                 json_object_set_new(object, key, bytes_text(bytes_from_string(text)));
 }
 
-/* --- the server --------------------------------------------------------------------------------- */
+/* --- the server ---------------------------------------------------------------------------------
+ */
 
 json_t *report_server(struct server *server) {
         static uint64_t sequence; /* the server's thread only */
 
-        return json_pack("{s:s, s:s, s:s, s:s, s:b, s:o, s:o}",
-                         "name", server->instance.name,
-                         "host", "localhost",
-                         "id", server->instance.id,
-                         "ver", PROTOCOL_SERVER_VERSION,
-                         "jetstream", 0,
-                         "seq", integer(++sequence),
+        return json_pack("{s:s, s:s, s:s, s:s, s:b, s:o, s:o}", "name", server->instance.name,
+                         "host", "localhost", "id", server->instance.id, "ver",
+                         PROTOCOL_SERVER_VERSION, "jetstream", 0, "seq", integer(++sequence),
                          "time", report_now());
 }
 
@@ -142,7 +138,7 @@ struct totals {
 };
 
 static struct totals totals_of(const struct server *server) {
-        struct totals totals = { .in_messages = 0 };
+        struct totals totals = {.in_messages = 0};
 
         for (unsigned i = 0; i < server->workers.count; i++) {
                 const struct stats *stats = &server->workers.all[i].stats;
@@ -183,9 +179,9 @@ static double cpu_percent(void) {
         used = ((uint64_t)usage.ru_utime.tv_sec + (uint64_t)usage.ru_stime.tv_sec) * NS_PER_S +
                ((uint64_t)usage.ru_utime.tv_usec + (uint64_t)usage.ru_stime.tv_usec) * 1000;
         if (wall - last_wall > NS_PER_S / 20) {
-                percent = last_wall ? 100.0 * (double)(used - last_used) /
-                                              (double)(wall - last_wall)
-                                    : 0.0;
+                percent = last_wall
+                                  ? 100.0 * (double)(used - last_used) / (double)(wall - last_wall)
+                                  : 0.0;
                 last_wall = wall;
                 last_used = used;
         }
@@ -257,23 +253,17 @@ json_t *report_varz(struct server *server) {
         const struct listener *first = server->n_listeners > 0 ? server->listeners[0] : NULL;
         uint64_t start = start_ns(server), now = now_ns();
         json_t *varz = json_pack(
-                "{s:s, s:s, s:s, s:s, s:i, s:s, s:i, s:b, s:o, s:o, s:o}",
-                "server_id", instance->id,
-                "server_name", instance->name,
-                "version", PROTOCOL_SERVER_VERSION,
-                "sockd_version", PACKAGE_VERSION,
-                "proto", 1,
-                "host", first && first->family != AF_UNIX ? first->address.host : "localhost",
-                "port", first ? (int)first->port : 0,
-                "lame_duck", atomic_load(&instance->is_lame_duck) ? 1 : 0,
-                "start", time_text(start),
-                "now", time_text(now),
-                "uptime", uptime_text((now - start) / NS_PER_S));
+                "{s:s, s:s, s:s, s:s, s:i, s:s, s:i, s:b, s:o, s:o, s:o}", "server_id",
+                instance->id, "server_name", instance->name, "version", PROTOCOL_SERVER_VERSION,
+                "sockd_version", PACKAGE_VERSION, "proto", 1, "host",
+                first && first->family != AF_UNIX ? first->address.host : "localhost", "port",
+                first ? (int)first->port : 0, "lame_duck",
+                atomic_load(&instance->is_lame_duck) ? 1 : 0, "start", time_text(start), "now",
+                time_text(now), "uptime", uptime_text((now - start) / NS_PER_S));
 
         json_object_set_new(varz, "connections", integer(atomic_load(&instance->n_connections)));
         json_object_set_new(varz, "total_connections", integer(atomic_load(&instance->n_total)));
-        json_object_set_new(varz, "subscriptions",
-                            integer(subject_index_count(server->bus.index)));
+        json_object_set_new(varz, "subscriptions", integer(subject_index_count(server->bus.index)));
         json_object_set_new(varz, "listeners", integer(server->n_listeners));
         varz_traffic(varz, server);
         varz_limits(varz, server);
@@ -285,22 +275,17 @@ json_t *report_statsz(struct server *server) {
         struct instance *instance = &server->instance;
         struct totals totals = totals_of(server);
 
-        return json_pack("{s:o, s:o, s:i, s:f, s:o, s:o, s:i, s:o, s:{s:o, s:o}, s:{s:o, s:o}, "
-                         "s:o, s:i}",
-                         "start", time_text(start_ns(server)),
-                         "mem", integer(resident_bytes()),
-                         "cores", (int)sysconf(_SC_NPROCESSORS_ONLN),
-                         "cpu", cpu_percent(),
-                         "connections", integer(atomic_load(&instance->n_connections)),
-                         "total_connections", integer(atomic_load(&instance->n_total)),
-                         "active_accounts", 1,
-                         "subscriptions", integer(subject_index_count(server->bus.index)),
-                         "sent", "msgs", integer(totals.out_messages),
-                         "bytes", integer(totals.out_bytes),
-                         "received", "msgs", integer(totals.in_messages),
-                         "bytes", integer(totals.in_bytes),
-                         "slow_consumers", integer(totals.slow_consumers),
-                         "active_servers", 1);
+        return json_pack(
+                "{s:o, s:o, s:i, s:f, s:o, s:o, s:i, s:o, s:{s:o, s:o}, s:{s:o, s:o}, "
+                "s:o, s:i}",
+                "start", time_text(start_ns(server)), "mem", integer(resident_bytes()), "cores",
+                (int)sysconf(_SC_NPROCESSORS_ONLN), "cpu", cpu_percent(), "connections",
+                integer(atomic_load(&instance->n_connections)), "total_connections",
+                integer(atomic_load(&instance->n_total)), "active_accounts", 1, "subscriptions",
+                integer(subject_index_count(server->bus.index)), "sent", "msgs",
+                integer(totals.out_messages), "bytes", integer(totals.out_bytes), "received",
+                "msgs", integer(totals.in_messages), "bytes", integer(totals.in_bytes),
+                "slow_consumers", integer(totals.slow_consumers), "active_servers", 1);
 }
 
 static const char *family_name(int family) {
@@ -310,17 +295,15 @@ static const char *family_name(int family) {
 static json_t *listener_object(const struct listener *listener) {
         char configured[ADDRESS_TEXT_MAX];
 
-        return json_pack("{s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:b}",
-                         "name", bytes_text(bytes_from_string(listener->name)),
-                         "address", bytes_text(bytes_from_string(listener->text)),
-                         "configured",
-                         bytes_text(bytes_from_string(address_format(&listener->address,
-                                                                     configured))),
-                         "handler", listener->handler->name,
-                         "family", family_name(listener->family),
-                         "connections", integer(atomic_load(&listener->n_connections)),
-                         "total_connections", integer(atomic_load(&listener->n_total)),
-                         "activated", listener->is_activated ? 1 : 0);
+        return json_pack(
+                "{s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:b}", "name",
+                bytes_text(bytes_from_string(listener->name)), "address",
+                bytes_text(bytes_from_string(listener->text)), "configured",
+                bytes_text(bytes_from_string(address_format(&listener->address, configured))),
+                "handler", listener->handler->name, "family", family_name(listener->family),
+                "connections", integer(atomic_load(&listener->n_connections)), "total_connections",
+                integer(atomic_load(&listener->n_total)), "activated",
+                listener->is_activated ? 1 : 0);
 }
 
 json_t *report_listeners(struct server *server) {
@@ -332,21 +315,18 @@ json_t *report_listeners(struct server *server) {
                          "listeners", list);
 }
 
-/* --- connections -------------------------------------------------------------------------------- */
+/* --- connections --------------------------------------------------------------------------------
+ */
 
 /* What a living and a closed connection have in common. */
 static json_t *connection_head(uint64_t id, const struct peer *peer, const char *listener) {
-        json_t *object = json_pack("{s:o, s:s, s:s, s:s, s:i, s:o}",
-                                   "cid", integer(id),
-                                   "kind", "Client",
-                                   "type", "nats",
-                                   "ip", peer->ip,
-                                   "port", (int)peer->port,
-                                   "listener", bytes_text(bytes_from_string(listener)));
+        json_t *object =
+                json_pack("{s:o, s:s, s:s, s:s, s:i, s:o}", "cid", integer(id), "kind", "Client",
+                          "type", "nats", "ip", peer->ip, "port", (int)peer->port, "listener",
+                          bytes_text(bytes_from_string(listener)));
 
         if (peer->has_credentials) {
-                json_object_set_new(object, "peer",
-                                    json_sprintf("unix: pid %ld", (long)peer->pid));
+                json_object_set_new(object, "peer", json_sprintf("unix: pid %ld", (long)peer->pid));
                 json_object_set_new(object, "uid", json_integer((json_int_t)peer->uid));
                 json_object_set_new(object, "gid", json_integer((json_int_t)peer->gid));
                 json_object_set_new(object, "pid", json_integer((json_int_t)peer->pid));
@@ -393,7 +373,7 @@ static json_t *subject_list(const struct client *client) {
                 char *text = report_subject(subscription, &length);
 
                 if (text)
-                        json_array_append_new(list, bytes_text((struct bytes){ text, length }));
+                        json_array_append_new(list, bytes_text((struct bytes){text, length}));
                 free(text);
         }
         return list;
@@ -403,8 +383,8 @@ json_t *report_connection(struct connection *connection, bool subscriptions) {
         const struct client *client = connection->state;
         uint64_t now = now_ns();
         uint64_t idle_ms = uv_now(&connection->worker->loop) - connection->last_input_ms;
-        json_t *object = connection_head(connection->id, &connection->peer,
-                                         connection->listener->name);
+        json_t *object =
+                connection_head(connection->id, &connection->peer, connection->listener->name);
         uint64_t out_messages, out_bytes, pending;
 
         pthread_mutex_lock(&connection->lock);
@@ -417,8 +397,7 @@ json_t *report_connection(struct connection *connection, bool subscriptions) {
         connection_names(object, client->name, client->lang, client->version);
         json_object_set_new(object, "start", time_text(connection->start_ns));
         json_object_set_new(object, "last_activity", time_text(now - idle_ms * 1000000));
-        json_object_set_new(object, "uptime",
-                            uptime_text((now - connection->start_ns) / NS_PER_S));
+        json_object_set_new(object, "uptime", uptime_text((now - connection->start_ns) / NS_PER_S));
         json_object_set_new(object, "idle", uptime_text(idle_ms / 1000));
         json_object_set_new(object, "rtt", duration_text(client->rtt_ns));
         json_object_set_new(object, "pending_bytes", integer(pending));
@@ -453,46 +432,43 @@ json_t *report_subscription(const struct connection *connection,
         const struct client *client = connection->state;
         uint64_t max = atomic_load_explicit(&subscription->max, memory_order_relaxed);
         json_t *object = json_pack(
-                "{s:s, s:o, s:o, s:o, s:o}",
-                "account", client->bus->account,
-                "subject", bytes_text(subject),
-                "sid", bytes_text(subscription_sid(subscription)),
-                "msgs",
+                "{s:s, s:o, s:o, s:o, s:o}", "account", client->bus->account, "subject",
+                bytes_text(subject), "sid", bytes_text(subscription_sid(subscription)), "msgs",
                 integer(atomic_load_explicit(&subscription->n_delivered, memory_order_relaxed)),
                 "cid", integer(connection->id));
 
         if (subscription->queue_length > 0)
-                json_object_set_new(object, "qgroup",
-                                    bytes_text(subscription_queue(subscription)));
+                json_object_set_new(object, "qgroup", bytes_text(subscription_queue(subscription)));
         if (max > 0)
                 json_object_set_new(object, "max", integer(max));
         return object;
 }
 
-/* --- sorting -------------------------------------------------------------------------------------- */
+/* --- sorting
+ * -------------------------------------------------------------------------------------- */
 
 static const struct sort_row {
         const char *key, *field;
-        int direction;                  /* 1: smallest first */
+        int direction; /* 1: smallest first */
 } sort_rows[] = {
-        { "cid", "cid", 1 },
-        { "start", "start", 1 },
-        { "uptime", "start", 1 },
-        { "subs", "subscriptions", -1 },
-        { "pending", "pending_bytes", -1 },
-        { "msgs_to", "out_msgs", -1 },
-        { "msgs_from", "in_msgs", -1 },
-        { "bytes_to", "out_bytes", -1 },
-        { "bytes_from", "in_bytes", -1 },
-        { "last", "last_activity", -1 },
-        { "idle", "last_activity", -1 },
-        { "rtt", "rtt", -1 },
-        { "stop", "stop", -1 },
-        { "reason", "reason", 1 },
+        {"cid", "cid", 1},
+        {"start", "start", 1},
+        {"uptime", "start", 1},
+        {"subs", "subscriptions", -1},
+        {"pending", "pending_bytes", -1},
+        {"msgs_to", "out_msgs", -1},
+        {"msgs_from", "in_msgs", -1},
+        {"bytes_to", "out_bytes", -1},
+        {"bytes_from", "in_bytes", -1},
+        {"last", "last_activity", -1},
+        {"idle", "last_activity", -1},
+        {"rtt", "rtt", -1},
+        {"stop", "stop", -1},
+        {"reason", "reason", 1},
 };
 
 struct sort_element {
-        json_t *object;                 /* borrowed */
+        json_t *object; /* borrowed */
         const struct sort_row *row;
 };
 
@@ -507,12 +483,12 @@ static int compare_values(json_t *a, json_t *b) {
 
 static int compare_elements(const void *left, const void *right) {
         const struct sort_element *a = left, *b = right;
-        int order = a->row->direction *
-                    compare_values(json_object_get(a->object, a->row->field),
-                                   json_object_get(b->object, b->row->field));
+        int order = a->row->direction * compare_values(json_object_get(a->object, a->row->field),
+                                                       json_object_get(b->object, b->row->field));
 
-        return order ? order : compare_values(json_object_get(a->object, "cid"),
-                                              json_object_get(b->object, "cid"));
+        return order ? order
+                     : compare_values(json_object_get(a->object, "cid"),
+                                      json_object_get(b->object, "cid"));
 }
 
 json_t *report_sort(json_t *connections, const char *key, size_t offset, size_t limit) {
@@ -531,7 +507,7 @@ json_t *report_sort(json_t *connections, const char *key, size_t offset, size_t 
                 return NULL;
         }
         for (size_t i = 0; i < n; i++)
-                elements[i] = (struct sort_element){ json_array_get(connections, i), row };
+                elements[i] = (struct sort_element){json_array_get(connections, i), row};
         qsort(elements, n, sizeof(*elements), compare_elements);
         for (size_t i = offset; i < n && i - offset < limit; i++)
                 json_array_append(page, elements[i].object);

@@ -230,11 +230,17 @@ static void server_on_reloaded(void *context, const struct config_errors *errors
                 log_error("failed to reload: nothing was changed");
 }
 
+void server_reload(struct server *server) {
+        server->reload_again = server->reload != NULL;
+        if (!server->reload)
+                reload_start(server, server_on_reloaded, server);
+}
+
 static void server_on_signal(uv_signal_t *handle, int number) {
         struct server *server = handle->data;
 
         if (number == SIGHUP)
-                reload_start(server, server_on_reloaded, server);
+                server_reload(server);
         else if (number == SIGUSR2)
                 server_drain(server);
         else

@@ -24,8 +24,8 @@ enum server_state {
 
 /* How the server was started. */
 struct server_options {
-        const char *config_path;        /* NULL: the default */
-        const char *const *listen;      /* addresses of the command line */
+        const char *config_path;   /* NULL: the default */
+        const char *const *listen; /* addresses of the command line */
         size_t n_listen;
 };
 
@@ -33,36 +33,40 @@ struct reload;
 
 struct server {
         struct server_options options;
-        struct config *config;          /* a reference */
+        struct config *config; /* a reference */
         struct instance instance;
         struct bus bus, system_bus;
         struct closed_log closed;
         struct control control;
         struct workers workers;
-        struct listener **listeners;    /* owned, with a reference each */
+        struct listener **listeners; /* owned, with a reference each */
         size_t n_listeners;
-        unsigned next_worker;           /* that gets a listener */
+        unsigned next_worker; /* that gets a listener */
         struct systemd systemd;
 
         uv_loop_t loop;
         struct mailbox mailbox;
         uv_signal_t signals[4];
-        uv_timer_t timer;               /* of the state: lame duck, stopping */
-        uv_timer_t heartbeat;           /* status and watchdog */
+        uv_timer_t timer;     /* of the state: lame duck, stopping */
+        uv_timer_t heartbeat; /* status and watchdog */
         struct visit beat;
         bool is_beating;
         enum server_state state;
         uint64_t stop_due_ms;
         uint64_t lame_duck_end_ms;
         uint64_t max_descriptors;
-        struct reload *reload;          /* under way, or NULL */
-        bool reload_again;              /* asked for meanwhile */
+        struct reload *reload; /* under way, or NULL */
+        bool reload_again;     /* asked for meanwhile */
 };
 
 /* Runs until it is told to end. errors gets what prevents the start. Returns 0, or a negative errno
  * when it could not start. */
 int server_run(const struct server_options *options, struct config *config,
                struct config_errors *errors);
+
+/* Reads the configuration again; once more afterwards if that is being done already. What is wrong
+ * goes to the log. */
+void server_reload(struct server *server);
 
 /* Lame duck mode. Nothing happens when it has begun already. */
 void server_drain(struct server *server);

@@ -8,7 +8,7 @@
 
 void sid_table_deinit(struct sid_table *table) {
         free(table->buckets);
-        *table = (struct sid_table){ .buckets = NULL };
+        *table = (struct sid_table){.buckets = NULL};
 }
 
 static struct subscription **bucket_of(const struct sid_table *table, struct bytes sid) {
@@ -32,8 +32,8 @@ static void link_to(struct subscription **bucket, struct subscription *subscript
 }
 
 static int sid_table_grow(struct sid_table *table) {
-        struct sid_table grown = { .n_buckets = table->n_buckets ? table->n_buckets * 2 : 1,
-                                   .count = table->count };
+        struct sid_table grown = {.n_buckets = table->n_buckets ? table->n_buckets * 2 : 1,
+                                  .count = table->count};
 
         grown.buckets = calloc(grown.n_buckets, sizeof(*grown.buckets));
         if (!grown.buckets)

@@ -4,8 +4,8 @@
 #include "daemon/subscription.h"
 
 struct sid_table {
-        struct subscription **buckets;  /* owned; NULL while there is none */
-        size_t n_buckets;               /* a power of two, or 0 */
+        struct subscription **buckets; /* owned; NULL while there is none */
+        size_t n_buckets;              /* a power of two, or 0 */
         size_t count;
 };
 

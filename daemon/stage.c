@@ -8,7 +8,7 @@
 #define POOL_MAX 32
 
 void stages_init(struct stages *stages) {
-        *stages = (struct stages){ .n_slots = 0 };
+        *stages = (struct stages){.n_slots = 0};
         list_init(&stages->foreign);
         list_init(&stages->own);
         list_init(&stages->pool);
@@ -21,7 +21,7 @@ static void stage_free(struct stage *stage) {
 }
 
 void stages_deinit(struct stages *stages) {
-        LIST_FOREACH_SAFE(link, &stages->pool)
+        LIST_FOREACH_SAFE (link, &stages->pool)
                 stage_free(container_of(link, struct stage, link));
         free(stages->by_slot);
 }

@@ -1,9 +1,9 @@
 /* What one worker's current batch produces for each connection.
  *
- * Delivering a message only appends to a stage, without a lock. At the end of the batch each touched
- * connection is flushed once: then the lock is taken and one system call made for all that the batch
- * produced. A worker has a stage only for the connections that the batch has touched, so an idle
- * connection costs nothing here.
+ * Delivering a message only appends to a stage, without a lock. At the end of the batch each
+ * touched connection is flushed once: then the lock is taken and one system call made for all that
+ * the batch produced. A worker has a stage only for the connections that the batch has touched, so
+ * an idle connection costs nothing here.
  *
  * A `struct stages` belongs to one worker.
  */
@@ -17,19 +17,19 @@
 struct connection;
 
 struct stage {
-        struct list_link link;          /* touched, or the pool */
-        struct connection *connection;  /* valid until the end of the batch */
+        struct list_link link;         /* touched, or the pool */
+        struct connection *connection; /* valid until the end of the batch */
         struct outbox outbox;
-        uint64_t n_messages;            /* counted when flushed */
+        uint64_t n_messages; /* counted when flushed */
         uint64_t n_payload_bytes;
 };
 
 struct stages {
-        struct stage **by_slot;         /* connection's slot to stage; grows as needed */
+        struct stage **by_slot; /* connection's slot to stage; grows as needed */
         size_t n_slots;
-        struct list_link foreign;       /* touched connections of other workers */
-        struct list_link own;           /* touched connections of this worker */
-        struct list_link pool;          /* free stages */
+        struct list_link foreign; /* touched connections of other workers */
+        struct list_link own;     /* touched connections of this worker */
+        struct list_link pool;    /* free stages */
         unsigned n_pool;
 };
 

@@ -13,12 +13,12 @@ struct counter {
 };
 
 struct stats {
-        struct counter in_messages, in_bytes;           /* published by clients; payload bytes */
-        struct counter out_messages, out_bytes;         /* delivered to clients */
+        struct counter in_messages, in_bytes;   /* published by clients; payload bytes */
+        struct counter out_messages, out_bytes; /* delivered to clients */
         struct counter slow_consumers;
         struct counter stale_connections;
         struct counter protocol_errors;
-        struct counter held_publishers;                 /* times a publisher waited for receivers */
+        struct counter held_publishers; /* times a publisher waited for receivers */
         struct counter accept_errors;
 };
 

@@ -2,8 +2,8 @@
  *
  * The table is an array of slots with linear probing. A slot holds a node's pointer and, in the 16
  * bits that user-space pointers leave free, a part of its hash, so that a probe rarely touches a
- * node that is not meant. To grow, a writer copies the slots into a larger array and publishes that;
- * readers of the old array find what was there when they began.
+ * node that is not meant. To grow, a writer copies the slots into a larger array and publishes
+ * that; readers of the old array find what was there when they began.
  */
 #include "daemon/subject_index.h"
 
@@ -19,12 +19,12 @@
 
 /* A subject without wildcards, or one token of a pattern. */
 struct index_node {
-        struct index_node *parent;                      /* NULL for the two roots */
+        struct index_node *parent; /* NULL for the two roots */
         struct reclaim_node reclaim;
-        _Atomic(struct subscription *) ending;          /* subscriptions that end here */
-        _Atomic(struct subscription *) open;            /* those that go on with `>` */
-        _Atomic(struct index_node *) star;              /* the child for `*` */
-        uint32_t n_children;                            /* with star; writers only */
+        _Atomic(struct subscription *) ending; /* subscriptions that end here */
+        _Atomic(struct subscription *) open;   /* those that go on with `>` */
+        _Atomic(struct index_node *) star;     /* the child for `*` */
+        uint32_t n_children;                   /* with star; writers only */
         uint32_t length;
         uint64_t hash;
         char text[];
@@ -32,19 +32,19 @@ struct index_node {
 
 struct index_table {
         struct reclaim_node reclaim;
-        size_t mask;                                    /* number of slots - 1 */
-        size_t n_used;                                  /* slots that are not empty */
+        size_t mask;   /* number of slots - 1 */
+        size_t n_used; /* slots that are not empty */
         _Atomic uint64_t slots[];
 };
 
 struct subject_index {
-        pthread_mutex_t lock;                           /* a leaf: nothing is locked under it */
+        pthread_mutex_t lock; /* a leaf: nothing is locked under it */
         _Atomic(struct index_table *) table;
         size_t n_nodes;
         _Atomic uint64_t n_subscriptions;
-        _Atomic uint64_t n_patterns;                    /* those with wildcards */
-        struct index_node literals;                     /* parent of the nodes of whole subjects */
-        struct index_node trie;                         /* parent of first tokens */
+        _Atomic uint64_t n_patterns; /* those with wildcards */
+        struct index_node literals;  /* parent of the nodes of whole subjects */
+        struct index_node trie;      /* parent of first tokens */
 };
 
 #define SLOT_EMPTY   UINT64_C(0)
@@ -174,8 +174,9 @@ static bool node_is_star(const struct index_node *node) {
 static int node_obtain(struct subject_index *index, struct index_node *parent, struct bytes text,
                        struct index_node **nodep, struct reclaim *reclaim) {
         bool is_star = parent != &index->literals && subject_token_is(text, '*');
-        struct index_node *node = is_star ? atomic_load_explicit(&parent->star, memory_order_relaxed)
-                                          : table_find(index_table(index), parent, text);
+        struct index_node *node =
+                is_star ? atomic_load_explicit(&parent->star, memory_order_relaxed)
+                        : table_find(index_table(index), parent, text);
         int r;
 
         *nodep = node;
@@ -208,8 +209,7 @@ static void table_remove(struct index_table *table, const struct index_node *nod
 
                 assert(slot != SLOT_EMPTY);
                 if (slot != SLOT_REMOVED && slot_node(slot) == node) {
-                        atomic_store_explicit(&table->slots[i], SLOT_REMOVED,
-                                              memory_order_release);
+                        atomic_store_explicit(&table->slots[i], SLOT_REMOVED, memory_order_release);
                         return;
                 }
         }
@@ -345,8 +345,8 @@ static int match_list(struct match *match, _Atomic(struct subscription *) *list)
 }
 
 /* One step of the walk: the node was reached, `rest` is left of the subject. */
-static int match_node(const struct index_table *table, struct match *match,
-                      struct index_node *node, struct bytes rest) {
+static int match_node(const struct index_table *table, struct match *match, struct index_node *node,
+                      struct bytes rest) {
         struct index_node *child;
         struct bytes token;
         int r;
@@ -409,7 +409,7 @@ static void copy_ending_at(char *text, size_t size, size_t end, struct bytes pie
 }
 
 static struct bytes node_text(const struct index_node *node) {
-        return (struct bytes){ node->text, node->length };
+        return (struct bytes){node->text, node->length};
 }
 
 size_t subject_index_subject(const struct subscription *subscription, char *text, size_t size) {

@@ -27,23 +27,23 @@ struct receiver {
 
 struct subscription {
         union {
-                struct {                                /* while it lives: */
-                        struct subscription *sid_next;  /* the owner's table */
+                struct {                               /* while it lives: */
+                        struct subscription *sid_next; /* the owner's table */
                         struct subscription **sid_previous;
                 };
-                struct reclaim_node reclaim;            /* afterwards */
+                struct reclaim_node reclaim; /* afterwards */
         };
-        _Atomic(struct subscription *) next;    /* in the index; under the index's lock for writers */
-        struct subscription *previous;          /* the same, for writers only */
-        struct index_node *node;                /* borrowed from the index */
-        struct receiver *receiver;              /* outlives the subscription */
+        _Atomic(struct subscription *) next; /* in the index; under the index's lock for writers */
+        struct subscription *previous;       /* the same, for writers only */
+        struct index_node *node;             /* borrowed from the index */
+        struct receiver *receiver;           /* outlives the subscription */
         _Atomic uint64_t n_delivered;
-        _Atomic uint64_t max;                   /* end after so many; 0: no end */
+        _Atomic uint64_t max; /* end after so many; 0: no end */
         uint16_t sid_length;
-        uint16_t queue_length;                  /* 0: no queue group */
+        uint16_t queue_length; /* 0: no queue group */
         uint32_t queue_hash;
-        bool is_open;                           /* its subject ends in `>`; set by the index */
-        char text[];                            /* sid, queue */
+        bool is_open; /* its subject ends in `>`; set by the index */
+        char text[];  /* sid, queue */
 };
 
 /* A new subscription on no index, or NULL if there is no memory. */
@@ -57,19 +57,19 @@ struct subscription *subscription_free(struct subscription *subscription);
 void subscription_retire(struct subscription *subscription, struct reclaim *reclaim);
 
 static inline struct bytes subscription_sid(const struct subscription *subscription) {
-        return (struct bytes){ subscription->text, subscription->sid_length };
+        return (struct bytes){subscription->text, subscription->sid_length};
 }
 
 static inline struct bytes subscription_queue(const struct subscription *subscription) {
-        return (struct bytes){ subscription->text + subscription->sid_length,
-                               subscription->queue_length };
+        return (struct bytes){subscription->text + subscription->sid_length,
+                              subscription->queue_length};
 }
 
 /* Counts one delivery. Returns false if the maximum was reached before, so that this one must not
  * take place; *lastp: this is the last. */
 static inline bool subscription_count(struct subscription *subscription, bool *lastp) {
-        uint64_t n = atomic_fetch_add_explicit(&subscription->n_delivered, 1,
-                                               memory_order_relaxed) + 1;
+        uint64_t n =
+                atomic_fetch_add_explicit(&subscription->n_delivered, 1, memory_order_relaxed) + 1;
         uint64_t max = atomic_load_explicit(&subscription->max, memory_order_relaxed);
 
         *lastp = max > 0 && n == max;
@@ -80,6 +80,6 @@ static inline bool subscription_count(struct subscription *subscription, bool *l
 static inline bool subscription_is_exhausted(const struct subscription *subscription) {
         uint64_t max = atomic_load_explicit(&subscription->max, memory_order_relaxed);
 
-        return max > 0 && atomic_load_explicit(&subscription->n_delivered,
-                                               memory_order_relaxed) >= max;
+        return max > 0 &&
+               atomic_load_explicit(&subscription->n_delivered, memory_order_relaxed) >= max;
 }

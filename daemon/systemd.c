@@ -17,7 +17,7 @@ int systemd_init(struct systemd *systemd) {
         uint64_t usec = 0;
         int n = sd_listen_fds_with_names(1, &names);
 
-        *systemd = (struct systemd){ .is_notified = getenv("NOTIFY_SOCKET") != NULL };
+        *systemd = (struct systemd){.is_notified = getenv("NOTIFY_SOCKET") != NULL};
         if (n < 0)
                 return n;
         if (sd_watchdog_enabled(1, &usec) > 0)
@@ -27,7 +27,7 @@ int systemd_init(struct systemd *systemd) {
                 n = -ENOMEM;
         for (int i = 0; i < n; i++)
                 systemd->sockets[systemd->n_sockets++] =
-                        (struct systemd_socket){ names[i], SD_LISTEN_FDS_START + i };
+                        (struct systemd_socket){names[i], SD_LISTEN_FDS_START + i};
         free(names);
         return n < 0 ? n : 0;
 }
@@ -40,7 +40,7 @@ static void notify(const struct systemd *systemd, const char *text) {
 #else
 
 int systemd_init(struct systemd *systemd) {
-        *systemd = (struct systemd){ .n_sockets = 0 };
+        *systemd = (struct systemd){.n_sockets = 0};
         return 0;
 }
 
@@ -81,7 +81,8 @@ void systemd_reloading(const struct systemd *systemd) {
 
         clock_gettime(CLOCK_MONOTONIC, &now);
         snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%llu",
-                 (unsigned long long)now.tv_sec * 1000000u + (unsigned long long)now.tv_nsec / 1000);
+                 (unsigned long long)now.tv_sec * 1000000u +
+                         (unsigned long long)now.tv_nsec / 1000);
         notify(systemd, text);
 }
 

@@ -9,15 +9,15 @@
 #include <stdint.h>
 
 struct systemd_socket {
-        char *name;                     /* FileDescriptorName=; owned */
-        int fd;                         /* -1 once somebody has taken it */
+        char *name; /* FileDescriptorName=; owned */
+        int fd;     /* -1 once somebody has taken it */
 };
 
 struct systemd {
         struct systemd_socket *sockets; /* owned */
         size_t n_sockets;
-        uint64_t watchdog_ms;           /* 0: no watchdog */
-        bool is_notified;               /* somebody listens to notifications */
+        uint64_t watchdog_ms; /* 0: no watchdog */
+        bool is_notified;     /* somebody listens to notifications */
 };
 
 /* Looks at the environment and clears it. Returns 0 or a negative errno. */

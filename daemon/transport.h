@@ -12,7 +12,7 @@
 
 struct transport {
         const char *name;
-        bool keeps_boundaries;          /* what is cut off at the end of an input is an error */
+        bool keeps_boundaries; /* what is cut off at the end of an input is an error */
 
         /* Reads into, or writes from, the ranges. Returns how many bytes; 0 from receive is the
          * peer's end; or -errno, -EAGAIN if the socket is not ready. */

@@ -4,7 +4,7 @@
 #include <errno.h>
 
 static ssize_t stream_receive(int fd, struct iovec *iov, size_t n_iov) {
-        struct msghdr message = { .msg_iov = iov, .msg_iovlen = n_iov };
+        struct msghdr message = {.msg_iov = iov, .msg_iovlen = n_iov};
         ssize_t n;
 
         do {
@@ -15,7 +15,7 @@ static ssize_t stream_receive(int fd, struct iovec *iov, size_t n_iov) {
 }
 
 static ssize_t stream_send(int fd, struct iovec *iov, size_t n_iov) {
-        struct msghdr message = { .msg_iov = iov, .msg_iovlen = n_iov };
+        struct msghdr message = {.msg_iov = iov, .msg_iovlen = n_iov};
         ssize_t n;
 
         do {

@@ -4,6 +4,7 @@
 #include "daemon/block.h"
 #include "daemon/config.h"
 #include "daemon/connection.h"
+#include "daemon/listener.h"
 #include "lib/log.h"
 
 #include <errno.h>
@@ -51,8 +52,7 @@ struct block *worker_input(struct worker *worker) {
 }
 
 struct block *worker_copy_input(struct worker *worker, struct bytes bytes) {
-        struct worker_copy *copy =
-                &worker->copies[((uintptr_t)bytes.data / 256) % WORKER_COPIES];
+        struct worker_copy *copy = &worker->copies[((uintptr_t)bytes.data / 256) % WORKER_COPIES];
 
         if (copy->data == bytes.data && copy->block->capacity >= bytes.length)
                 return copy->block;
@@ -203,7 +203,7 @@ struct stop {
         struct worker *worker;
 };
 
-/* Waits in the loop, by posting itself again, for connections to be freed. */
+/* The loop may end when the last connection has been freed. */
 static void worker_wait_empty(struct worker *worker) {
         if (worker->is_stopping && list_is_empty(&worker->connections))
                 worker_finish(worker);
@@ -215,7 +215,9 @@ static void worker_stop(struct task *task) {
 
         free(stop);
         worker->is_stopping = true;
-        LIST_FOREACH_SAFE(link, &worker->connections)
+        LIST_FOREACH_SAFE (link, &worker->listeners)
+                listener_stop_here(container_of(link, struct listener, link));
+        LIST_FOREACH_SAFE (link, &worker->connections)
                 connection_close(container_of(link, struct connection, link), REASON_SHUTDOWN);
         worker_wait_empty(worker);
 }

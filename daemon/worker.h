@@ -30,8 +30,8 @@ struct workers;
 /* A part of the input that was copied to a block of its own, because receivers could not take it in
  * time. */
 struct worker_copy {
-        const char *data;               /* where it stood in the input */
-        struct block *block;            /* a reference */
+        const char *data;    /* where it stood in the input */
+        struct block *block; /* a reference */
 };
 #define WORKER_COPIES 64
 
@@ -39,35 +39,35 @@ struct worker_copy {
 struct pressure {
         unsigned n_deliveries, n_congested;
         bool is_critical;
-        struct connection *congested;   /* one of them; valid during the batch */
+        struct connection *congested; /* one of them; valid during the batch */
 };
 
 struct worker {
         unsigned index;
-        struct workers *workers;        /* all of them; borrowed */
-        struct instance *instance;      /* what all threads share; borrowed */
-        struct config *config;          /* a reference; replaced by a reload */
+        struct workers *workers;   /* all of them; borrowed */
+        struct instance *instance; /* what all threads share; borrowed */
+        struct config *config;     /* a reference; replaced by a reload */
         pthread_t thread;
         uv_loop_t loop;
-        struct mailbox mailbox;         /* any thread may post */
-        uv_prepare_t prepare;           /* the end of a batch */
-        bool is_online;                 /* inside a batch */
+        struct mailbox mailbox; /* any thread may post */
+        uv_prepare_t prepare;   /* the end of a batch */
+        bool is_online;         /* inside a batch */
 
-        struct block *input;            /* what sockets are read into */
+        struct block *input;                      /* what sockets are read into */
         struct worker_copy copies[WORKER_COPIES]; /* by address; of the present input */
         struct stages stages;
-        struct list_link deferred;      /* tasks for after the flush */
+        struct list_link deferred; /* tasks for after the flush */
         struct reclaim reclaim;
-        struct match match;             /* scratch of the bus */
+        struct match match; /* scratch of the bus */
         struct pressure pressure;
-        uint64_t random;                /* state of worker_random() */
+        uint64_t random; /* state of worker_random() */
         struct stats stats;
 
         struct list_link connections;   /* of this worker */
         _Atomic unsigned n_connections; /* written here, read by whoever chooses a worker */
         struct list_link held;          /* publishers that wait for their receivers */
         uv_timer_t held_timer;
-        struct list_link listeners;     /* those that this worker accepts on */
+        struct list_link listeners; /* those that this worker accepts on */
         bool is_stopping;
 };
 
@@ -120,7 +120,7 @@ void workers_visit(struct workers *workers, struct visit *visit, struct mailbox 
 /* Calls `done` in this worker's thread when every other worker has flushed all that it had staged
  * when this was called. The fence is the caller's and must live until then. */
 struct fence {
-        struct task task;               /* posted back when the last worker has passed */
+        struct task task; /* posted back when the last worker has passed */
         struct worker *worker;
         _Atomic unsigned n_left;
         void (*done)(struct fence *fence);

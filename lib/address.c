@@ -20,26 +20,26 @@
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
-#define NATS_PORT 4222                  /* what nats:// without a port means to every client */
-#define HOST_NAME_MAX_LENGTH 253        /* RFC 1035 */
+#define NATS_PORT            4222 /* what nats:// without a port means to every client */
+#define HOST_NAME_MAX_LENGTH 253  /* RFC 1035 */
 
 struct scheme {
         const char *name;
         enum address_scheme scheme;
         int type;
         bool is_unix;
-        uint16_t default_port;          /* 0: the port must be given */
+        uint16_t default_port; /* 0: the port must be given */
 };
 
 /* The first entry of a scheme has its canonical name. */
 static const struct scheme schemes[] = {
-        { "unix", ADDRESS_UNIX, SOCK_STREAM, true, 0 },
-        { "unix+seqpacket", ADDRESS_UNIX_SEQPACKET, SOCK_SEQPACKET, true, 0 },
-        { "unix+dgram", ADDRESS_UNIX_DGRAM, SOCK_DGRAM, true, 0 },
-        { "tcp", ADDRESS_TCP, SOCK_STREAM, false, 0 },
-        { "udp", ADDRESS_UDP, SOCK_DGRAM, false, 0 },
-        { "tls", ADDRESS_TLS, SOCK_STREAM, false, 0 },
-        { "nats", ADDRESS_TCP, SOCK_STREAM, false, NATS_PORT },
+        {"unix", ADDRESS_UNIX, SOCK_STREAM, true, 0},
+        {"unix+seqpacket", ADDRESS_UNIX_SEQPACKET, SOCK_SEQPACKET, true, 0},
+        {"unix+dgram", ADDRESS_UNIX_DGRAM, SOCK_DGRAM, true, 0},
+        {"tcp", ADDRESS_TCP, SOCK_STREAM, false, 0},
+        {"udp", ADDRESS_UDP, SOCK_DGRAM, false, 0},
+        {"tls", ADDRESS_TLS, SOCK_STREAM, false, 0},
+        {"nats", ADDRESS_TCP, SOCK_STREAM, false, NATS_PORT},
 };
 
 static const struct scheme *scheme_find(enum address_scheme value) {
@@ -288,7 +288,7 @@ static int copy_sockets(const struct addrinfo *list, int type, struct address_so
 
 int address_resolve(const struct address *address, bool passive, struct address_socket **socketsp,
                     size_t *countp, const char **reasonp) {
-        struct addrinfo hints = { .ai_flags = AI_NUMERICSERV | (passive ? AI_PASSIVE : 0) };
+        struct addrinfo hints = {.ai_flags = AI_NUMERICSERV | (passive ? AI_PASSIVE : 0)};
         bool is_any = strcmp(address->host, "*") == 0;
         struct addrinfo *list = NULL;
         const char *reason = NULL;

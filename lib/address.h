@@ -29,16 +29,16 @@ enum address_scheme {
 
 struct address {
         enum address_scheme scheme;
-        bool is_abstract;               /* Unix: the name lives in the abstract namespace */
+        bool is_abstract; /* Unix: the name lives in the abstract namespace */
         char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* Unix: path; name without '@' */
-        char host[256];                 /* Internet: name or address, no brackets; "*": any */
-        uint16_t port;                  /* Internet: 0 lets the kernel choose */
+        char host[256]; /* Internet: name or address, no brackets; "*": any */
+        uint16_t port;  /* Internet: 0 lets the kernel choose */
 };
 
 /* One address as bind(2) and connect(2) take it. */
 struct address_socket {
-        int family;                     /* AF_UNIX, AF_INET, AF_INET6 */
-        int type;                       /* SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET */
+        int family; /* AF_UNIX, AF_INET, AF_INET6 */
+        int type;   /* SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET */
         socklen_t length;
         union {
                 struct sockaddr any;

@@ -71,11 +71,11 @@ static size_t quote_one(struct bytes bytes, char to[4], size_t *lengthp) {
         size_t n = bytes_utf8_length(bytes);
 
         if (c == '"' || c == '\\') {
-                memcpy(to, (char[]){ '\\', (char)c }, *lengthp = 2);
+                memcpy(to, (char[]){'\\', (char)c}, *lengthp = 2);
         } else if (c >= 0x07 && c <= 0x0d) {
-                memcpy(to, (char[]){ '\\', escapes[c - 0x07] }, *lengthp = 2);
+                memcpy(to, (char[]){'\\', escapes[c - 0x07]}, *lengthp = 2);
         } else if (c < 0x20 || c == 0x7f || n == 0) {
-                memcpy(to, (char[]){ '\\', 'x', hex[c >> 4], hex[c & 15] }, *lengthp = 4);
+                memcpy(to, (char[]){'\\', 'x', hex[c >> 4], hex[c & 15]}, *lengthp = 4);
                 n = 1;
         } else {
                 memcpy(to, bytes.data, *lengthp = n);

@@ -16,13 +16,13 @@ struct bytes {
 };
 
 /* The bytes of a string literal. */
-#define BYTES(literal) ((struct bytes){ (literal), sizeof(literal) - 1 })
+#define BYTES(literal) ((struct bytes){(literal), sizeof(literal) - 1})
 
 /* Digits of the largest number that bytes_format_number() writes. */
 #define BYTES_NUMBER_MAX 20
 
 static inline struct bytes bytes_from_string(const char *text) {
-        return (struct bytes){ text, strlen(text) };
+        return (struct bytes){text, strlen(text)};
 }
 
 static inline bool bytes_equal(struct bytes a, struct bytes b) {
@@ -48,5 +48,6 @@ char *bytes_format_number(char *to, uint64_t number);
  * the NUL; what does not fit is cut between characters. Returns text. */
 char *bytes_quote(char *text, size_t size, struct bytes bytes);
 
-/* The number of bytes (1 to 4) of the valid UTF-8 character at the beginning, 0 if there is none. */
+/* The number of bytes (1 to 4) of the valid UTF-8 character at the beginning, 0 if there is none.
+ */
 size_t bytes_utf8_length(struct bytes bytes);

@@ -3,7 +3,7 @@
 
 #include <sys/random.h>
 
-static uint64_t key[2] = { 0x2d358dccaa6c78a5u, 0x8bb84b93962eacc9u };
+static uint64_t key[2] = {0x2d358dccaa6c78a5u, 0x8bb84b93962eacc9u};
 
 void hash_init(void) {
         uint64_t random[2];

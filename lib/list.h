@@ -14,11 +14,11 @@ struct list_link {
         struct list_link *next;
 };
 
-#define LIST_INIT(link) { &(link), &(link) }
+#define LIST_INIT(link)                                                                            \
+        { &(link), &(link) }
 
 /* The struct of `type` whose member `member` is *pointer. */
-#define container_of(pointer, type, member)                                                        \
-        ((type *)((char *)(pointer) - offsetof(type, member)))
+#define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
 static inline void list_init(struct list_link *link) {
         link->previous = link;

@@ -36,29 +36,27 @@
 #include <unistd.h>
 
 #ifdef HAVE_LIBSYSTEMD
-#define SD_JOURNAL_SUPPRESS_LOCATION    /* it would always be this file */
+#define SD_JOURNAL_SUPPRESS_LOCATION /* it would always be this file */
 #include <systemd/sd-journal.h>
 #endif
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
-#define LINE_MAX_BYTES PIPE_BUF
-#define JOURNAL_SOCKET "/run/systemd/journal/socket"
+#define LINE_MAX_BYTES    PIPE_BUF
+#define JOURNAL_SOCKET    "/run/systemd/journal/socket"
 
 enum log_form {
-        FORM_TIME,                      /* for people: "2026-11-20T21:45:02.123Z info: " */
-        FORM_PRIORITY,                  /* for a journal behind stderr: "<6>" */
-        FORM_JOURNAL,                   /* the journal's own protocol: fields */
+        FORM_TIME,     /* for people: "2026-11-20T21:45:02.123Z info: " */
+        FORM_PRIORITY, /* for a journal behind stderr: "<6>" */
+        FORM_JOURNAL,  /* the journal's own protocol: fields */
 };
 
 static const struct {
         const char *name;
-        int priority;                   /* of syslog(3) */
+        int priority; /* of syslog(3) */
 } levels[] = {
-        [LOG_LEVEL_ERROR] = { "error", 3 },
-        [LOG_LEVEL_WARNING] = { "warning", 4 },
-        [LOG_LEVEL_INFO] = { "info", 6 },
-        [LOG_LEVEL_DEBUG] = { "debug", 7 },
-        [LOG_LEVEL_TRACE] = { "trace", 7 },
+        [LOG_LEVEL_ERROR] = {"error", 3}, [LOG_LEVEL_WARNING] = {"warning", 4},
+        [LOG_LEVEL_INFO] = {"info", 6},   [LOG_LEVEL_DEBUG] = {"debug", 7},
+        [LOG_LEVEL_TRACE] = {"trace", 7},
 };
 
 _Atomic int log_threshold = LOG_LEVEL_INFO;
@@ -68,7 +66,7 @@ static _Atomic int log_form = FORM_TIME;
 static _Atomic uint64_t log_n_dropped;
 
 #ifdef HAVE_LIBSYSTEMD
-static const struct sockaddr_un journal = { .sun_family = AF_UNIX, .sun_path = JOURNAL_SOCKET };
+static const struct sockaddr_un journal = {.sun_family = AF_UNIX, .sun_path = JOURNAL_SOCKET};
 #endif
 
 /* Whether stderr is what the service manager connected to the journal (systemd.exec(5)). */
@@ -205,9 +203,10 @@ static size_t format_prefix(char *line, size_t size, enum log_form form, enum lo
         } else {
                 clock_gettime(CLOCK_REALTIME, &now);
                 gmtime_r(&now.tv_sec, &tm);
-                n = snprintf(line, size, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ %s: ",
-                             tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
-                             tm.tm_sec, now.tv_nsec / 1000000, levels[level].name);
+                n = snprintf(line, size,
+                             "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ %s: ", tm.tm_year + 1900,
+                             tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+                             now.tv_nsec / 1000000, levels[level].name);
         }
         return (size_t)n;
 }
@@ -233,7 +232,7 @@ format_text(char *line, size_t size, size_t n_prefix, const char *format, va_lis
 
 /* Returns whether the whole line was taken. */
 static bool write_line(int fd, const char *line, size_t length) {
-        struct pollfd poller = { .fd = fd, .events = POLLOUT };
+        struct pollfd poller = {.fd = fd, .events = POLLOUT};
         ssize_t n = send(fd, line, length, MSG_DONTWAIT | MSG_NOSIGNAL);
 
         if (n < 0 && errno == ENOTSOCK) {
@@ -249,7 +248,7 @@ static bool write_line(int fd, const char *line, size_t length) {
 /* Whether a datagram to the journal would be queued at once. Connecting each time finds a journal
  * whose socket was made anew; it is a path look-up and nothing more. */
 static bool journal_has_room(int fd) {
-        struct pollfd poller = { .fd = fd, .events = POLLOUT };
+        struct pollfd poller = {.fd = fd, .events = POLLOUT};
 
         return connect(fd, (const struct sockaddr *)&journal, sizeof(journal)) == 0 &&
                poll(&poller, 1, 0) == 1 && poller.revents == POLLOUT;
@@ -258,13 +257,13 @@ static bool journal_has_room(int fd) {
 static bool write_journal(int fd, enum log_level level, char *line, size_t length) {
         char priority[32], name[32];
         struct iovec fields[] = {
-                { .iov_base = line, .iov_len = length },
-                { .iov_base = priority },
-                { .iov_base = name },
+                {.iov_base = line, .iov_len = length},
+                {.iov_base = priority},
+                {.iov_base = name},
         };
 
-        fields[1].iov_len = (size_t)snprintf(priority, sizeof(priority), "PRIORITY=%d",
-                                             levels[level].priority);
+        fields[1].iov_len =
+                (size_t)snprintf(priority, sizeof(priority), "PRIORITY=%d", levels[level].priority);
         fields[2].iov_len =
                 (size_t)snprintf(name, sizeof(name), "SOCKD_LEVEL=%s", levels[level].name);
         return journal_has_room(fd) && sd_journal_sendv(fields, ARRAY_SIZE(fields)) >= 0;

@@ -47,7 +47,7 @@ enum log_level log_get_level(void);
 int log_level_parse(const char *name);
 const char *log_level_name(enum log_level level);
 
-extern _Atomic int log_threshold;       /* read by the macros below only */
+extern _Atomic int log_threshold; /* read by the macros below only */
 
 static inline bool log_is_enabled(enum log_level level) {
         return (int)level <= atomic_load_explicit(&log_threshold, memory_order_relaxed);
@@ -64,10 +64,10 @@ __attribute__((format(printf, 2, 3))) void log_write(enum log_level level, const
 bool log_limit_pass(struct log_limit *limit);
 
 #define log_at(level, ...) (log_is_enabled(level) ? log_write(level, __VA_ARGS__) : (void)0)
-#define log_error(...) log_at(LOG_LEVEL_ERROR, __VA_ARGS__)
-#define log_warning(...) log_at(LOG_LEVEL_WARNING, __VA_ARGS__)
-#define log_info(...) log_at(LOG_LEVEL_INFO, __VA_ARGS__)
-#define log_debug(...) log_at(LOG_LEVEL_DEBUG, __VA_ARGS__)
-#define log_trace(...) log_at(LOG_LEVEL_TRACE, __VA_ARGS__)
+#define log_error(...)     log_at(LOG_LEVEL_ERROR, __VA_ARGS__)
+#define log_warning(...)   log_at(LOG_LEVEL_WARNING, __VA_ARGS__)
+#define log_info(...)      log_at(LOG_LEVEL_INFO, __VA_ARGS__)
+#define log_debug(...)     log_at(LOG_LEVEL_DEBUG, __VA_ARGS__)
+#define log_trace(...)     log_at(LOG_LEVEL_TRACE, __VA_ARGS__)
 #define log_limited(limit, level, ...)                                                             \
         (log_is_enabled(level) && log_limit_pass(limit) ? log_write(level, __VA_ARGS__) : (void)0)

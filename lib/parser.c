@@ -12,10 +12,10 @@
 
 /* What follows a verb. */
 enum tail {
-        TAIL_TOKENS,                    /* at least one blank, then tokens */
-        TAIL_TEXT,                      /* blanks if any, then one text up to the end of the line */
-        TAIL_TEXT_AFTER_BLANK,          /* the same with at least one blank */
-        TAIL_IGNORED,                   /* anything up to the end of the line */
+        TAIL_TOKENS,           /* at least one blank, then tokens */
+        TAIL_TEXT,             /* blanks if any, then one text up to the end of the line */
+        TAIL_TEXT_AFTER_BLANK, /* the same with at least one blank */
+        TAIL_IGNORED,          /* anything up to the end of the line */
 };
 
 static const struct verb_row {
@@ -24,26 +24,21 @@ static const struct verb_row {
         enum verb verb;
         enum tail tail;
 } verb_rows[] = {
-        { "PUB", 3, VERB_PUB, TAIL_TOKENS },
-        { "SUB", 3, VERB_SUB, TAIL_TOKENS },
-        { "UNSUB", 5, VERB_UNSUB, TAIL_TOKENS },
-        { "HPUB", 4, VERB_HPUB, TAIL_TOKENS },
-        { "PING", 4, VERB_PING, TAIL_IGNORED },
-        { "PONG", 4, VERB_PONG, TAIL_IGNORED },
-        { "CONNECT", 7, VERB_CONNECT, TAIL_TEXT },
-        { "INFO", 4, VERB_INFO, TAIL_TEXT },
-        { "+OK", 3, VERB_OK, TAIL_IGNORED },
-        { "-ERR", 4, VERB_ERR, TAIL_TEXT_AFTER_BLANK },
+        {"PUB", 3, VERB_PUB, TAIL_TOKENS},       {"SUB", 3, VERB_SUB, TAIL_TOKENS},
+        {"UNSUB", 5, VERB_UNSUB, TAIL_TOKENS},   {"HPUB", 4, VERB_HPUB, TAIL_TOKENS},
+        {"PING", 4, VERB_PING, TAIL_IGNORED},    {"PONG", 4, VERB_PONG, TAIL_IGNORED},
+        {"CONNECT", 7, VERB_CONNECT, TAIL_TEXT}, {"INFO", 4, VERB_INFO, TAIL_TEXT},
+        {"+OK", 3, VERB_OK, TAIL_IGNORED},       {"-ERR", 4, VERB_ERR, TAIL_TEXT_AFTER_BLANK},
 };
 
 #define N_VERBS (sizeof(verb_rows) / sizeof(verb_rows[0]))
 
 /* The arguments of one line. */
 struct line {
-        struct bytes text;              /* without blanks before, and CR LF behind */
+        struct bytes text; /* without blanks before, and CR LF behind */
         struct bytes tokens[MAX_TOKENS];
-        size_t n_tokens;                /* MAX_TOKENS + 1: more than that */
-        const char *end;                /* behind the LF */
+        size_t n_tokens; /* MAX_TOKENS + 1: more than that */
+        const char *end; /* behind the LF */
 };
 
 const char *verb_name(enum verb verb) {
@@ -96,7 +91,7 @@ static enum parser_result skip_tail(struct parser *parser, struct bytes *input,
                 parser->pending = row->verb;
                 return PARSER_MORE;
         }
-        *operation = (struct operation){ .verb = row->verb };
+        *operation = (struct operation){.verb = row->verb};
         return PARSER_OPERATION;
 }
 
@@ -112,7 +107,7 @@ static enum parser_result take_text(const struct parser *parser, const char *sta
                 return PARSER_CONTROL_LINE;
         if (!newline)
                 return PARSER_MORE;
-        line->text = (struct bytes){ start, (size_t)(end - start) };
+        line->text = (struct bytes){start, (size_t)(end - start)};
         line->end = newline + 1;
         return PARSER_OPERATION;
 }
@@ -136,7 +131,7 @@ static enum parser_result take_tokens(const struct parser *parser, const char *s
                 if (p > token) {
                         if (line->n_tokens < MAX_TOKENS)
                                 line->tokens[line->n_tokens] =
-                                        (struct bytes){ token, (size_t)(p - token) };
+                                        (struct bytes){token, (size_t)(p - token)};
                         line->n_tokens += line->n_tokens <= MAX_TOKENS;
                 }
                 if (is_blank(*p)) {
@@ -145,7 +140,7 @@ static enum parser_result take_tokens(const struct parser *parser, const char *s
                 }
                 if ((size_t)(p - start) > parser->max_control_line)
                         return PARSER_CONTROL_LINE;
-                line->text = (struct bytes){ start, (size_t)(p - start) };
+                line->text = (struct bytes){start, (size_t)(p - start)};
                 if (*p == '\r') {
                         if (p + 1 == limit)
                                 return PARSER_MORE;
@@ -254,18 +249,18 @@ static enum parser_result take_arguments(struct parser *parser, struct bytes *in
                                          const char *start, const struct verb_row *row,
                                          struct operation *operation) {
         const char *limit = input->data + input->length;
-        struct line line = { .n_tokens = 0 };
+        struct line line = {.n_tokens = 0};
         enum parser_result result;
 
         while (start < limit && is_blank(*start))
                 start++;
         if (start == limit) {
                 /* Blanks have no limit in number, so they are not kept. */
-                *input = (struct bytes){ limit, 0 };
+                *input = (struct bytes){limit, 0};
                 parser->pending = row->verb;
                 return PARSER_MORE;
         }
-        *operation = (struct operation){ .verb = row->verb };
+        *operation = (struct operation){.verb = row->verb};
         if (row->tail != TAIL_TOKENS) {
                 result = take_text(parser, start, limit, &line);
         } else {

@@ -12,20 +12,20 @@
 #include "lib/protocol.h"
 
 enum parser_result {
-        PARSER_MORE,                    /* incomplete; needed says how much, if that is known */
-        PARSER_OPERATION,               /* one operation */
-        PARSER_VIOLATION,               /* ERROR_UNKNOWN_OPERATION; input is unusable from here on */
-        PARSER_CONTROL_LINE,            /* ERROR_CONTROL_LINE; likewise */
-        PARSER_PAYLOAD,                 /* ERROR_MAX_PAYLOAD; likewise */
+        PARSER_MORE,         /* incomplete; needed says how much, if that is known */
+        PARSER_OPERATION,    /* one operation */
+        PARSER_VIOLATION,    /* ERROR_UNKNOWN_OPERATION; input is unusable from here on */
+        PARSER_CONTROL_LINE, /* ERROR_CONTROL_LINE; likewise */
+        PARSER_PAYLOAD,      /* ERROR_MAX_PAYLOAD; likewise */
 };
 
 struct parser {
-        size_t max_control_line;        /* bytes of arguments; may change between calls */
-        size_t max_payload;             /* bytes, headers included; may change between calls */
-        bool headers;                   /* whether HPUB was negotiated; may change between calls */
-        enum verb pending;              /* the verb whose first bytes were taken already */
-        size_t needed;                  /* after PARSER_MORE: length of the whole operation from
-                                         * the beginning of the input, 0 if not known yet */
+        size_t max_control_line; /* bytes of arguments; may change between calls */
+        size_t max_payload;      /* bytes, headers included; may change between calls */
+        bool headers;            /* whether HPUB was negotiated; may change between calls */
+        enum verb pending;       /* the verb whose first bytes were taken already */
+        size_t needed;           /* after PARSER_MORE: length of the whole operation from
+                                  * the beginning of the input, 0 if not known yet */
 };
 
 /* Takes one operation off the beginning of *input, which then begins behind it. After PARSER_MORE,

@@ -26,26 +26,26 @@ enum verb {
 /* One operation of a client. All slices point into the parser's input. */
 struct operation {
         enum verb verb;
-        struct bytes arguments;         /* what stood between the verb and the end of the line */
-        struct bytes subject;           /* PUB, HPUB, SUB */
-        struct bytes reply;             /* PUB, HPUB; length 0: none */
-        struct bytes queue;             /* SUB; length 0: none */
-        struct bytes sid;               /* SUB, UNSUB */
-        uint64_t max;                   /* UNSUB; 0: now */
-        size_t header_size;             /* HPUB: how much of the payload is headers */
-        struct bytes payload;           /* PUB, HPUB: headers and payload, without the final CRLF */
+        struct bytes arguments; /* what stood between the verb and the end of the line */
+        struct bytes subject;   /* PUB, HPUB, SUB */
+        struct bytes reply;     /* PUB, HPUB; length 0: none */
+        struct bytes queue;     /* SUB; length 0: none */
+        struct bytes sid;       /* SUB, UNSUB */
+        uint64_t max;           /* UNSUB; 0: now */
+        size_t header_size;     /* HPUB: how much of the payload is headers */
+        struct bytes payload;   /* PUB, HPUB: headers and payload, without the final CRLF */
 };
 
 /* Texts of -ERR (protocol.md 4.4). Clients compare them, so they are fixed. */
-#define ERROR_UNKNOWN_OPERATION    "Unknown Protocol Operation"
-#define ERROR_CONTROL_LINE         "maximum control line exceeded"
-#define ERROR_MAX_PAYLOAD          "Maximum Payload Violation"
-#define ERROR_AUTHORIZATION        "Authorization Violation"
-#define ERROR_AUTH_TIMEOUT         "Authentication Timeout"
-#define ERROR_CLIENT_PROTOCOL      "invalid client protocol"
-#define ERROR_NO_RESPONDERS        "no responders requires headers support"
-#define ERROR_MAX_CONNECTIONS      "maximum connections exceeded"
-#define ERROR_STALE_CONNECTION     "Stale Connection"
-#define ERROR_INVALID_SUBJECT      "Invalid Subject"
-#define ERROR_INVALID_PUBLISH      "Invalid Publish Subject"
-#define ERROR_MAX_SUBSCRIPTIONS    "maximum subscriptions exceeded"
+#define ERROR_UNKNOWN_OPERATION "Unknown Protocol Operation"
+#define ERROR_CONTROL_LINE      "maximum control line exceeded"
+#define ERROR_MAX_PAYLOAD       "Maximum Payload Violation"
+#define ERROR_AUTHORIZATION     "Authorization Violation"
+#define ERROR_AUTH_TIMEOUT      "Authentication Timeout"
+#define ERROR_CLIENT_PROTOCOL   "invalid client protocol"
+#define ERROR_NO_RESPONDERS     "no responders requires headers support"
+#define ERROR_MAX_CONNECTIONS   "maximum connections exceeded"
+#define ERROR_STALE_CONNECTION  "Stale Connection"
+#define ERROR_INVALID_SUBJECT   "Invalid Subject"
+#define ERROR_INVALID_PUBLISH   "Invalid Publish Subject"
+#define ERROR_MAX_SUBSCRIPTIONS "maximum subscriptions exceeded"

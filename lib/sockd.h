@@ -45,13 +45,13 @@ extern "C" {
 
 enum sockd_result {
         SOCKD_DONE = 0,
-        SOCKD_TIMEOUT = 1,              /* nothing came in time */
-        SOCKD_NO_RESPONDERS = 2,        /* nobody listens on the subject of the request */
-        SOCKD_DENIED = 3,               /* the server refused the login, or a subject */
-        SOCKD_REFUSED = 4,              /* another error that the server sent */
-        SOCKD_CLOSED = 5,               /* the server closed the connection */
-        SOCKD_TOO_LARGE = 6,            /* larger than the server takes; nothing was sent */
-        SOCKD_VIOLATION = 7,            /* what arrived is not the NATS protocol */
+        SOCKD_TIMEOUT = 1,       /* nothing came in time */
+        SOCKD_NO_RESPONDERS = 2, /* nobody listens on the subject of the request */
+        SOCKD_DENIED = 3,        /* the server refused the login, or a subject */
+        SOCKD_REFUSED = 4,       /* another error that the server sent */
+        SOCKD_CLOSED = 5,        /* the server closed the connection */
+        SOCKD_TOO_LARGE = 6,     /* larger than the server takes; nothing was sent */
+        SOCKD_VIOLATION = 7,     /* what arrived is not the NATS protocol */
 };
 
 /* One connection. */
@@ -64,14 +64,14 @@ struct sockd;
 struct sockd_message {
         const char *subject;
         size_t n_subject;
-        const char *reply;              /* where an answer is wanted; NULL: nowhere */
+        const char *reply; /* where an answer is wanted; NULL: nowhere */
         size_t n_reply;
-        const char *headers;            /* from "NATS/1.0" to the blank line; NULL: none */
+        const char *headers; /* from "NATS/1.0" to the blank line; NULL: none */
         size_t n_headers;
         const void *payload;
         size_t n_payload;
-        uint64_t subscription;          /* as sockd_subscribe() told it; not used for publishing */
-        int status;                     /* status of the headers, 503 for instance; 0: none */
+        uint64_t subscription; /* as sockd_subscribe() told it; not used for publishing */
+        int status;            /* status of the headers, 503 for instance; 0: none */
 };
 
 /* Makes a handle that is not connected. Returns 0 or -ENOMEM. The caller frees it. */

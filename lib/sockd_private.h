@@ -24,14 +24,14 @@
 #include "lib/sockd.h"
 
 /* A line of the server that is longer is no NATS. INFO, with all its URLs, is the longest. */
-#define SOCKD_LINE_MAX      ((size_t)1 << 20)
-#define SOCKD_SUBJECT_MAX   4096
-#define SOCKD_INPUT_SIZE    ((size_t)128 << 10)
-#define SOCKD_INPUT_MAX     ((size_t)64 << 20)  /* and one message of max_payload on top */
-#define SOCKD_OUTPUT_SIZE   ((size_t)96 << 10)
-#define SOCKD_OUTPUT_FULL   ((size_t)64 << 10)  /* sent when this much has gathered */
-#define SOCKD_SEND_MS       10000
-#define SOCKD_PAYLOAD_MAX   999999999           /* nine digits (protocol.md, 1.3) */
+#define SOCKD_LINE_MAX    ((size_t)1 << 20)
+#define SOCKD_SUBJECT_MAX 4096
+#define SOCKD_INPUT_SIZE  ((size_t)128 << 10)
+#define SOCKD_INPUT_MAX   ((size_t)64 << 20) /* and one message of max_payload on top */
+#define SOCKD_OUTPUT_SIZE ((size_t)96 << 10)
+#define SOCKD_OUTPUT_FULL ((size_t)64 << 10) /* sent when this much has gathered */
+#define SOCKD_SEND_MS     10000
+#define SOCKD_PAYLOAD_MAX 999999999 /* nine digits (protocol.md, 1.3) */
 
 enum sockd_operation_type {
         SOCKD_OPERATION_MESSAGE,
@@ -45,9 +45,9 @@ enum sockd_operation_type {
 /* One operation of the server; the slices point into the bytes it was parsed from. */
 struct sockd_operation {
         enum sockd_operation_type type;
-        size_t length;                  /* of the operation, payload included */
-        struct sockd_message message;   /* MESSAGE */
-        const char *text;               /* ERROR: without quotes; INFO: the JSON */
+        size_t length;                /* of the operation, payload included */
+        struct sockd_message message; /* MESSAGE */
+        const char *text;             /* ERROR: without quotes; INFO: the JSON */
         size_t n_text;
 };
 
@@ -57,25 +57,25 @@ enum {
 };
 
 struct sockd {
-        int descriptor;                 /* own, or -1 */
-        int failure;                    /* result that ended the connection, or 0 */
-        bool is_deaf;                   /* the peer takes nothing more; it is only read */
+        int descriptor; /* own, or -1 */
+        int failure;    /* result that ended the connection, or 0 */
+        bool is_deaf;   /* the peer takes nothing more; it is only read */
 
-        char *input;                    /* own; kept across connections */
+        char *input; /* own; kept across connections */
         size_t input_size, start, scan, end;
-        size_t n_answered;              /* bytes at scan that the last request returned */
-        bool is_drained;                /* the last recv(2) took all there was */
+        size_t n_answered; /* bytes at scan that the last request returned */
+        bool is_drained;   /* the last recv(2) took all there was */
 
-        char *output;                   /* own; SOCKD_OUTPUT_SIZE bytes */
+        char *output; /* own; SOCKD_OUTPUT_SIZE bytes */
         size_t n_output;
 
         char *name, *user, *password, *token; /* own, or NULL */
-        json_t *info;                   /* own, or NULL; the getters' texts belong to it */
+        json_t *info;                         /* own, or NULL; the getters' texts belong to it */
         size_t max_payload;
 
-        uint64_t n_subscriptions;       /* the last number given out */
-        uint64_t inbox;                 /* number of the inbox's subscription; 0: none yet */
-        char inbox_prefix[48];          /* "_INBOX.<unique>." */
+        uint64_t n_subscriptions; /* the last number given out */
+        uint64_t inbox;           /* number of the inbox's subscription; 0: none yet */
+        char inbox_prefix[48];    /* "_INBOX.<unique>." */
         size_t n_inbox_prefix;
         uint64_t n_requests;
         uint64_t n_pings, n_pongs;

@@ -31,9 +31,9 @@ static inline bool subject_next_token(struct bytes *rest, struct bytes *token) {
         dot = memchr(rest->data, '.', rest->length);
         if (!dot) {
                 *token = *rest;
-                *rest = (struct bytes){ NULL, 0 };
+                *rest = (struct bytes){NULL, 0};
         } else {
-                *token = (struct bytes){ rest->data, (size_t)(dot - rest->data) };
+                *token = (struct bytes){rest->data, (size_t)(dot - rest->data)};
                 rest->length -= token->length + 1;
                 rest->data = dot + 1;
         }

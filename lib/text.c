@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 /* The smallest code point that needs as many bytes. */
-static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
+static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
 
 /* The number of bytes of the printable character that text begins with; 0: none. length > 0. */
 static size_t text_sequence(const char *text, size_t length) {

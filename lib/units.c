@@ -25,15 +25,15 @@ struct unit {
 };
 
 static const struct unit durations[] = {
-        { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 }, { "d", 86400000 },
+        {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000},
 };
 
 static const struct unit sizes[] = {
-        { "", 1 },
-        { "K", UINT64_C(1) << 10 },
-        { "M", UINT64_C(1) << 20 },
-        { "G", UINT64_C(1) << 30 },
-        { "T", UINT64_C(1) << 40 },
+        {"", 1},
+        {"K", UINT64_C(1) << 10},
+        {"M", UINT64_C(1) << 20},
+        {"G", UINT64_C(1) << 30},
+        {"T", UINT64_C(1) << 40},
 };
 
 /* whole + fraction / scale, as it stood in the text. */
@@ -41,8 +41,8 @@ struct number {
         uint64_t whole;
         uint64_t fraction;
         uint64_t scale;
-        bool is_large;                  /* whole does not fit 64 bits */
-        bool is_fine;                   /* more decimals than DECIMALS_MAX that are not zero */
+        bool is_large; /* whole does not fit 64 bits */
+        bool is_fine;  /* more decimals than DECIMALS_MAX that are not zero */
 };
 
 /* Reads the digits behind the point, of which zeros at the end do not count. */
@@ -61,7 +61,7 @@ static const char *number_fraction(struct number *number, const char *text) {
 
 /* Reads digits, and a point with more digits. Returns what follows, or NULL. */
 static const char *number_parse(struct number *number, const char *text) {
-        *number = (struct number){ .scale = 1 };
+        *number = (struct number){.scale = 1};
         if (*text < '0' || *text > '9')
                 return NULL;
         for (; *text >= '0' && *text <= '9'; text++)

@@ -11,9 +11,9 @@
 struct writer_message {
         struct bytes subject;
         struct bytes sid;
-        struct bytes reply;             /* length 0: none */
-        size_t header_size;             /* not 0: HMSG */
-        size_t size;                    /* headers and payload */
+        struct bytes reply; /* length 0: none */
+        size_t header_size; /* not 0: HMSG */
+        size_t size;        /* headers and payload */
 };
 
 /* The room that writer_message_line() needs at most. */

@@ -233,58 +233,58 @@ static void test_wrong_values_are_refused(void **state) {
         static const struct {
                 const char *group, *text, *part;
         } examples[] = {
-                { "server", "name = 5", "server.name: found 5, expected a name" },
-                { "server", "name = \"\"", "found \"\", expected a name" },
-                { "server", "name = \"a b\"", "expected a name" },
-                { "server", "name = \"a.*\"", "expected a name" },
-                { "server", "name = \"a..b\"", "expected a name" },
-                { "server", "name = \".a\"", "expected a name" },
-                { "server", "name = \"a.\"", "expected a name" },
-                { "server", "name = \"\xc3\xa9\"", "expected a name" },
-                { "server", "workers = \"2\"", "found \"2\", expected an integer from 0 to 256" },
-                { "server", "workers = -1", "found -1, expected an integer from 0 to 256" },
-                { "server", "workers = 257", "found 257, expected an integer from 0 to 256" },
-                { "server", "workers = 1.5", "found 1.5, expected an integer" },
-                { "server", "workers = true", "found true, expected an integer" },
-                { "server", "workers = [1, 2]", "found an array [ ... ], expected an integer" },
-                { "server", "workers = (1, \"a\")", "found a list ( ... ), expected an integer" },
-                { "server", "workers = { }", "found a group { ... }, expected an integer" },
-                { "server", "max_connections = 0", "expected an integer from 1 to 16777216" },
-                { "server", "max_connections = 16777217", "expected an integer from 1" },
-                { "server", "max_subscriptions = -1", "an integer from 0 to 1000000000" },
-                { "server", "max_payload = 0", "found 0, expected a size from 1 to 64M bytes" },
-                { "server", "max_payload = -5", "found -5, expected a size from 1 to 64M bytes" },
-                { "server", "max_payload = \"65M\"", "expected a size from 1 to 64M bytes" },
-                { "server", "max_payload = \"99999999T\"", "expected a size from 1 to 64M bytes" },
-                { "server", "max_payload = \"1X\"",
-                  "found \"1X\", expected a number of bytes, or a string with a unit, such as "
-                  "\"64K\"" },
-                { "server", "max_payload = 1.5", "expected a number of bytes" },
-                { "server", "max_control_line = 63", "expected a size from 64 to 1M bytes" },
-                { "server", "max_control_line = \"2M\"", "expected a size from 64 to 1M bytes" },
-                { "server", "max_pending = \"2T\"", "expected a size from 1 to 1T bytes" },
-                { "server", "ping_interval = 20",
-                  "found 20, expected a duration with a unit, such as \"20s\"" },
-                { "server", "ping_interval = 45",
-                  "found 45, expected a duration with a unit, such as \"45s\"" },
-                { "server", "ping_interval = \"20\"",
-                  "found \"20\", expected a duration with a unit, such as \"20s\"" },
-                { "server", "ping_interval = true", "expected a duration with a unit" },
-                { "server", "ping_interval = \"9ms\"", "a duration from \"10ms\" to \"1d\"" },
-                { "server", "ping_interval = \"25h\"", "a duration from \"10ms\" to \"1d\"" },
-                { "server", "ping_interval = \"99999999999999999d\"", "a duration from" },
-                { "server", "ping_max = 0", "expected an integer from 1 to 1000" },
-                { "server", "auth_timeout = \"0s\"", "a duration from \"10ms\" to \"1h\"" },
-                { "server", "write_deadline = \"2h\"", "a duration from \"10ms\" to \"1h\"" },
-                { "server", "lame_duck_grace = \"2d\"", "a duration from \"0s\" to \"1d\"" },
-                { "server", "lame_duck_duration = 1", "such as \"1s\"" },
-                { "log", "target = \"syslog\"",
-                  "log.target: found \"syslog\", expected \"auto\", \"journal\", \"stderr\" or "
-                  "\"file:\" with an absolute path" },
-                { "log", "target = \"file:log\"", "expected \"auto\"" },
-                { "log", "target = true", "found true, expected \"auto\"" },
-                { "log", "level = \"loud\"", "\"error\", \"warning\", \"info\", \"debug\" or" },
-                { "log", "level = 3", "found 3, expected \"error\"" },
+                {"server", "name = 5", "server.name: found 5, expected a name"},
+                {"server", "name = \"\"", "found \"\", expected a name"},
+                {"server", "name = \"a b\"", "expected a name"},
+                {"server", "name = \"a.*\"", "expected a name"},
+                {"server", "name = \"a..b\"", "expected a name"},
+                {"server", "name = \".a\"", "expected a name"},
+                {"server", "name = \"a.\"", "expected a name"},
+                {"server", "name = \"\xc3\xa9\"", "expected a name"},
+                {"server", "workers = \"2\"", "found \"2\", expected an integer from 0 to 256"},
+                {"server", "workers = -1", "found -1, expected an integer from 0 to 256"},
+                {"server", "workers = 257", "found 257, expected an integer from 0 to 256"},
+                {"server", "workers = 1.5", "found 1.5, expected an integer"},
+                {"server", "workers = true", "found true, expected an integer"},
+                {"server", "workers = [1, 2]", "found an array [ ... ], expected an integer"},
+                {"server", "workers = (1, \"a\")", "found a list ( ... ), expected an integer"},
+                {"server", "workers = { }", "found a group { ... }, expected an integer"},
+                {"server", "max_connections = 0", "expected an integer from 1 to 16777216"},
+                {"server", "max_connections = 16777217", "expected an integer from 1"},
+                {"server", "max_subscriptions = -1", "an integer from 0 to 1000000000"},
+                {"server", "max_payload = 0", "found 0, expected a size from 1 to 64M bytes"},
+                {"server", "max_payload = -5", "found -5, expected a size from 1 to 64M bytes"},
+                {"server", "max_payload = \"65M\"", "expected a size from 1 to 64M bytes"},
+                {"server", "max_payload = \"99999999T\"", "expected a size from 1 to 64M bytes"},
+                {"server", "max_payload = \"1X\"",
+                 "found \"1X\", expected a number of bytes, or a string with a unit, such as "
+                 "\"64K\""},
+                {"server", "max_payload = 1.5", "expected a number of bytes"},
+                {"server", "max_control_line = 63", "expected a size from 64 to 1M bytes"},
+                {"server", "max_control_line = \"2M\"", "expected a size from 64 to 1M bytes"},
+                {"server", "max_pending = \"2T\"", "expected a size from 1 to 1T bytes"},
+                {"server", "ping_interval = 20",
+                 "found 20, expected a duration with a unit, such as \"20s\""},
+                {"server", "ping_interval = 45",
+                 "found 45, expected a duration with a unit, such as \"45s\""},
+                {"server", "ping_interval = \"20\"",
+                 "found \"20\", expected a duration with a unit, such as \"20s\""},
+                {"server", "ping_interval = true", "expected a duration with a unit"},
+                {"server", "ping_interval = \"9ms\"", "a duration from \"10ms\" to \"1d\""},
+                {"server", "ping_interval = \"25h\"", "a duration from \"10ms\" to \"1d\""},
+                {"server", "ping_interval = \"99999999999999999d\"", "a duration from"},
+                {"server", "ping_max = 0", "expected an integer from 1 to 1000"},
+                {"server", "auth_timeout = \"0s\"", "a duration from \"10ms\" to \"1h\""},
+                {"server", "write_deadline = \"2h\"", "a duration from \"10ms\" to \"1h\""},
+                {"server", "lame_duck_grace = \"2d\"", "a duration from \"0s\" to \"1d\""},
+                {"server", "lame_duck_duration = 1", "such as \"1s\""},
+                {"log", "target = \"syslog\"",
+                 "log.target: found \"syslog\", expected \"auto\", \"journal\", \"stderr\" or "
+                 "\"file:\" with an absolute path"},
+                {"log", "target = \"file:log\"", "expected \"auto\""},
+                {"log", "target = true", "found true, expected \"auto\""},
+                {"log", "level = \"loud\"", "\"error\", \"warning\", \"info\", \"debug\" or"},
+                {"log", "level = 3", "found 3, expected \"error\""},
         };
         char text[256];
 
@@ -300,49 +300,49 @@ static void test_wrong_listeners_are_refused(void **state) {
         static const struct {
                 const char *base, *text, *part;
         } examples[] = {
-                { "", "listen = \"tcp://127.0.0.1:1\"",
-                  "listeners[0]: there is no \"name\", which every entry needs" },
-                { "", "name = \"a\"",
-                  "listeners[0]: there is no \"listen\", which every entry needs" },
-                { "listen = \"/run/x\"", "name = \"a.b\"", "listeners[0].name: found \"a.b\"" },
-                { "listen = \"/run/x\"", "name = \"a:b\"", "expected a name of at most 64" },
-                { "listen = \"/run/x\"", "name = \"\"", "expected a name of at most 64" },
-                { "listen = \"/run/x\"", "name = [\"a\"]", "found an array [ ... ], expected a" },
-                { "name = \"a\"", "listen = 4222",
-                  "found 4222, expected an address, such as \"tcp://127.0.0.1:4222\"" },
-                { "name = \"a\"", "listen = \"tcp://::1:4222\"",
-                  "found \"tcp://::1:4222\", expected an address, but an IPv6 address stands in "
-                  "brackets, as in tcp://[::1]:4222" },
-                { path, "mode = 660",
-                  "found 660, expected a string of octal digits, such as \"0660\"; a number "
-                  "without quotes is never octal here" },
-                { path, "mode = \"0888\"", "expected the permission bits as octal digits" },
-                { path, "mode = \"04755\"", "expected the permission bits" },
-                { path, "mode = \"4755\"", "expected the permission bits" },
-                { path, "mode = \"66\"", "expected the permission bits" },
-                { path, "mode = true", "found true, expected the permission bits" },
-                { path, "owner = \"no such user\"",
-                  "owner: found \"no such user\", expected a user that exists on this system" },
-                { path, "owner = \"\"", "expected a string with the name or number of a user" },
-                { path, "owner = 0", "found 0, expected a string with the name or number of a" },
-                { path, "owner = \"4294967295\"", "expected a user that exists" },
-                { path, "group = \"no-such-group\"", "expected a group that exists on" },
-                { path, "group = \"99999999999\"", "expected a group that exists" },
-                { path, "backlog = 0", "expected an integer from 1 to 65535" },
-                { path, "nodelay = true",
-                  "nodelay: only for tcp:// listeners, but the listener is on unix:///run/x" },
-                { path, "keepalive = false", "keepalive: only for tcp:// listeners" },
-                { path, "v6only = true", "v6only: only for IPv6 addresses, as in tcp://[::]:4222" },
-                { "name = \"a\"; listen = \"tcp://[::]:1\"", "v6only = 1",
-                  "v6only: found 1, expected true or false" },
-                { tcp, "nodelay = \"yes\"", "found \"yes\", expected true or false" },
-                { tcp, "mode = \"0660\"",
-                  "mode: only for Unix sockets with a path, but the listener is on "
-                  "tcp://127.0.0.1:4222" },
-                { tcp, "owner = \"0\"", "owner: only for Unix sockets with a path" },
-                { tcp, "group = \"0\"", "group: only for Unix sockets with a path" },
-                { "name = \"a\"; listen = \"unix:@a\"", "mode = \"0600\"",
-                  "mode: only for Unix sockets with a path, but the listener is on unix:@a" },
+                {"", "listen = \"tcp://127.0.0.1:1\"",
+                 "listeners[0]: there is no \"name\", which every entry needs"},
+                {"", "name = \"a\"",
+                 "listeners[0]: there is no \"listen\", which every entry needs"},
+                {"listen = \"/run/x\"", "name = \"a.b\"", "listeners[0].name: found \"a.b\""},
+                {"listen = \"/run/x\"", "name = \"a:b\"", "expected a name of at most 64"},
+                {"listen = \"/run/x\"", "name = \"\"", "expected a name of at most 64"},
+                {"listen = \"/run/x\"", "name = [\"a\"]", "found an array [ ... ], expected a"},
+                {"name = \"a\"", "listen = 4222",
+                 "found 4222, expected an address, such as \"tcp://127.0.0.1:4222\""},
+                {"name = \"a\"", "listen = \"tcp://::1:4222\"",
+                 "found \"tcp://::1:4222\", expected an address, but an IPv6 address stands in "
+                 "brackets, as in tcp://[::1]:4222"},
+                {path, "mode = 660",
+                 "found 660, expected a string of octal digits, such as \"0660\"; a number "
+                 "without quotes is never octal here"},
+                {path, "mode = \"0888\"", "expected the permission bits as octal digits"},
+                {path, "mode = \"04755\"", "expected the permission bits"},
+                {path, "mode = \"4755\"", "expected the permission bits"},
+                {path, "mode = \"66\"", "expected the permission bits"},
+                {path, "mode = true", "found true, expected the permission bits"},
+                {path, "owner = \"no such user\"",
+                 "owner: found \"no such user\", expected a user that exists on this system"},
+                {path, "owner = \"\"", "expected a string with the name or number of a user"},
+                {path, "owner = 0", "found 0, expected a string with the name or number of a"},
+                {path, "owner = \"4294967295\"", "expected a user that exists"},
+                {path, "group = \"no-such-group\"", "expected a group that exists on"},
+                {path, "group = \"99999999999\"", "expected a group that exists"},
+                {path, "backlog = 0", "expected an integer from 1 to 65535"},
+                {path, "nodelay = true",
+                 "nodelay: only for tcp:// listeners, but the listener is on unix:///run/x"},
+                {path, "keepalive = false", "keepalive: only for tcp:// listeners"},
+                {path, "v6only = true", "v6only: only for IPv6 addresses, as in tcp://[::]:4222"},
+                {"name = \"a\"; listen = \"tcp://[::]:1\"", "v6only = 1",
+                 "v6only: found 1, expected true or false"},
+                {tcp, "nodelay = \"yes\"", "found \"yes\", expected true or false"},
+                {tcp, "mode = \"0660\"",
+                 "mode: only for Unix sockets with a path, but the listener is on "
+                 "tcp://127.0.0.1:4222"},
+                {tcp, "owner = \"0\"", "owner: only for Unix sockets with a path"},
+                {tcp, "group = \"0\"", "group: only for Unix sockets with a path"},
+                {"name = \"a\"; listen = \"unix:@a\"", "mode = \"0600\"",
+                 "mode: only for Unix sockets with a path, but the listener is on unix:@a"},
         };
         char text[1024];
 
@@ -430,18 +430,31 @@ static void test_no_listener_is_refused(void **state) {
 
 static void test_keys_of_later_versions_are_told_from_unknown_ones(void **state) {
         static const char *const top[] = {
-                "services = ( )", "users = ( { name = \"alice\"; } )", "accounts = ( )",
-                "system_account = \"SYS\"", "monitor = { listen = \"http://127.0.0.1:8222\"; }",
+                "services = ( )",
+                "users = ( { name = \"alice\"; } )",
+                "accounts = ( )",
+                "system_account = \"SYS\"",
+                "monitor = { listen = \"http://127.0.0.1:8222\"; }",
                 "leaf = { }",
         };
         static const char *const keys[] = {
-                "tls = { }", "publish = \"a\"", "request = \"a\"", "subscribe = \"a\"",
-                "framing = \"line\"", "echo = true", "discard = true", "daytime = true",
-                "time = true", "chargen = true", "exec = [\"/bin/true\"]", "identify = true",
-                "forward = \"unix:///run/y\"", "session_timeout = \"30s\"",
+                "tls = { }",
+                "publish = \"a\"",
+                "request = \"a\"",
+                "subscribe = \"a\"",
+                "framing = \"line\"",
+                "echo = true",
+                "discard = true",
+                "daytime = true",
+                "time = true",
+                "chargen = true",
+                "exec = [\"/bin/true\"]",
+                "identify = true",
+                "forward = \"unix:///run/y\"",
+                "session_timeout = \"30s\"",
         };
-        static const char *const schemes[] = { "udp://127.0.0.1:1", "tls://127.0.0.1:1",
-                                               "unix+dgram:///run/x", "unix+seqpacket:///run/x" };
+        static const char *const schemes[] = {"udp://127.0.0.1:1", "tls://127.0.0.1:1",
+                                              "unix+dgram:///run/x", "unix+seqpacket:///run/x"};
         char text[256], expected[256];
 
         for (size_t i = 0; i < ARRAY_SIZE(top); i++) {
@@ -614,7 +627,7 @@ static void test_errors_are_limited_and_printable(void **state) {
 }
 
 static void test_command_line_replaces_the_listeners(void **state) {
-        static const char *const listen[] = { "tcp://127.0.0.1:0", "/run/x" };
+        static const char *const listen[] = {"tcp://127.0.0.1:0", "/run/x"};
 
         write_file("sockd.conf", "log = { level = \"debug\"; };\n"
                                  "listeners = ( { name = \"a\"; listen = \"unix:@a\"; } );");
@@ -631,7 +644,7 @@ static void test_command_line_replaces_the_listeners(void **state) {
 }
 
 static void test_wrong_command_line_is_refused_with_the_file(void **state) {
-        static const char *const listen[] = { "localhost", "udp://127.0.0.1:1" };
+        static const char *const listen[] = {"localhost", "udp://127.0.0.1:1"};
 
         write_file("sockd.conf", "log = { level = 1; };\n");
         assert_int_equal(config_load(&config, "sockd.conf", listen, 2, &errors), -EINVAL);
@@ -693,7 +706,7 @@ static void test_shipped_example_shows_the_defaults(void **state) {
         for (at = example; (at = strstr(at, "\n        ")); at++)
                 if (strncmp(at + 1 + strspn(at + 1, " "), "# ", 2) == 0)
                         at[1 + strspn(at + 1, " ")] = ' ';
-        at = strstr(example, "\"sockd\"");     /* a group that may not be there */
+        at = strstr(example, "\"sockd\""); /* a group that may not be there */
         assert_non_null(at);
         memcpy(at, "\"00000\"", 7);
         load_good(example);

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#define N_RANDOM 3000
+#define N_RANDOM    3000
 #define SUBJECT_MAX 64
 
 struct sample {
@@ -29,8 +29,8 @@ static struct subscription *add(struct subject_index *index, struct reclaim *rec
                 subscription_new(&nobody, BYTES("1"), bytes_from_string(queue));
 
         assert_non_null(subscription);
-        assert_int_equal(subject_index_add(index, bytes_from_string(subject), subscription,
-                                           reclaim), 0);
+        assert_int_equal(
+                subject_index_add(index, bytes_from_string(subject), subscription, reclaim), 0);
         return subscription;
 }
 
@@ -48,7 +48,7 @@ static void finish(struct subject_index *index, struct reclaim *reclaim) {
 
 /* One to four tokens of a small alphabet, so that many of them match. */
 static void random_subject(char text[SUBJECT_MAX], bool wildcards) {
-        static const char *const words[] = { "a", "b", "c", "dd", "*", ">" };
+        static const char *const words[] = {"a", "b", "c", "dd", "*", ">"};
         unsigned n_tokens = 1 + (unsigned)rand() % 4;
 
         text[0] = '\0';
@@ -89,8 +89,8 @@ static void check_subject(struct subject_index *index, const struct sample *samp
 static void test_index_agrees_with_the_rule(void **state) {
         static struct sample samples[N_RANDOM];
         struct subject_index *index = subject_index_new();
-        struct reclaim reclaim = { NULL };
-        struct match match = { .n_plain = 0 };
+        struct reclaim reclaim = {NULL};
+        struct match match = {.n_plain = 0};
         char subject[SUBJECT_MAX];
 
         srand(1);
@@ -118,9 +118,9 @@ static void test_index_agrees_with_the_rule(void **state) {
 }
 
 static void test_a_subject_can_be_read_back(void **state) {
-        static const char *const subjects[] = { "a", "a.b.c", "*", ">", "a.*.c", "a.b.>", "*.*.>" };
+        static const char *const subjects[] = {"a", "a.b.c", "*", ">", "a.*.c", "a.b.>", "*.*.>"};
         struct subject_index *index = subject_index_new();
-        struct reclaim reclaim = { NULL };
+        struct reclaim reclaim = {NULL};
         char text[SUBJECT_MAX];
 
         for (size_t i = 0; i < sizeof(subjects) / sizeof(subjects[0]); i++) {
@@ -129,8 +129,7 @@ static void test_a_subject_can_be_read_back(void **state) {
                 assert_int_equal(subject_index_subject(subscription, text, sizeof(text)),
                                  strlen(subjects[i]));
                 assert_string_equal(text, subjects[i]);
-                assert_int_equal(subject_index_subject(subscription, text, 3),
-                                 strlen(subjects[i]));
+                assert_int_equal(subject_index_subject(subscription, text, 3), strlen(subjects[i]));
                 assert_int_equal(strncmp(text, subjects[i], 2), 0);
                 drop(index, &reclaim, subscription);
         }
@@ -139,8 +138,8 @@ static void test_a_subject_can_be_read_back(void **state) {
 
 static void test_queue_groups_go_by_name(void **state) {
         struct subject_index *index = subject_index_new();
-        struct reclaim reclaim = { NULL };
-        struct match match = { .n_plain = 0 };
+        struct reclaim reclaim = {NULL};
+        struct match match = {.n_plain = 0};
         struct subscription *all[100];
         char name[16];
 
@@ -156,8 +155,8 @@ static void test_queue_groups_go_by_name(void **state) {
 
                 assert_in_range(match.groups[i].n_members, 2, 3);
                 for (unsigned k = 1; k < match.groups[i].n_members; k++)
-                        assert_true(bytes_equal(
-                                subscription_queue(match.groups[i].members[k]), group));
+                        assert_true(
+                                bytes_equal(subscription_queue(match.groups[i].members[k]), group));
         }
         for (unsigned i = 0; i < 100; i++)
                 drop(index, &reclaim, all[i]);
@@ -167,17 +166,18 @@ static void test_queue_groups_go_by_name(void **state) {
 
 static void test_a_deep_pattern_needs_no_stack(void **state) {
         struct subject_index *index = subject_index_new();
-        struct reclaim reclaim = { NULL };
-        struct match match = { .n_plain = 0 };
+        struct reclaim reclaim = {NULL};
+        struct match match = {.n_plain = 0};
         size_t n_tokens = 500000, length = 2 * n_tokens - 1;
         char *pattern = malloc(length);
         struct subscription *subscription = subscription_new(&nobody, BYTES("1"), BYTES(""));
 
         for (size_t i = 0; i < length; i++)
                 pattern[i] = i % 2 ? '.' : '*';
-        assert_int_equal(subject_index_add(index, (struct bytes){ pattern, length }, subscription,
-                                           &reclaim), 0);
-        assert_int_equal(subject_index_match(index, (struct bytes){ pattern, length }, &match), 0);
+        assert_int_equal(
+                subject_index_add(index, (struct bytes){pattern, length}, subscription, &reclaim),
+                0);
+        assert_int_equal(subject_index_match(index, (struct bytes){pattern, length}, &match), 0);
         assert_int_equal(match.n_plain, 1);
         drop(index, &reclaim, subscription);
         match_deinit(&match);
@@ -189,7 +189,7 @@ static struct subject_index *shared;
 static _Atomic bool writer_done;
 
 static void *read_all_the_time(void *argument) {
-        struct match match = { .n_plain = 0 };
+        struct match match = {.n_plain = 0};
 
         reclaim_thread_begin();
         while (!atomic_load(&writer_done)) {
@@ -204,7 +204,7 @@ static void *read_all_the_time(void *argument) {
 }
 
 static void test_readers_go_on_while_a_writer_writes(void **state) {
-        struct reclaim reclaim = { NULL };
+        struct reclaim reclaim = {NULL};
         struct subscription *literal, *pattern, *ours[200];
         pthread_t readers[2];
         char subject[SUBJECT_MAX];

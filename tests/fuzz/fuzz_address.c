@@ -32,15 +32,15 @@ static void check_text(const uint8_t *data, size_t size) {
 
 /* The same bytes as a name that the kernel gave us. */
 static void check_socket(const uint8_t *data, size_t size) {
-        struct sockaddr_storage storage = { 0 };
+        struct sockaddr_storage storage = {0};
         char text[ADDRESS_TEXT_MAX];
 
         if (size < sizeof(sa_family_t) || size > sizeof(storage))
                 return;
         memcpy(&storage, data, size);
         storage.ss_family = data[0] % 3 == 0 ? AF_UNIX : data[0] % 3 == 1 ? AF_INET : AF_INET6;
-        if (strlen(address_format_socket(ADDRESS_TCP, (struct sockaddr *)&storage,
-                                         (socklen_t)size, text)) >= ADDRESS_TEXT_MAX)
+        if (strlen(address_format_socket(ADDRESS_TCP, (struct sockaddr *)&storage, (socklen_t)size,
+                                         text)) >= ADDRESS_TEXT_MAX)
                 abort();
 }
 

@@ -33,7 +33,7 @@ static const char *write_input(const uint8_t *data, size_t size) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         const char *path = write_input(data, size);
-        struct config_errors errors = { 0 };
+        struct config_errors errors = {0};
         struct config *config = NULL;
         int r;
 

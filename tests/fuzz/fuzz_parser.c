@@ -31,7 +31,7 @@ static void trace_operation(struct trace *trace, const struct operation *operati
 }
 
 static void feed(struct trace *trace, const uint8_t *data, size_t size, size_t piece) {
-        struct parser parser = { .max_control_line = 256, .max_payload = 4096, .headers = true };
+        struct parser parser = {.max_control_line = 256, .max_payload = 4096, .headers = true};
         char *kept = malloc(size + 1);
         size_t n_kept = 0;
 
@@ -40,7 +40,7 @@ static void feed(struct trace *trace, const uint8_t *data, size_t size, size_t p
                 size_t n = size - used < piece ? size - used : piece;
                 /* A copy of its own length, so that reading beyond it is found. */
                 char *exact = malloc(n_kept + n);
-                struct bytes rest = { exact, n_kept + n };
+                struct bytes rest = {exact, n_kept + n};
                 struct operation operation;
 
                 if (!exact)
@@ -58,7 +58,7 @@ static void feed(struct trace *trace, const uint8_t *data, size_t size, size_t p
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-        struct trace whole = { 0 }, cut = { 0 };
+        struct trace whole = {0}, cut = {0};
 
         feed(&whole, data, size, size ? size : 1);
         feed(&cut, data, size, size ? data[0] % 7 + 1 : 1);

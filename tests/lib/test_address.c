@@ -18,7 +18,7 @@
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
 /* 107 and 108 bytes, with the "/". */
-#define X53 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+#define X53      "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 #define PATH_107 "/" X53 X53
 #define PATH_108 PATH_107 "x"
 
@@ -27,28 +27,28 @@ static void test_addresses_have_a_canonical_text(void **state) {
                 const char *from, *to;
                 enum address_scheme scheme;
         } examples[] = {
-                { "unix:///run/x.sock", "unix:///run/x.sock", ADDRESS_UNIX },
-                { "unix:/run/x.sock", "unix:///run/x.sock", ADDRESS_UNIX },
-                { "/run/x.sock", "unix:///run/x.sock", ADDRESS_UNIX },
-                { "UNIX:/run/X", "unix:///run/X", ADDRESS_UNIX },
-                { "unix:@name", "unix:@name", ADDRESS_UNIX },
-                { "unix://@name", "unix:@name", ADDRESS_UNIX },
-                { "unix:/a b:c@d", "unix:///a b:c@d", ADDRESS_UNIX },
-                { "unix:" PATH_107, "unix://" PATH_107, ADDRESS_UNIX },
-                { "unix+seqpacket:///run/x", "unix+seqpacket:///run/x", ADDRESS_UNIX_SEQPACKET },
-                { "unix+dgram:@n", "unix+dgram:@n", ADDRESS_UNIX_DGRAM },
-                { "tcp://127.0.0.1:4222", "tcp://127.0.0.1:4222", ADDRESS_TCP },
-                { "tcp://127.0.0.1:0", "tcp://127.0.0.1:0", ADDRESS_TCP },
-                { "tcp://[::]:4222", "tcp://[::]:4222", ADDRESS_TCP },
-                { "tcp://[0:0::00:1]:65535", "tcp://[::1]:65535", ADDRESS_TCP },
-                { "tcp://[FE80::1%eth0]:1", "tcp://[fe80::1%eth0]:1", ADDRESS_TCP },
-                { "tcp://*:4222", "tcp://*:4222", ADDRESS_TCP },
-                { "Tcp://LocalHost:00022", "tcp://localhost:22", ADDRESS_TCP },
-                { "udp://a-b_c.example:53", "udp://a-b_c.example:53", ADDRESS_UDP },
-                { "tls://[::1]:4223", "tls://[::1]:4223", ADDRESS_TLS },
-                { "nats://localhost", "tcp://localhost:4222", ADDRESS_TCP },
-                { "nats://[::1]", "tcp://[::1]:4222", ADDRESS_TCP },
-                { "nats://localhost:1", "tcp://localhost:1", ADDRESS_TCP },
+                {"unix:///run/x.sock", "unix:///run/x.sock", ADDRESS_UNIX},
+                {"unix:/run/x.sock", "unix:///run/x.sock", ADDRESS_UNIX},
+                {"/run/x.sock", "unix:///run/x.sock", ADDRESS_UNIX},
+                {"UNIX:/run/X", "unix:///run/X", ADDRESS_UNIX},
+                {"unix:@name", "unix:@name", ADDRESS_UNIX},
+                {"unix://@name", "unix:@name", ADDRESS_UNIX},
+                {"unix:/a b:c@d", "unix:///a b:c@d", ADDRESS_UNIX},
+                {"unix:" PATH_107, "unix://" PATH_107, ADDRESS_UNIX},
+                {"unix+seqpacket:///run/x", "unix+seqpacket:///run/x", ADDRESS_UNIX_SEQPACKET},
+                {"unix+dgram:@n", "unix+dgram:@n", ADDRESS_UNIX_DGRAM},
+                {"tcp://127.0.0.1:4222", "tcp://127.0.0.1:4222", ADDRESS_TCP},
+                {"tcp://127.0.0.1:0", "tcp://127.0.0.1:0", ADDRESS_TCP},
+                {"tcp://[::]:4222", "tcp://[::]:4222", ADDRESS_TCP},
+                {"tcp://[0:0::00:1]:65535", "tcp://[::1]:65535", ADDRESS_TCP},
+                {"tcp://[FE80::1%eth0]:1", "tcp://[fe80::1%eth0]:1", ADDRESS_TCP},
+                {"tcp://*:4222", "tcp://*:4222", ADDRESS_TCP},
+                {"Tcp://LocalHost:00022", "tcp://localhost:22", ADDRESS_TCP},
+                {"udp://a-b_c.example:53", "udp://a-b_c.example:53", ADDRESS_UDP},
+                {"tls://[::1]:4223", "tls://[::1]:4223", ADDRESS_TLS},
+                {"nats://localhost", "tcp://localhost:4222", ADDRESS_TCP},
+                {"nats://[::1]", "tcp://[::1]:4222", ADDRESS_TCP},
+                {"nats://localhost:1", "tcp://localhost:1", ADDRESS_TCP},
         };
         char text[ADDRESS_TEXT_MAX];
         struct address address, again;
@@ -70,52 +70,52 @@ static void test_other_texts_are_refused_with_the_reason(void **state) {
         static const struct {
                 const char *text, *reason;
         } examples[] = {
-                { "", "empty" },
-                { "sockd.sock", "begins with none of" },
-                { "localhost:4222", "begins with none of" },
-                { "http://x:1", "begins with none of" },
-                { ":", "begins with none of" },
-                { "unix:", "absolute path" },
-                { "unix://", "absolute path" },
-                { "unix://run/x", "absolute path" },
-                { "unix:@", "abstract name is empty" },
-                { "unix:///", "not a directory" },
-                { "/run/", "not a directory" },
-                { "unix:" PATH_108, "the path is longer than 107 bytes, the limit of the system" },
-                { PATH_108, "the path is longer than 107 bytes" },
-                { "unix:@" PATH_108, "the name is longer than 107 bytes" },
-                { "/run/a\nb", "control characters" },
-                { "/run/\xff", "UTF-8" },
-                { "tcp:127.0.0.1:1", "no \"//\"" },
-                { "tcp://", "no host name" },
-                { "tcp://:4222", "no host name" },
-                { "tcp://127.0.0.1", "no port" },
-                { "tcp://[::1]", "no port" },
-                { "tcp://127.0.0.1:", "no port number" },
-                { "tcp://127.0.0.1:65536", "larger than 65535" },
-                { "tcp://127.0.0.1:99999999999999999999", "larger than 65535" },
-                { "tcp://127.0.0.1:-1", "no port number" },
-                { "tcp://127.0.0.1:42x", "other than digits" },
-                { "tcp://127.0.0.1:4222/", "other than digits" },
-                { "tcp://::1:4222", "in brackets" },
-                { "tcp://[::1:4222", "no \"]\"" },
-                { "tcp://[::1]4222", "behind the \"]\"" },
-                { "tcp://[]:1", "no IPv6 address" },
-                { "tcp://[127.0.0.1]:1", "no IPv6 address" },
-                { "tcp://[:::]:1", "no IPv6 address" },
-                { "tcp://[00000:0000:0000:0000:0000:0000:0000:0000:0000]:1", "no IPv6 address" },
-                { "tcp://[fe80::1%]:1", "no network interface" },
-                { "tcp://[fe80::1%sixteencharacter]:1", "no network interface" },
-                { "tcp://256.0.0.1:1", "four numbers" },
-                { "tcp://127.1:1", "four numbers" },
-                { "tcp://-x:1", "begins with" },
-                { "tcp://.:1", "begins with" },
-                { "tcp://a b:1", "cannot be in one" },
-                { "tcp://a/b:1", "cannot be in one" },
-                { "tcp://a*:1", "cannot be in one" },
-                { "tcp://\xc3\xa9:1", "cannot be in one" },
-                { "tcp://" X53 X53 X53 X53 X53 ":1", "longer than 253" },
-                { "nats://user:secret@localhost:4222", "no user name or password" },
+                {"", "empty"},
+                {"sockd.sock", "begins with none of"},
+                {"localhost:4222", "begins with none of"},
+                {"http://x:1", "begins with none of"},
+                {":", "begins with none of"},
+                {"unix:", "absolute path"},
+                {"unix://", "absolute path"},
+                {"unix://run/x", "absolute path"},
+                {"unix:@", "abstract name is empty"},
+                {"unix:///", "not a directory"},
+                {"/run/", "not a directory"},
+                {"unix:" PATH_108, "the path is longer than 107 bytes, the limit of the system"},
+                {PATH_108, "the path is longer than 107 bytes"},
+                {"unix:@" PATH_108, "the name is longer than 107 bytes"},
+                {"/run/a\nb", "control characters"},
+                {"/run/\xff", "UTF-8"},
+                {"tcp:127.0.0.1:1", "no \"//\""},
+                {"tcp://", "no host name"},
+                {"tcp://:4222", "no host name"},
+                {"tcp://127.0.0.1", "no port"},
+                {"tcp://[::1]", "no port"},
+                {"tcp://127.0.0.1:", "no port number"},
+                {"tcp://127.0.0.1:65536", "larger than 65535"},
+                {"tcp://127.0.0.1:99999999999999999999", "larger than 65535"},
+                {"tcp://127.0.0.1:-1", "no port number"},
+                {"tcp://127.0.0.1:42x", "other than digits"},
+                {"tcp://127.0.0.1:4222/", "other than digits"},
+                {"tcp://::1:4222", "in brackets"},
+                {"tcp://[::1:4222", "no \"]\""},
+                {"tcp://[::1]4222", "behind the \"]\""},
+                {"tcp://[]:1", "no IPv6 address"},
+                {"tcp://[127.0.0.1]:1", "no IPv6 address"},
+                {"tcp://[:::]:1", "no IPv6 address"},
+                {"tcp://[00000:0000:0000:0000:0000:0000:0000:0000:0000]:1", "no IPv6 address"},
+                {"tcp://[fe80::1%]:1", "no network interface"},
+                {"tcp://[fe80::1%sixteencharacter]:1", "no network interface"},
+                {"tcp://256.0.0.1:1", "four numbers"},
+                {"tcp://127.1:1", "four numbers"},
+                {"tcp://-x:1", "begins with"},
+                {"tcp://.:1", "begins with"},
+                {"tcp://a b:1", "cannot be in one"},
+                {"tcp://a/b:1", "cannot be in one"},
+                {"tcp://a*:1", "cannot be in one"},
+                {"tcp://\xc3\xa9:1", "cannot be in one"},
+                {"tcp://" X53 X53 X53 X53 X53 ":1", "longer than 253"},
+                {"nats://user:secret@localhost:4222", "no user name or password"},
         };
         struct address address;
         const char *reason;
@@ -172,18 +172,18 @@ static void test_internet_addresses_resolve(void **state) {
         assert_int_equal(n, 1);
         assert_int_equal(sockets[0].family, AF_INET);
         assert_int_equal(sockets[0].type, SOCK_STREAM);
-        assert_string_equal(address_format_socket(ADDRESS_TCP, &sockets[0].socket.any,
-                                                  sockets[0].length, text),
-                            "tcp://127.0.0.1:4222");
+        assert_string_equal(
+                address_format_socket(ADDRESS_TCP, &sockets[0].socket.any, sockets[0].length, text),
+                "tcp://127.0.0.1:4222");
         free(sockets);
 
         sockets = resolve("udp://[::1]:53", false, &n);
         assert_int_equal(n, 1);
         assert_int_equal(sockets[0].family, AF_INET6);
         assert_int_equal(sockets[0].type, SOCK_DGRAM);
-        assert_string_equal(address_format_socket(ADDRESS_UDP, &sockets[0].socket.any,
-                                                  sockets[0].length, text),
-                            "udp://[::1]:53");
+        assert_string_equal(
+                address_format_socket(ADDRESS_UDP, &sockets[0].socket.any, sockets[0].length, text),
+                "udp://[::1]:53");
         free(sockets);
 }
 
@@ -239,19 +239,19 @@ static void test_unix_peers_are_shown(void **state) {
                 size_t length;
                 const char *text;
         } examples[] = {
-                { "", 0, "unix:" },
-                { "/run/x", 7, "unix:///run/x" },
-                { "/run/x", 6, "unix:///run/x" },       /* without the NUL */
-                { "\0name", 5, "unix:@name" },
-                { "\0a\0\nb\xff", 6, "unix:@a? b?" },
-                { "\0", 1, "unix:" },
-                { "/a\x1b[31m", 7, "unix:///a?[31m" },
-                { PATH_107 "y", 108, "unix://" PATH_107 "y" },
+                {"", 0, "unix:"},
+                {"/run/x", 7, "unix:///run/x"},
+                {"/run/x", 6, "unix:///run/x"}, /* without the NUL */
+                {"\0name", 5, "unix:@name"},
+                {"\0a\0\nb\xff", 6, "unix:@a? b?"},
+                {"\0", 1, "unix:"},
+                {"/a\x1b[31m", 7, "unix:///a?[31m"},
+                {PATH_107 "y", 108, "unix://" PATH_107 "y"},
         };
         char text[ADDRESS_TEXT_MAX];
 
         for (size_t i = 0; i < ARRAY_SIZE(examples); i++) {
-                struct sockaddr_un un = { .sun_family = AF_UNIX };
+                struct sockaddr_un un = {.sun_family = AF_UNIX};
 
                 memcpy(un.sun_path, examples[i].path, examples[i].length);
                 assert_string_equal(
@@ -264,22 +264,22 @@ static void test_unix_peers_are_shown(void **state) {
 }
 
 static void test_internet_peers_are_shown(void **state) {
-        struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(7) };
+        struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(7)};
         char text[ADDRESS_TEXT_MAX];
 
         assert_int_equal(inet_pton(AF_INET6, "::ffff:192.0.2.1", &in6.sin6_addr), 1);
-        assert_string_equal(address_format_socket(ADDRESS_TLS, (struct sockaddr *)&in6, sizeof(in6),
-                                                  text),
-                            "tls://192.0.2.1:7");
+        assert_string_equal(
+                address_format_socket(ADDRESS_TLS, (struct sockaddr *)&in6, sizeof(in6), text),
+                "tls://192.0.2.1:7");
         assert_int_equal(inet_pton(AF_INET6, "fe80::1", &in6.sin6_addr), 1);
         in6.sin6_scope_id = 4294967295;
-        assert_string_equal(address_format_socket(ADDRESS_TCP, (struct sockaddr *)&in6, sizeof(in6),
-                                                  text),
-                            "tcp://[fe80::1%4294967295]:7");
+        assert_string_equal(
+                address_format_socket(ADDRESS_TCP, (struct sockaddr *)&in6, sizeof(in6), text),
+                "tcp://[fe80::1%4294967295]:7");
 }
 
 static void test_kinds_of_schemes_are_known(void **state) {
-        struct address address = { .scheme = ADDRESS_UNIX_DGRAM };
+        struct address address = {.scheme = ADDRESS_UNIX_DGRAM};
 
         assert_true(address_is_unix(&address) && address_is_datagram(&address));
         address.scheme = ADDRESS_UNIX_SEQPACKET;

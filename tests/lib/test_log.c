@@ -25,8 +25,8 @@
 
 struct fixture {
         char directory[32];
-        char path[64];                  /* a file in it */
-        char target[80];                /* the same as a target */
+        char path[64];   /* a file in it */
+        char target[80]; /* the same as a target */
         char content[65536];
         int saved_stderr;
 };
@@ -315,7 +315,7 @@ static void test_lines_of_threads_do_not_mix(void **state) {
 }
 
 static void test_limit_suppresses_and_says_how_many(void **state) {
-        static struct log_limit limit = { .burst = 2, .interval_ms = 3600000 };
+        static struct log_limit limit = {.burst = 2, .interval_ms = 3600000};
         struct fixture *fixture = *state;
 
         assert_int_equal(log_open(fixture->target), 0);
@@ -324,7 +324,7 @@ static void test_limit_suppresses_and_says_how_many(void **state) {
         log_limited(&limit, LOG_LEVEL_DEBUG, "not enabled, not counted");
         assert_matches(read_log(fixture), "line 0\n.*line 1\n$");
 
-        limit.window_start_ms -= 3600000;       /* the interval is over */
+        limit.window_start_ms -= 3600000; /* the interval is over */
         log_limited(&limit, LOG_LEVEL_INFO, "line 5");
         assert_matches(read_log(fixture),
                        "line 1\n.*warning: 3 lines like the next one were suppressed\n.*line 5\n$");

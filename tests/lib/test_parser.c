@@ -28,7 +28,7 @@ static void describe(struct outcome *outcome, const struct operation *op) {
 }
 
 static void parser_reset(struct parser *parser) {
-        *parser = (struct parser){ .max_control_line = 64, .max_payload = 100, .headers = true };
+        *parser = (struct parser){.max_control_line = 64, .max_payload = 100, .headers = true};
 }
 
 /* Feeds input in pieces of at most `piece` bytes, keeping what is incomplete as a caller would. */
@@ -43,7 +43,7 @@ static void feed(struct outcome *outcome, struct bytes input, size_t piece) {
         outcome->text[0] = '\0';
         while (used < input.length) {
                 size_t n = input.length - used < piece ? input.length - used : piece;
-                struct bytes rest = { kept, n_kept + n };
+                struct bytes rest = {kept, n_kept + n};
                 enum parser_result result;
                 struct operation op;
 
@@ -52,9 +52,9 @@ static void feed(struct outcome *outcome, struct bytes input, size_t piece) {
                 while ((result = parser_next(&parser, &rest, &op)) == PARSER_OPERATION)
                         describe(outcome, &op);
                 if (result != PARSER_MORE) {
-                        outcome->length += (size_t)snprintf(
-                                outcome->text + outcome->length,
-                                sizeof(outcome->text) - outcome->length, "!%d", result);
+                        outcome->length += (size_t)snprintf(outcome->text + outcome->length,
+                                                            sizeof(outcome->text) - outcome->length,
+                                                            "!%d", result);
                         break;
                 }
                 memmove(kept, rest.data, rest.length);
@@ -79,8 +79,7 @@ static void check_bytes(struct bytes input, const char *expected) {
 static void test_each_operation_is_parsed(void **state) {
         check("PUB foo 5\r\nhello\r\n", "[PUB foo||||0|0|hello]");
         check("PUB foo bar 2\r\nhi\r\n", "[PUB foo|bar|||0|0|hi]");
-        check("HPUB foo 12 14\r\nNATS/1.0\r\n\r\nhi\r\n",
-              "[HPUB foo||||0|12|NATS/1.0\r\n\r\nhi]");
+        check("HPUB foo 12 14\r\nNATS/1.0\r\n\r\nhi\r\n", "[HPUB foo||||0|12|NATS/1.0\r\n\r\nhi]");
         check("HPUB foo re 12 12\r\nNATS/1.0\r\n\r\n\r\n", "[HPUB foo|re|||0|12|NATS/1.0\r\n\r\n]");
         check("SUB a.* 1\r\n", "[SUB a.*|||1|0|0|]");
         check("SUB a.> workers 9\r\n", "[SUB a.>||workers|9|0|0|]");
@@ -181,7 +180,7 @@ static void test_control_line_limit_counts_the_arguments(void **state) {
         memset(text, ' ', sizeof(text));
         memcpy(text, "CONNECT", 7);
         memset(text + 10, 'x', 65);
-        feed(&outcome, (struct bytes){ text, 75 }, 75);
+        feed(&outcome, (struct bytes){text, 75}, 75);
         assert_string_equal(outcome.text, "!3");
 }
 

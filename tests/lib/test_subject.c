@@ -12,10 +12,10 @@ static bool matches(const char *pattern, const char *subject) {
 }
 
 static void test_validity_follows_the_table(void **state) {
-        static const char *const literal[] = { "foo", "foo.bar", "a/b", "$foo", "_INBOX.x", "fo*",
-                                               "foo.b*r", "foo.>x", "\x01", "\xff" };
-        static const char *const wildcard[] = { "foo.*", "*", "foo.>", ">", "*.*", "*.>" };
-        static const char *const invalid[] = { "", "foo..bar", ".foo", "foo.", ".", "foo.>.bar" };
+        static const char *const literal[] = {"foo", "foo.bar", "a/b",    "$foo", "_INBOX.x",
+                                              "fo*", "foo.b*r", "foo.>x", "\x01", "\xff"};
+        static const char *const wildcard[] = {"foo.*", "*", "foo.>", ">", "*.*", "*.>"};
+        static const char *const invalid[] = {"", "foo..bar", ".foo", "foo.", ".", "foo.>.bar"};
 
         for (size_t i = 0; i < sizeof(literal) / sizeof(literal[0]); i++) {
                 assert_true(subject_is_valid(bytes_from_string(literal[i])));

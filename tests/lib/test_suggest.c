@@ -13,9 +13,9 @@ static void test_distance_counts_changes(void **state) {
                 const char *a, *b;
                 unsigned distance;
         } examples[] = {
-                { "", "", 0 },         { "mode", "mode", 0 },  { "mod", "mode", 1 },
-                { "mdoe", "mode", 1 }, { "node", "mode", 1 },  { "modee", "mode", 1 },
-                { "", "abc", 3 },      { "abc", "xyz", 3 },    { "kitten", "sitting", 3 },
+                {"", "", 0},         {"mode", "mode", 0}, {"mod", "mode", 1},
+                {"mdoe", "mode", 1}, {"node", "mode", 1}, {"modee", "mode", 1},
+                {"", "abc", 3},      {"abc", "xyz", 3},   {"kitten", "sitting", 3},
         };
 
         for (size_t i = 0; i < sizeof(examples) / sizeof(*examples); i++) {

@@ -16,22 +16,22 @@ static void test_what_is_not_printable_is_replaced(void **state) {
         static const struct {
                 const char *from, *to;
         } examples[] = {
-                { "", "" },
-                { "plain ~", "plain ~" },
-                { "a\nb\tc\rd", "a b c?d" },
-                { "\x1b[31m\x7f\x01", "?[31m??" },
-                { "\xc3\xa9 \xe2\x82\xac", "\xc3\xa9 \xe2\x82\xac" },
-                { "\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80" },
-                { "\xc2\x85", "??" },                   /* C1 control */
-                { "\xc2\xa0", "\xc2\xa0" },
-                { "\xc0\x80", "??" },                   /* overlong */
-                { "\xe0\x80\xaf", "???" },
-                { "\xed\xa0\x80", "???" },              /* surrogate */
-                { "\xf4\x90\x80\x80", "????" },         /* above U+10FFFF */
-                { "\xf8\xff\xfe", "???" },
-                { "x\xe2\x82", "x??" },                 /* cut short */
-                { "\xe2\x82z", "??z" },
-                { "\x80\xbf", "??" },
+                {"", ""},
+                {"plain ~", "plain ~"},
+                {"a\nb\tc\rd", "a b c?d"},
+                {"\x1b[31m\x7f\x01", "?[31m??"},
+                {"\xc3\xa9 \xe2\x82\xac", "\xc3\xa9 \xe2\x82\xac"},
+                {"\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80"},
+                {"\xc2\x85", "??"}, /* C1 control */
+                {"\xc2\xa0", "\xc2\xa0"},
+                {"\xc0\x80", "??"}, /* overlong */
+                {"\xe0\x80\xaf", "???"},
+                {"\xed\xa0\x80", "???"},      /* surrogate */
+                {"\xf4\x90\x80\x80", "????"}, /* above U+10FFFF */
+                {"\xf8\xff\xfe", "???"},
+                {"x\xe2\x82", "x??"}, /* cut short */
+                {"\xe2\x82z", "??z"},
+                {"\x80\xbf", "??"},
         };
         char text[32];
 
@@ -52,7 +52,7 @@ static void test_what_is_not_printable_is_replaced(void **state) {
 
 static void test_cut_never_splits_a_character(void **state) {
         static const char text[] = "a\xe2\x82\xac\xf0\x9f\x98\x80z";
-        static const size_t cuts[] = { 0, 1, 1, 1, 4, 4, 4, 4, 8, 9, 9 };
+        static const size_t cuts[] = {0, 1, 1, 1, 4, 4, 4, 4, 8, 9, 9};
 
         for (size_t limit = 0; limit < ARRAY_SIZE(cuts); limit++)
                 assert_int_equal(text_cut(text, strlen(text), limit), cuts[limit]);
