@@ -1,0 +1,108 @@
+#!/bin/sh
+# Proves that the commands which README.md and the manual pages show do what is said there. Each is
+# looked up in the document and then run as it stands, with a socket of this test's own. TAP.
+set -u
+
+directory=$(mktemp -d "${TMPDIR:-/tmp}/documents.XXXXXX") || exit 99
+PATH=$(dirname "$SOCKD"):$(dirname "$SOCKCTL"):$PATH
+n=0
+daemon=
+reader=
+service=
+
+clean_up() {
+        for process in $daemon $reader $service; do
+                kill "$process" 2>/dev/null
+        done
+        wait
+        rm -rf "$directory"
+}
+trap clean_up EXIT
+trap 'exit 1' INT TERM
+
+result() { # STATUS NAME
+        n=$((n + 1))
+        if [ "$1" -eq 0 ]; then
+                echo "ok $n - $2"
+        else
+                echo "not ok $n - $2"
+        fi
+}
+
+# Prints a command of a document as it is to be run here; fails if the document does not show it.
+shown() { # DOCUMENT COMMAND
+        grep -qF -e "$2" "$SOCKD_SOURCE_DIR/$1" || {
+                echo "# $1 does not show: $2" >&2
+                return 1
+        }
+        printf '%s\n' "$2" | sed -e "s|/tmp/s[a-z]*\.sock|$directory/s.sock|g" -e 's|:4222|:0|g'
+}
+
+# Runs a command of a document; its output must have a line like the pattern, if any.
+try() { # DOCUMENT COMMAND PATTERN
+        command=$(shown "$1" "$2") && eval "$command" >"$directory/output" 2>&1 &&
+                { [ -z "$3" ] || grep -q -e "$3" "$directory/output"; }
+        status=$?
+        result $status "$1: $2"
+        [ $status -eq 0 ] || sed 's/^/# /' "$directory/output"
+}
+
+start_daemon() {
+        command=$(shown README.md \
+                'sockd --listen unix:///tmp/sockd.sock --listen tcp://127.0.0.1:4222')
+        mkfifo "$directory/log"
+        eval "$command" 2>"$directory/log" &
+        daemon=$!
+        exec 9<"$directory/log"
+        while read -r line <&9; do
+                case $line in *' ready') break ;; esac
+        done
+        cat <&9 >/dev/null &
+}
+
+# Waits until a program in the background has its subscription.
+await_subscription() { # FIFO
+        read -r _ <"$1"
+}
+
+start_daemon
+result $? "README.md: sockd starts without a file"
+command=$(shown README.md 'export SOCKD_URL=unix:///tmp/sockd.sock')
+eval "$command"
+
+mkfifo "$directory/ready"
+command=$(shown README.md "sockctl sub 'greet.>'")
+eval "$command --verbose --count 3" >"$directory/messages" 2>"$directory/ready" &
+reader=$!
+await_subscription "$directory/ready"
+try README.md "sockctl pub greet.world 'hello'" ''
+command=$(shown README.md \
+        "printf 'CONNECT {\"verbose\":false}\\r\\nPUB greet.nc 2\\r\\nhi\\r\\n' | nc -N -U /tmp/sockd.sock")
+if command -v nc >/dev/null; then
+        eval "$command" >/dev/null
+else
+        sockctl pub greet.nc hi
+fi
+sockctl pub greet.last end
+wait "$reader"
+[ "$(sort "$directory/messages" | tr '\n' ' ')" = 'end hello hi ' ]
+result $? "README.md: what was published was received, from nc, too"
+
+command=$(shown README.md 'sockctl reply svc.upper -- tr a-z A-Z')
+rm "$directory/ready"
+mkfifo "$directory/ready"
+eval "exec ${command%% --*} --verbose -- ${command#* -- }" 2>"$directory/ready" &
+service=$!
+await_subscription "$directory/ready"
+try README.md "sockctl request svc.upper 'please'" '^PLEASE'
+try README.md 'sockctl status' 'is running'
+try README.md 'sockctl listeners' 'unix://'
+try README.md 'sockctl clients' 'sockctl'
+try README.md 'sockctl bench --msgs 1M --size 16' 'msg/s'
+try daemon/sockd.8 'sockctl -s unix:///tmp/s.sock listeners' 'unix://'
+echo 'listeners = ({ name = "x"; listen = "unix:@documents"; });' >"$directory/sockd.conf"
+sockd --check --config "$directory/sockd.conf" >/dev/null
+result $? "README.md: sockd --check"
+sockd --check --config "$SOCKD_SOURCE_DIR/etc/sockd.conf" >/dev/null
+result $? "etc/sockd.conf is valid"
+echo "1..$n"
