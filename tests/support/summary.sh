@@ -5,7 +5,7 @@
 #
 # Prints a line for each test that failed, a line for each that was skipped, with its reason, and
 # last "N passed, N failed, N skipped", alone on its line. What is counted is test points, as
-# automake's TAP driver left them in the .trs files. Each --failed is one more failure, for what
+# automake's TAP driver left them in the .trs files below tests/. Each --failed is one more failure, for what
 # never came to its tests. Ends with 0 if at least one passed and none failed.
 set -eu
 
@@ -16,7 +16,7 @@ usage() {
 
 # Prints "RESULT COUNT" for results in the .trs files of a directory.
 count() {
-        find "$1" -name '*.trs' -exec sed -n 's/^:test-result: *\([A-Z]*\).*/\1/p' {} + |
+        find "$1/tests" -name '*.trs' -exec sed -n 's/^:test-result: *\([A-Z]*\).*/\1/p' {} + |
                 awk '
                         /^PASS|^XFAIL/ { passed++ }
                         /^FAIL|^XPASS|^ERROR/ { failed++ }
@@ -27,7 +27,7 @@ count() {
 # Prints who failed or was skipped in a directory: the driver repeats each result, with the test's
 # name in front, in the .log file.
 name_results() {
-        find "$1" -name '*.trs' | sort | while IFS= read -r trs; do
+        find "$1/tests" -name '*.trs' | sort | while IFS= read -r trs; do
                 log=${trs%.trs}.log
                 [ -e "$log" ] || continue
                 name=${log#"$1"/}
@@ -74,7 +74,7 @@ done
 
 [ $# -gt 1 ] && several=true || several=false
 for directory; do
-        [ -d "$directory" ] || continue
+        [ -d "$directory/tests" ] || continue
         directory=${directory%/}
         label=
         ! $several || label="${directory##*/}/"
