@@ -56,7 +56,7 @@ static int tear_down(void **state) {
         for (unsigned i = 0; i < n_subscriptions; i++)
                 bus_unsubscribe(&bus, &reclaim, subscriptions[i]);
         bus_deinit(&bus);
-        match_deinit(&worker.match);
+        match_cache_deinit(&worker.matches);
         reclaim_flush(&reclaim);
         reclaim_drain();
         return 0;
