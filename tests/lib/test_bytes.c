@@ -51,7 +51,8 @@ static void test_what_is_no_number_is_refused(void **state) {
 
 static void test_numbers_are_written_without_leading_zeroes(void **state) {
         /* The largest one fits the room that callers reserve. */
-        static const uint64_t numbers[] = {0, 1, 9, 10, 1048576, 9999999999, UINT64_MAX};
+        static const uint64_t numbers[] = {0,  1,   9,       10,         42,
+                                           99, 100, 1048576, 9999999999, UINT64_MAX};
 
         for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
                 char text[BYTES_NUMBER_MAX + 1] = "", expected[32];
