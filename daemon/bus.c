@@ -46,18 +46,21 @@ static bool deliver_group(struct worker *worker, const struct match_group *group
         return false;
 }
 
-static struct match *bus_match(struct bus *bus, struct worker *worker, struct bytes subject) {
+static const struct match *bus_match(struct bus *bus, struct worker *worker, struct bytes subject) {
         static struct log_limit limit = {.burst = 1, .interval_ms = 10000};
+        const struct match *match;
+        int r;
 
-        if (subject_index_match(bus->index, subject, &worker->match) < 0)
+        match = match_cache_find(&worker->matches, bus->index, subject, &r);
+        if (r < 0)
                 log_limited(&limit, LOG_LEVEL_ERROR,
                             "no memory to find all receivers of a message");
-        return &worker->match;
+        return match;
 }
 
 unsigned bus_publish(struct bus *bus, struct worker *worker, const struct message *message,
                      const struct receiver *except) {
-        struct match *match = bus_match(bus, worker, message->subject);
+        const struct match *match = bus_match(bus, worker, message->subject);
         unsigned n_taken = 0;
 
         for (unsigned i = 0; i < match->n_plain; i++)
@@ -69,7 +72,7 @@ unsigned bus_publish(struct bus *bus, struct worker *worker, const struct messag
 
 struct subscription *bus_find_plain(struct bus *bus, struct worker *worker, struct bytes subject,
                                     const struct receiver *receiver) {
-        struct match *match = bus_match(bus, worker, subject);
+        const struct match *match = bus_match(bus, worker, subject);
 
         for (unsigned i = 0; i < match->n_plain; i++)
                 if (match->plain[i]->receiver == receiver)

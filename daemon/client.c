@@ -611,13 +611,16 @@ static void client_remember(struct client *client) {
 }
 
 void client_close(struct client *client) {
-        struct subscription *subscription = NULL;
+        struct subscription *subscription, *next;
         size_t bucket = 0;
 
         client_log_end(client);
         client_remember(client);
-        while ((subscription = sid_table_next(&client->subscriptions, &bucket, NULL)) != NULL)
+        subscription = sid_table_next(&client->subscriptions, &bucket, NULL);
+        for (; subscription; subscription = next) {
+                next = sid_table_next(&client->subscriptions, &bucket, subscription);
                 client_end_subscription(client, subscription);
+        }
         sid_table_deinit(&client->subscriptions);
         if (client->is_counted)
                 atomic_fetch_sub(&client->worker->instance->n_connections, 1);

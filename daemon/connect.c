@@ -2,6 +2,7 @@
 #include "daemon/connect.h"
 
 #include "daemon/client.h"
+#include "lib/text.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -45,21 +46,14 @@ static void apply_bool(json_t *object, const char *key, bool *to, bool *bad) {
 
 static void apply_name(json_t *object, const char *key, char **to, bool *bad) {
         json_t *value = find(object, key, JSON_STRING, bad);
+        const char *text = json_string_value(value);
         char *copy;
 
         if (!value)
                 return;
-        copy = strndup(json_string_value(value), NAME_MAX_LENGTH);
+        copy = strndup(text, text_cut(text, json_string_length(value), NAME_MAX_LENGTH));
         if (!copy)
                 return;
-        /* What was cut must remain UTF-8. */
-        for (size_t i = strlen(copy); i > 0 && i == NAME_MAX_LENGTH; i--) {
-                struct bytes last = {copy + i - 1, 1};
-
-                if ((copy[i - 1] & 0x80) == 0 || bytes_utf8_length(last) > 0)
-                        break;
-                copy[i - 1] = '\0';
-        }
         free(*to);
         *to = copy;
 }
@@ -67,7 +61,7 @@ static void apply_name(json_t *object, const char *key, char **to, bool *bad) {
 static enum connect_result connect_apply_object(struct client *client, json_t *object) {
         bool headers = atomic_load_explicit(&client->headers, memory_order_relaxed);
         bool ignored, bad = false;
-        json_t *value;
+        json_t *value, *account, *new_account;
 
         apply_bool(object, "verbose", &client->verbose, &bad);
         apply_bool(object, "pedantic", &client->pedantic, &bad);
@@ -87,14 +81,12 @@ static enum connect_result connect_apply_object(struct client *client, json_t *o
                                                                     : -1;
         client->parser.headers = headers;
         atomic_store_explicit(&client->headers, headers, memory_order_relaxed);
-        value = find(object, "account", JSON_STRING, &bad);
+        account = find(object, "account", JSON_STRING, &bad);
+        new_account = find(object, "new_account", JSON_TRUE, &bad);
         if (bad)
                 return CONNECT_MALFORMED;
-        if ((value && json_string_length(value) > 0) ||
-            json_is_true(find(object, "new_account", JSON_TRUE, &bad)))
+        if (json_string_length(account) > 0 || json_is_true(new_account))
                 return CONNECT_FORBIDDEN;
-        if (bad)
-                return CONNECT_MALFORMED;
         if (client->protocol < 0)
                 return CONNECT_PROTOCOL;
         if (client->no_responders && !headers)

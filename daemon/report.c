@@ -67,31 +67,42 @@ static json_t *uptime_text(uint64_t s) {
         return json_sprintf("%llus", seconds);
 }
 
+/* Whole seconds from one time to another: none if the clock was set back meanwhile. */
+static uint64_t elapsed_s(uint64_t from_ns, uint64_t to_ns) {
+        return to_ns > from_ns ? (to_ns - from_ns) / NS_PER_S : 0;
+}
+
+/* A number with up to three decimals, trailing zeros cut. */
+static void format_thousandths(char *text, size_t size, uint64_t thousandths) {
+        int n = snprintf(text, size, "%llu.%03u", (unsigned long long)thousandths / 1000,
+                         (unsigned)(thousandths % 1000));
+
+        while (text[n - 1] == '0')
+                n--;
+        if (text[n - 1] == '.')
+                n--;
+        text[n] = '\0';
+}
+
 /* A duration as Go prints it (protocol.md A.3). */
 static json_t *duration_text(uint64_t ns) {
-        char text[64];
-        double value = (double)ns;
-        const char *unit = "s";
+        unsigned long long minutes = ns / (60 * NS_PER_S);
+        char text[32];
 
         if (ns < 1000)
                 return json_sprintf(ns ? "%lluns" : "0s", (unsigned long long)ns);
         if (ns < 1000000)
                 return json_sprintf("%llu\xc2\xb5s", (unsigned long long)ns / 1000);
         if (ns < NS_PER_S) {
-                value /= 1e6;
-                unit = "ms";
-        } else {
-                value /= 1e9;
+                format_thousandths(text, sizeof(text), ns / 1000);
+                return json_sprintf("%sms", text);
         }
-        snprintf(text, sizeof(text), "%.3f", value);
-        for (size_t n = strlen(text); text[n - 1] == '0' || text[n - 1] == '.'; n--) {
-                bool is_point = text[n - 1] == '.';
-
-                text[n - 1] = '\0';
-                if (is_point)
-                        break;
-        }
-        return json_sprintf("%s%s", text, unit);
+        format_thousandths(text, sizeof(text), ns % (60 * NS_PER_S) / 1000000);
+        if (minutes >= 60)
+                return json_sprintf("%lluh%llum%ss", minutes / 60, minutes % 60, text);
+        if (minutes > 0)
+                return json_sprintf("%llum%ss", minutes, text);
+        return json_sprintf("%ss", text);
 }
 
 /* Bytes from outside as a JSON string; what is not UTF-8 becomes U+FFFD. */
@@ -259,7 +270,7 @@ json_t *report_varz(struct server *server) {
                 first && first->family != AF_UNIX ? first->address.host : "localhost", "port",
                 first ? (int)first->port : 0, "lame_duck",
                 atomic_load(&instance->is_lame_duck) ? 1 : 0, "start", time_text(start), "now",
-                time_text(now), "uptime", uptime_text((now - start) / NS_PER_S));
+                time_text(now), "uptime", uptime_text(elapsed_s(start, now)));
 
         json_object_set_new(varz, "connections", integer(atomic_load(&instance->n_connections)));
         json_object_set_new(varz, "total_connections", integer(atomic_load(&instance->n_total)));
@@ -397,7 +408,7 @@ json_t *report_connection(struct connection *connection, bool subscriptions) {
         connection_names(object, client->name, client->lang, client->version);
         json_object_set_new(object, "start", time_text(connection->start_ns));
         json_object_set_new(object, "last_activity", time_text(now - idle_ms * 1000000));
-        json_object_set_new(object, "uptime", uptime_text((now - connection->start_ns) / NS_PER_S));
+        json_object_set_new(object, "uptime", uptime_text(elapsed_s(connection->start_ns, now)));
         json_object_set_new(object, "idle", uptime_text(idle_ms / 1000));
         json_object_set_new(object, "rtt", duration_text(client->rtt_ns));
         json_object_set_new(object, "pending_bytes", integer(pending));
@@ -418,8 +429,8 @@ json_t *report_closed(const struct closed_connection *closed) {
         json_object_set_new(object, "stop", time_text(closed->stop_ns));
         json_object_set_new(object, "last_activity", time_text(closed->stop_ns));
         json_object_set_new(object, "uptime",
-                            uptime_text((closed->stop_ns - closed->start_ns) / NS_PER_S));
-        json_object_set_new(object, "idle", uptime_text((now_ns() - closed->stop_ns) / NS_PER_S));
+                            uptime_text(elapsed_s(closed->start_ns, closed->stop_ns)));
+        json_object_set_new(object, "idle", uptime_text(elapsed_s(closed->stop_ns, now_ns())));
         json_object_set_new(object, "rtt", json_string("0s"));
         json_object_set_new(object, "pending_bytes", json_integer(0));
         json_object_set_new(object, "subscriptions", integer(closed->n_subscriptions));
@@ -447,24 +458,28 @@ json_t *report_subscription(const struct connection *connection,
 /* --- sorting
  * -------------------------------------------------------------------------------------- */
 
+/* In which way a field is compared. */
+enum sort_as { SORT_INTEGER, SORT_TEXT, SORT_TIME, SORT_DURATION };
+
 static const struct sort_row {
         const char *key, *field;
         int direction; /* 1: smallest first */
+        enum sort_as as;
 } sort_rows[] = {
-        {"cid", "cid", 1},
-        {"start", "start", 1},
-        {"uptime", "start", 1},
-        {"subs", "subscriptions", -1},
-        {"pending", "pending_bytes", -1},
-        {"msgs_to", "out_msgs", -1},
-        {"msgs_from", "in_msgs", -1},
-        {"bytes_to", "out_bytes", -1},
-        {"bytes_from", "in_bytes", -1},
-        {"last", "last_activity", -1},
-        {"idle", "last_activity", -1},
-        {"rtt", "rtt", -1},
-        {"stop", "stop", -1},
-        {"reason", "reason", 1},
+        {"cid", "cid", 1, SORT_INTEGER},
+        {"start", "start", 1, SORT_TIME},
+        {"uptime", "start", -1, SORT_TIME},
+        {"subs", "subscriptions", -1, SORT_INTEGER},
+        {"pending", "pending_bytes", -1, SORT_INTEGER},
+        {"msgs_to", "out_msgs", -1, SORT_INTEGER},
+        {"msgs_from", "in_msgs", -1, SORT_INTEGER},
+        {"bytes_to", "out_bytes", -1, SORT_INTEGER},
+        {"bytes_from", "in_bytes", -1, SORT_INTEGER},
+        {"last", "last_activity", -1, SORT_TIME},
+        {"idle", "last_activity", 1, SORT_TIME},
+        {"rtt", "rtt", -1, SORT_DURATION},
+        {"stop", "stop", -1, SORT_TIME},
+        {"reason", "reason", 1, SORT_TEXT},
 };
 
 struct sort_element {
@@ -472,23 +487,74 @@ struct sort_element {
         const struct sort_row *row;
 };
 
-static int compare_values(json_t *a, json_t *b) {
-        if (json_is_integer(a) && json_is_integer(b))
-                return (json_integer_value(a) > json_integer_value(b)) -
-                       (json_integer_value(a) < json_integer_value(b));
-        if (json_is_string(a) && json_is_string(b))
-                return strcmp(json_string_value(a), json_string_value(b));
-        return !a - !b;
+static int compare_integers(json_t *a, json_t *b) {
+        return (json_integer_value(a) > json_integer_value(b)) -
+               (json_integer_value(a) < json_integer_value(b));
+}
+
+/* Times as time_text() writes them: the `Z` stands where another one may have more digits. */
+static int compare_times(const char *a, const char *b) {
+        while (*a && *a == *b) {
+                a++;
+                b++;
+        }
+        return (*a == 'Z' ? 0 : *a) - (*b == 'Z' ? 0 : *b);
+}
+
+/* Nanoseconds of a duration as duration_text() writes it. */
+static double duration_of(const char *text) {
+        static const struct {
+                const char *name;
+                double ns;
+        } units[] = {{"ns", 1},  {"\xc2\xb5s", 1e3}, {"ms", 1e6},
+                     {"s", 1e9}, {"m", 6e10},        {"h", 3.6e12}};
+        double ns = 0;
+
+        while (*text) {
+                char *end;
+                double value = strtod(text, &end);
+                size_t i = 0;
+
+                while (i < 6 && strncmp(end, units[i].name, strlen(units[i].name)) != 0)
+                        i++;
+                if (end == text || i == 6)
+                        break;
+                ns += value * units[i].ns;
+                text = end + strlen(units[i].name);
+        }
+        return ns;
+}
+
+static int compare_durations(const char *a, const char *b) {
+        double a_ns = duration_of(a), b_ns = duration_of(b);
+
+        return (a_ns > b_ns) - (a_ns < b_ns);
+}
+
+static int compare_values(json_t *a, json_t *b, enum sort_as as) {
+        const char *a_text = json_string_value(a), *b_text = json_string_value(b);
+
+        if (as == SORT_INTEGER)
+                return compare_integers(a, b);
+        if (!a_text || !b_text)
+                return !a_text - !b_text;
+        if (as == SORT_TIME)
+                return compare_times(a_text, b_text);
+        if (as == SORT_DURATION)
+                return compare_durations(a_text, b_text);
+        return strcmp(a_text, b_text);
 }
 
 static int compare_elements(const void *left, const void *right) {
         const struct sort_element *a = left, *b = right;
-        int order = a->row->direction * compare_values(json_object_get(a->object, a->row->field),
-                                                       json_object_get(b->object, b->row->field));
+        const struct sort_row *row = a->row;
+        int order =
+                row->direction * compare_values(json_object_get(a->object, row->field),
+                                                json_object_get(b->object, row->field), row->as);
 
         return order ? order
-                     : compare_values(json_object_get(a->object, "cid"),
-                                      json_object_get(b->object, "cid"));
+                     : compare_integers(json_object_get(a->object, "cid"),
+                                        json_object_get(b->object, "cid"));
 }
 
 json_t *report_sort(json_t *connections, const char *key, size_t offset, size_t limit) {

@@ -19,7 +19,7 @@ int sid_table_add(struct sid_table *table, struct subscription *subscription);
 
 void sid_table_remove(struct sid_table *table, struct subscription *subscription);
 
-/* Iterates in no order: the first with NULL; NULL at the end. The table must not change, but for
- * removing the subscription that came before. */
+/* Iterates in no order: the first with NULL; NULL at the end. The table must not change meanwhile,
+ * but for removing a subscription whose successor is known. */
 struct subscription *sid_table_next(const struct sid_table *table, size_t *bucketp,
                                     struct subscription *subscription);

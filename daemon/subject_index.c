@@ -41,6 +41,7 @@ struct subject_index {
         pthread_mutex_t lock; /* a leaf: nothing is locked under it */
         _Atomic(struct index_table *) table;
         size_t n_nodes;
+        _Atomic uint64_t generation;
         _Atomic uint64_t n_subscriptions;
         _Atomic uint64_t n_patterns; /* those with wildcards */
         struct index_node literals;  /* parent of the nodes of whole subjects */
@@ -309,6 +310,7 @@ static int index_add_locked(struct subject_index *index, struct bytes subject,
         list_insert(list, subscription);
         atomic_fetch_add_explicit(&index->n_patterns, is_pattern, memory_order_release);
         atomic_fetch_add_explicit(&index->n_subscriptions, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&index->generation, 1, memory_order_release);
         return 0;
 }
 
@@ -332,6 +334,7 @@ void subject_index_remove(struct subject_index *index, struct subscription *subs
         if (node->parent != &index->literals)
                 atomic_fetch_sub_explicit(&index->n_patterns, 1, memory_order_relaxed);
         node_prune(index, node, reclaim);
+        atomic_fetch_add_explicit(&index->generation, 1, memory_order_release);
         pthread_mutex_unlock(&index->lock);
 }
 
@@ -393,6 +396,10 @@ int subject_index_match(struct subject_index *index, struct bytes subject, struc
                 r = match_patterns(index, table, subject, match);
         match_finish(match);
         return r;
+}
+
+uint64_t subject_index_generation(const struct subject_index *index) {
+        return atomic_load_explicit(&index->generation, memory_order_acquire);
 }
 
 uint64_t subject_index_count(const struct subject_index *index) {

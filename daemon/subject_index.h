@@ -37,6 +37,11 @@ void subject_index_remove(struct subject_index *index, struct subscription *subs
  * Returns 0, or -ENOMEM with match incomplete. */
 int subject_index_match(struct subject_index *index, struct bytes subject, struct match *match);
 
+/* A number that changes with every subscription that comes or goes. As long as it is the same, a
+ * match that was made after reading it is still true, and its subscriptions are still there. Any
+ * thread. */
+uint64_t subject_index_generation(const struct subject_index *index);
+
 /* How many subscriptions there are. Any thread. */
 uint64_t subject_index_count(const struct subject_index *index);
 

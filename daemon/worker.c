@@ -162,7 +162,7 @@ static void worker_deinit(struct worker *worker) {
         worker_forget_copies(worker);
         block_unref(worker->input);
         stages_deinit(&worker->stages);
-        match_deinit(&worker->match);
+        match_cache_deinit(&worker->matches);
         reclaim_flush(&worker->reclaim);
         config_unref(worker->config);
 }

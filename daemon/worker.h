@@ -10,7 +10,7 @@
 #pragma once
 
 #include "daemon/mailbox.h"
-#include "daemon/match.h"
+#include "daemon/match_cache.h"
 #include "daemon/reclaim.h"
 #include "daemon/stage.h"
 #include "daemon/stats.h"
@@ -58,7 +58,7 @@ struct worker {
         struct stages stages;
         struct list_link deferred; /* tasks for after the flush */
         struct reclaim reclaim;
-        struct match match; /* scratch of the bus */
+        struct match_cache matches;
         struct pressure pressure;
         uint64_t random; /* state of worker_random() */
         struct stats stats;

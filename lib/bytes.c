@@ -23,6 +23,13 @@ char *bytes_format_number(char *to, uint64_t number) {
         char digits[BYTES_NUMBER_MAX];
         size_t n = sizeof(digits);
 
+        if (number < 100) {
+                /* Most are: sizes of small messages. */
+                *to = (char)('0' + number / 10);
+                to += number >= 10;
+                *to = (char)('0' + number % 10);
+                return to + 1;
+        }
         do {
                 digits[--n] = (char)('0' + number % 10);
                 number /= 10;

@@ -31,7 +31,8 @@ static inline bool bytes_equal(struct bytes a, struct bytes b) {
 
 /* Copies the bytes to `to` and returns the end of the copy. `to` must have the room. */
 static inline char *bytes_copy(char *to, struct bytes bytes) {
-        memcpy(to, bytes.data, bytes.length);
+        if (bytes.length > 0)
+                memcpy(to, bytes.data, bytes.length);
         return to + bytes.length;
 }
 

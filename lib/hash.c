@@ -32,7 +32,8 @@ static inline uint64_t mix(uint64_t a, uint64_t b) {
 static inline uint64_t load(const char *data, size_t length) {
         uint64_t word = 0;
 
-        memcpy(&word, data, length);
+        if (length > 0)
+                memcpy(&word, data, length);
         return word;
 }
 

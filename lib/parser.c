@@ -294,6 +294,54 @@ static enum parser_result take_tail(struct parser *parser, struct bytes *input, 
         return take_arguments(parser, input, start, row, operation);
 }
 
+/* The bytes up to the next blank or control character. */
+static inline struct bytes take_word(const char *start, const char *limit) {
+        const char *p = start;
+
+        while (p < limit && (unsigned char)*p > ' ')
+                p++;
+        return (struct bytes){start, (size_t)(p - start)};
+}
+
+/* Takes a PUB in the form in which libraries write it: single spaces, CR LF, and all of it there.
+ * Returns false, with nothing taken, if it is not of that form; it may be a valid one still. */
+static bool take_usual_publish(const struct parser *parser, struct bytes *input,
+                               struct operation *operation) {
+        const char *start = input->data + 4, *limit = input->data + input->length, *end;
+        struct bytes subject, reply = {NULL, 0}, number;
+        size_t size;
+
+        if (memcmp(input->data, "PUB ", 4) != 0)
+                return false;
+        subject = take_word(start, limit);
+        end = subject.data + subject.length;
+        if (subject.length == 0 || end == limit || *end != ' ')
+                return false;
+        number = take_word(end + 1, limit);
+        end = number.data + number.length;
+        if (end < limit && *end == ' ') {
+                if (number.length == 0)
+                        return false;
+                reply = number;
+                number = take_word(end + 1, limit);
+                end = number.data + number.length;
+        }
+        if (limit - end < 4 || memcmp(end, "\r\n", 2) != 0 || !parse_size(number, &size) ||
+            (size_t)(end - start) > parser->max_control_line || size > parser->max_payload ||
+            (size_t)(limit - end) < size + 4 || memcmp(end + 2 + size, "\r\n", 2) != 0)
+                return false;
+        *operation = (struct operation){
+                .verb = VERB_PUB,
+                .arguments = {start, (size_t)(end - start)},
+                .subject = subject,
+                .reply = reply,
+                .payload = {end + 2, size},
+        };
+        input->data = end + size + 4;
+        input->length = (size_t)(limit - input->data);
+        return true;
+}
+
 enum parser_result parser_next(struct parser *parser, struct bytes *input,
                                struct operation *operation) {
         const struct verb_row *row = &verb_rows[0];
@@ -313,9 +361,8 @@ enum parser_result parser_next(struct parser *parser, struct bytes *input,
                         parser->pending = row->verb;
                 return result;
         }
-        /* The verb of most operations. */
-        if (input->length > 3 && memcmp(input->data, "PUB", 3) == 0)
-                return take_tail(parser, input, input->data + 3, row, operation);
+        if (input->length > 8 && take_usual_publish(parser, input, operation))
+                return PARSER_OPERATION;
         result = match_verb(*input, &row);
         if (result != PARSER_OPERATION)
                 return result;

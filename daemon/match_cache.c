@@ -1,0 +1,77 @@
+/* Matches of the last subjects. See match_cache.h. */
+#include "daemon/match_cache.h"
+
+#include "daemon/subject_index.h"
+
+#include <stdlib.h>
+
+static void entry_free(struct match_cache_entry *entry) {
+        if (!entry)
+                return;
+        match_deinit(&entry->match);
+        free(entry);
+}
+
+void match_cache_deinit(struct match_cache *cache) {
+        for (size_t i = 0; i < MATCH_CACHE_SIZE; i++)
+                entry_free(cache->entries[i]);
+        match_deinit(&cache->scratch);
+}
+
+/* Where the subject's entry is. Cheap rather than good: a collision costs a lookup. */
+static size_t place_of(struct bytes subject) {
+        uint64_t head = 0, tail = 0;
+        size_t n = subject.length < 8 ? subject.length : 8;
+
+        memcpy(&head, subject.data, n);
+        memcpy(&tail, subject.data + subject.length - n, n);
+        head = (head ^ (tail * 31) ^ subject.length) * UINT64_C(0x9e3779b97f4a7c15);
+        return head >> 56;
+}
+
+static bool entry_is(const struct match_cache_entry *entry, const struct subject_index *index,
+                     struct bytes subject) {
+        return entry->index == index && entry->length == subject.length &&
+               memcmp(entry->subject, subject.data, subject.length) == 0;
+}
+
+/* Gives a large match's memory back rather than keep it. */
+static void entry_forget(struct match_cache_entry *entry) {
+        entry->index = NULL;
+        match_deinit(&entry->match);
+}
+
+static const struct match *cache_fill(struct match_cache *cache, struct match_cache_entry *entry,
+                                      struct subject_index *index, struct bytes subject, int *rp) {
+        /* Before the lookup, so that what changes meanwhile is noticed. */
+        entry->generation = subject_index_generation(index);
+        entry->index = index;
+        entry->length = subject.length;
+        bytes_copy(entry->subject, subject);
+        *rp = subject_index_match(index, subject, &entry->match);
+        if (*rp >= 0 &&
+            entry->match.n_plain + entry->match.n_queued <= MATCH_CACHE_SUBSCRIPTIONS_MAX)
+                return &entry->match;
+        entry_forget(entry);
+        *rp = subject_index_match(index, subject, &cache->scratch);
+        return &cache->scratch;
+}
+
+const struct match *match_cache_find(struct match_cache *cache, struct subject_index *index,
+                                     struct bytes subject, int *rp) {
+        struct match_cache_entry **place, *entry;
+
+        *rp = 0;
+        place = subject.length <= MATCH_CACHE_SUBJECT_MAX ? &cache->entries[place_of(subject)]
+                                                          : NULL;
+        if (place && !*place)
+                *place = calloc(1, sizeof(**place));
+        entry = place ? *place : NULL;
+        if (!entry) {
+                *rp = subject_index_match(index, subject, &cache->scratch);
+                return &cache->scratch;
+        }
+        if (entry_is(entry, index, subject) && entry->generation == subject_index_generation(index))
+                return &entry->match;
+        return cache_fill(cache, entry, index, subject, rp);
+}

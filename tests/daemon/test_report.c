@@ -1,0 +1,583 @@
+/* Reports: times and durations as texts (protocol.md A.1 to A.3), what is said of connections and
+ * the server, and the order that is asked for (9.3). */
+#include "daemon/report.h"
+
+#include "daemon/client.h"
+#include "daemon/handler.h"
+#include "daemon/listener.h"
+#include "daemon/subject_index.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+
+#define S  UINT64_C(1000000000)
+#define MS UINT64_C(1000000)
+#define US UINT64_C(1000)
+
+/* Seconds of 2026-11-20T20:36:37Z. */
+#define START UINT64_C(1795206997)
+
+static struct server server;
+static struct config config;
+static struct worker worker;
+static struct listener listener;
+static struct connection connection;
+static struct client client;
+static const struct handler handler = {.name = "bus"};
+
+static int set_up(void **state) {
+        memset(&server, 0, sizeof(server));
+        memset(&worker, 0, sizeof(worker));
+        config = (struct config){.server.max_payload = 1048576, .server.workers = 1};
+        if (instance_init(&server.instance, "here", 1) < 0 || bus_init(&server.bus, "$G") < 0 ||
+            uv_loop_init(&worker.loop) < 0)
+                return -1;
+        server.config = &config;
+        server.workers = (struct workers){.all = &worker, .count = 1};
+        listener =
+                (struct listener){.name = (char *)"local", .family = AF_UNIX, .handler = &handler};
+        connection = (struct connection){.id = 5,
+                                         .worker = &worker,
+                                         .listener = &listener,
+                                         .state = &client,
+                                         .last_input_ms = uv_now(&worker.loop)};
+        client = (struct client){.connection = &connection, .bus = &server.bus};
+        return pthread_mutex_init(&connection.lock, NULL);
+}
+
+static int tear_down(void **state) {
+        pthread_mutex_destroy(&connection.lock);
+        bus_deinit(&server.bus);
+        instance_deinit(&server.instance);
+        reclaim_drain();
+        return uv_loop_close(&worker.loop);
+}
+
+static const char *text_of(json_t *object, const char *key) {
+        assert_true(json_is_string(json_object_get(object, key)));
+        return json_string_value(json_object_get(object, key));
+}
+
+static void check_integer(json_t *object, const char *key, json_int_t number) {
+        assert_true(json_is_integer(json_object_get(object, key)));
+        assert_int_equal(json_integer_value(json_object_get(object, key)), number);
+}
+
+/* The report of a connection that was closed after a time. */
+static json_t *closed_after(uint64_t start_ns, uint64_t ns) {
+        struct closed_connection closed = {.start_ns = start_ns,
+                                           .stop_ns = start_ns + ns,
+                                           .reason = REASON_CLIENT_CLOSED,
+                                           .listener = (char *)"local"};
+        json_t *object = report_closed(&closed);
+
+        assert_non_null(object);
+        return object;
+}
+
+static void test_times_are_rfc_3339(void **state) {
+        /* In UTC, with nanoseconds whose trailing zeroes are cut (A.1). */
+        static const struct {
+                uint64_t ns;
+                const char *text;
+        } rows[] = {
+                {0, "1970-01-01T00:00:00Z"},
+                {START * S, "2026-11-20T20:36:37Z"},
+                {START * S + 924738150, "2026-11-20T20:36:37.92473815Z"},
+                {START * S + 1, "2026-11-20T20:36:37.000000001Z"},
+                {START * S + 500000000, "2026-11-20T20:36:37.5Z"},
+                {START * S + 999999999, "2026-11-20T20:36:37.999999999Z"},
+                {UINT64_C(951782400) * S, "2000-02-29T00:00:00Z"},
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                json_t *object = closed_after(rows[i].ns, 0);
+
+                assert_string_equal(text_of(object, "start"), rows[i].text);
+                assert_string_equal(text_of(object, "stop"), rows[i].text);
+                json_decref(object);
+        }
+}
+
+static void test_the_time_of_the_moment_has_the_form(void **state) {
+        /* As the answers' "now". */
+        json_t *now = report_now();
+        const char *text = json_string_value(now);
+
+        assert_int_equal(strspn(text, "0123456789-T:.Z"), strlen(text));
+        assert_in_range(strlen(text), 20, 30);
+        assert_int_equal(text[10], 'T');
+        assert_int_equal(text[strlen(text) - 1], 'Z');
+        json_decref(now);
+}
+
+static void test_uptimes_are_whole_units(void **state) {
+        /* From the largest one on, all smaller ones present; a year has 365 days (A.2). */
+        static const struct {
+                uint64_t s;
+                const char *text;
+        } rows[] = {
+                {0, "0s"},
+                {59, "59s"},
+                {60, "1m0s"},
+                {123, "2m3s"},
+                {3599, "59m59s"},
+                {3600, "1h0m0s"},
+                {3605, "1h0m5s"},
+                {86399, "23h59m59s"},
+                {86400, "1d0h0m0s"},
+                {273906, "3d4h5m6s"},
+                {UINT64_C(364) * 86400, "364d0h0m0s"},
+                {UINT64_C(365) * 86400, "1y0d0h0m0s"},
+                {UINT64_C(367) * 86400 + 11045, "1y2d3h4m5s"},
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                json_t *object = closed_after(START * S, rows[i].s * S + S - 1);
+
+                assert_string_equal(text_of(object, "uptime"), rows[i].text);
+                json_decref(object);
+        }
+}
+
+static void test_round_trips_are_as_go_prints_them(void **state) {
+        /* Cut to microseconds below a millisecond, minutes and hours apart (A.3). */
+        static const struct {
+                uint64_t ns;
+                const char *text;
+        } rows[] = {
+                {0, "0s"},
+                {1, "1ns"},
+                {850, "850ns"},
+                {US, "1\xc2\xb5s"},
+                {374 * US + 999, "374\xc2\xb5s"},
+                {999 * US + 999, "999\xc2\xb5s"},
+                {MS, "1ms"},
+                {MS + 18 * US, "1.018ms"},
+                {10 * MS, "10ms"},
+                {100 * MS + 100 * US, "100.1ms"},
+                {S, "1s"},
+                {S + 500 * MS, "1.5s"},
+                {10 * S, "10s"},
+                {59 * S + 250 * MS, "59.25s"},
+                {60 * S, "1m0s"},
+                {62 * S + 500 * MS, "1m2.5s"},
+                {600 * S + 10 * S, "10m10s"},
+                {3600 * S, "1h0m0s"},
+                {3723 * S + 500 * MS, "1h2m3.5s"},
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                json_t *object;
+
+                client.rtt_ns = rows[i].ns;
+                object = report_connection(&connection, false);
+                assert_string_equal(text_of(object, "rtt"), rows[i].text);
+                json_decref(object);
+        }
+}
+
+static void test_a_clock_that_steps_back_gives_no_long_times(void **state) {
+        /* What begins later than it ends has lasted no time, rather than five centuries. */
+        struct closed_connection closed = {.start_ns = UINT64_C(1) << 62,
+                                           .stop_ns = 1u << 30,
+                                           .reason = REASON_CLIENT_CLOSED,
+                                           .listener = (char *)"local"};
+        json_t *object = report_closed(&closed);
+
+        assert_string_equal(text_of(object, "uptime"), "0s");
+        json_decref(object);
+        closed.stop_ns = UINT64_C(1) << 62;
+        object = report_closed(&closed);
+        assert_string_equal(text_of(object, "idle"), "0s");
+        json_decref(object);
+        connection.start_ns = UINT64_C(1) << 62;
+        object = report_connection(&connection, false);
+        assert_string_equal(text_of(object, "uptime"), "0s");
+        json_decref(object);
+}
+
+static void test_a_connection_is_described(void **state) {
+        /* With its counters, and only the names that were given. */
+        json_t *object;
+
+        strcpy(connection.peer.ip, "192.0.2.1");
+        connection.peer.port = 1234;
+        counter_add(&connection.in_messages, 1);
+        counter_add(&connection.in_bytes, 2);
+        connection.out_messages = 3;
+        connection.out_bytes = 4;
+        client.lang = (char *)"C";
+        client.role = ROLE_ADMIN;
+        connection.last_input_ms = uv_now(&worker.loop) - 61000;
+        object = report_connection(&connection, false);
+        check_integer(object, "cid", 5);
+        assert_string_equal(text_of(object, "kind"), "Client");
+        assert_string_equal(text_of(object, "ip"), "192.0.2.1");
+        assert_string_equal(text_of(object, "peer"), "192.0.2.1:1234");
+        check_integer(object, "port", 1234);
+        check_integer(object, "in_msgs", 1);
+        check_integer(object, "in_bytes", 2);
+        check_integer(object, "out_msgs", 3);
+        check_integer(object, "out_bytes", 4);
+        check_integer(object, "pending_bytes", 0);
+        check_integer(object, "subscriptions", 0);
+        assert_string_equal(text_of(object, "lang"), "C");
+        assert_null(json_object_get(object, "name"));
+        assert_string_equal(text_of(object, "listener"), "local");
+        assert_string_equal(text_of(object, "idle"), "1m1s");
+        assert_string_equal(text_of(object, "role"), "admin");
+        assert_null(json_object_get(object, "subscriptions_list"));
+        json_decref(object);
+}
+
+static void test_peers_of_each_family_have_a_text(void **state) {
+        /* IPv6 in brackets, Unix peers by their process. */
+        json_t *object;
+
+        strcpy(connection.peer.ip, "2001:db8::1");
+        connection.peer.port = 99;
+        object = report_connection(&connection, false);
+        assert_string_equal(text_of(object, "peer"), "[2001:db8::1]:99");
+        json_decref(object);
+
+        connection.peer =
+                (struct peer){.has_credentials = true, .uid = 1000, .gid = 100, .pid = 4242};
+        object = report_connection(&connection, false);
+        assert_string_equal(text_of(object, "peer"), "unix: pid 4242");
+        check_integer(object, "uid", 1000);
+        check_integer(object, "gid", 100);
+        check_integer(object, "pid", 4242);
+        assert_string_equal(text_of(object, "ip"), "");
+        json_decref(object);
+}
+
+static void test_names_that_are_no_utf8_are_replaced(void **state) {
+        /* Byte by byte by U+FFFD, as Go does; the report stays JSON. */
+        json_t *object;
+
+        client.name = (char *)"a\xff\xc3\xa4\xe2\x82";
+        object = report_connection(&connection, false);
+        assert_string_equal(text_of(object, "name"),
+                            "a\xef\xbf\xbd\xc3\xa4\xef\xbf\xbd\xef\xbf\xbd");
+        json_decref(object);
+}
+
+static void test_a_closed_connection_is_described(void **state) {
+        /* With the reason, and counters as they were. */
+        struct closed_connection closed = {
+                .id = 9,
+                .start_ns = START * S,
+                .stop_ns = (START + 2) * S,
+                .reason = REASON_STALE,
+                .name = (char *)"n",
+                .listener = (char *)"tcp",
+                .in_messages = 1,
+                .in_bytes = 2,
+                .out_messages = 3,
+                .out_bytes = 4,
+                .n_subscriptions = 5,
+        };
+        json_t *object = report_closed(&closed);
+
+        check_integer(object, "cid", 9);
+        assert_string_equal(text_of(object, "reason"), REASON_STALE);
+        assert_string_equal(text_of(object, "name"), "n");
+        assert_null(json_object_get(object, "lang"));
+        assert_string_equal(text_of(object, "listener"), "tcp");
+        check_integer(object, "in_msgs", 1);
+        check_integer(object, "in_bytes", 2);
+        check_integer(object, "out_msgs", 3);
+        check_integer(object, "out_bytes", 4);
+        check_integer(object, "subscriptions", 5);
+        check_integer(object, "pending_bytes", 0);
+        assert_string_equal(text_of(object, "last_activity"), text_of(object, "stop"));
+        json_decref(object);
+}
+
+static struct receiver nobody;
+
+static void test_subscriptions_are_described(void **state) {
+        /* By subject, queue and maximum, the last two only if there are any; and listed with their
+         * connection when asked for. */
+        struct subscription *subscription = subscription_new(&nobody, BYTES("7"), BYTES("q"));
+        struct reclaim reclaim = {NULL};
+        json_t *object;
+        size_t length;
+        char *subject;
+
+        assert_int_equal(bus_subscribe(&server.bus, &reclaim, BYTES("a.*.>"), subscription), 0);
+        assert_int_equal(sid_table_add(&client.subscriptions, subscription), 0);
+        subject = report_subject(subscription, &length);
+        assert_string_equal(subject, "a.*.>");
+        assert_int_equal(length, 5);
+        atomic_store(&subscription->max, 10);
+        atomic_store(&subscription->n_delivered, 3);
+        object = report_subscription(&connection, subscription, (struct bytes){subject, length});
+        assert_string_equal(text_of(object, "account"), "$G");
+        assert_string_equal(text_of(object, "subject"), "a.*.>");
+        assert_string_equal(text_of(object, "qgroup"), "q");
+        assert_string_equal(text_of(object, "sid"), "7");
+        check_integer(object, "msgs", 3);
+        check_integer(object, "max", 10);
+        check_integer(object, "cid", 5);
+        json_decref(object);
+        free(subject);
+
+        object = report_connection(&connection, true);
+        check_integer(object, "subscriptions", 1);
+        assert_int_equal(json_array_size(json_object_get(object, "subscriptions_list")), 1);
+        assert_string_equal(
+                json_string_value(json_array_get(json_object_get(object, "subscriptions_list"), 0)),
+                "a.*.>");
+        json_decref(object);
+
+        sid_table_remove(&client.subscriptions, subscription);
+        sid_table_deinit(&client.subscriptions);
+        bus_unsubscribe(&server.bus, &reclaim, subscription);
+        reclaim_flush(&reclaim);
+
+        subscription = subscription_new(&nobody, BYTES("8"), BYTES(""));
+        object = report_subscription(&connection, subscription, BYTES("\xff"));
+        assert_string_equal(text_of(object, "subject"), "\xef\xbf\xbd");
+        assert_null(json_object_get(object, "qgroup"));
+        assert_null(json_object_get(object, "max"));
+        json_decref(object);
+        subscription_free(subscription);
+}
+
+static void test_counters_of_all_workers_are_summed(void **state) {
+        /* In VARZ and in STATSZ. */
+        static struct worker two[2];
+        json_t *object;
+
+        memset(two, 0, sizeof(two));
+        for (unsigned i = 0; i < 2; i++) {
+                counter_add(&two[i].stats.in_messages, 1 + i);
+                counter_add(&two[i].stats.in_bytes, 10 + i);
+                counter_add(&two[i].stats.out_messages, 100 + i);
+                counter_add(&two[i].stats.out_bytes, 1000 + i);
+                counter_add(&two[i].stats.slow_consumers, 10000 + i);
+        }
+        server.workers = (struct workers){.all = two, .count = 2};
+        atomic_store(&server.instance.n_connections, 4);
+        atomic_store(&server.instance.n_total, 44);
+        object = report_varz(&server);
+        assert_string_equal(text_of(object, "server_id"), server.instance.id);
+        assert_string_equal(text_of(object, "server_name"), "here");
+        check_integer(object, "in_msgs", 3);
+        check_integer(object, "in_bytes", 21);
+        check_integer(object, "out_msgs", 201);
+        check_integer(object, "out_bytes", 2001);
+        check_integer(object, "slow_consumers", 20001);
+        check_integer(object, "connections", 4);
+        check_integer(object, "total_connections", 44);
+        check_integer(object, "max_payload", 1048576);
+        assert_true(json_integer_value(json_object_get(object, "mem")) > 0);
+        json_decref(object);
+
+        object = report_statsz(&server);
+        check_integer(json_object_get(object, "received"), "msgs", 3);
+        check_integer(json_object_get(object, "received"), "bytes", 21);
+        check_integer(json_object_get(object, "sent"), "msgs", 201);
+        check_integer(json_object_get(object, "sent"), "bytes", 2001);
+        check_integer(object, "slow_consumers", 20001);
+        check_integer(object, "connections", 4);
+        json_decref(object);
+}
+
+static void test_listeners_are_described(void **state) {
+        /* As configured and as bound. */
+        struct listener *list[] = {&listener};
+        json_t *object, *row;
+
+        strcpy(listener.text, "unix:///run/x");
+        strcpy(listener.address.path, "/run/x");
+        atomic_store(&listener.n_connections, 2);
+        atomic_store(&listener.n_total, 3);
+        server.listeners = list;
+        server.n_listeners = 1;
+        object = report_listeners(&server);
+        assert_string_equal(text_of(object, "server_id"), server.instance.id);
+        row = json_array_get(json_object_get(object, "listeners"), 0);
+        assert_string_equal(text_of(row, "name"), "local");
+        assert_string_equal(text_of(row, "address"), "unix:///run/x");
+        assert_string_equal(text_of(row, "handler"), "bus");
+        assert_string_equal(text_of(row, "family"), "unix");
+        check_integer(row, "connections", 2);
+        check_integer(row, "total_connections", 3);
+        json_decref(object);
+}
+
+static void test_answers_are_numbered(void **state) {
+        /* The server object says who answers, and when. */
+        json_t *first = report_server(&server), *second = report_server(&server);
+
+        assert_string_equal(text_of(first, "id"), server.instance.id);
+        assert_string_equal(text_of(first, "name"), "here");
+        assert_true(json_is_string(json_object_get(first, "time")));
+        check_integer(second, "seq", json_integer_value(json_object_get(first, "seq")) + 1);
+        json_decref(first);
+        json_decref(second);
+}
+
+/* --- sorting ------------------------------------------------------------------------------------
+ */
+
+/* Checks that sorting by a key gives the connections whose cids are the digits of `expected`. */
+static void check_order(json_t *connections, const char *key, size_t offset, size_t limit,
+                        const char *expected) {
+        json_t *page = report_sort(connections, key, offset, limit);
+        char cids[16] = "";
+
+        assert_non_null(page);
+        for (size_t i = 0; i < json_array_size(page); i++)
+                cids[i] = (char)('0' + json_integer_value(
+                                               json_object_get(json_array_get(page, i), "cid")));
+        if (strcmp(cids, expected) != 0)
+                fail_msg("sorted by %s: %s instead of %s", key, cids, expected);
+        json_decref(page);
+}
+
+static void test_counters_are_sorted_largest_first(void **state) {
+        /* But for cid; equal ones by cid. */
+        static const struct {
+                const char *key, *field;
+        } rows[] = {
+                {"subs", "subscriptions"}, {"pending", "pending_bytes"}, {"msgs_to", "out_msgs"},
+                {"msgs_from", "in_msgs"},  {"bytes_to", "out_bytes"},    {"bytes_from", "in_bytes"},
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                const char *field = rows[i].field;
+                json_t *list =
+                        json_pack("[{s:i,s:i},{s:i,s:i},{s:i,s:i},{s:i,s:i}]", "cid", 3, field, 9,
+                                  "cid", 1, field, 10, "cid", 4, field, 9, "cid", 2, field, 100);
+
+                check_order(list, rows[i].key, 0, 10, "2134");
+                check_order(list, "cid", 0, 10, "1234");
+                json_decref(list);
+        }
+}
+
+static void test_pages_are_cut_after_sorting(void **state) {
+        /* From the offset on, at most so many; beyond the end there is nothing. */
+        json_t *list =
+                json_pack("[{s:i},{s:i},{s:i},{s:i}]", "cid", 3, "cid", 1, "cid", 4, "cid", 2);
+
+        check_order(list, "cid", 0, 2, "12");
+        check_order(list, "cid", 1, 2, "23");
+        check_order(list, "cid", 3, SIZE_MAX, "4");
+        check_order(list, "cid", 4, 1, "");
+        check_order(list, "cid", SIZE_MAX, SIZE_MAX, "");
+        check_order(list, "cid", 0, 0, "");
+        assert_int_equal(json_array_size(list), 4);
+        json_decref(list);
+        list = json_array();
+        check_order(list, "cid", 0, 10, "");
+        json_decref(list);
+}
+
+static void test_unknown_keys_are_told(void **state) {
+        /* They are compared in full. */
+        static const char *const keys[] = {"bogus", "", "cids", "CID", "out_msgs"};
+        json_t *list = json_array();
+
+        for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+                assert_null(report_sort(list, keys[i], 0, 10));
+        json_decref(list);
+}
+
+static void test_times_are_sorted_by_time(void **state) {
+        /* Not by text: where zeroes were cut the shorter one is the earlier one. `last` and `stop`
+         * begin with the latest, `start` with the earliest. */
+        static const struct {
+                const char *key, *field, *order;
+        } rows[] = {
+                {"start", "start", "1234"},
+                {"last", "last_activity", "4321"},
+                {"stop", "stop", "4321"},
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                const char *field = rows[i].field;
+                json_t *list =
+                        json_pack("[{s:i,s:s},{s:i,s:s},{s:i,s:s},{s:i,s:s}]", "cid", 3, field,
+                                  "2026-11-20T20:36:37.15Z", "cid", 1, field,
+                                  "2026-11-20T20:36:37Z", "cid", 4, field, "2026-11-20T20:36:38Z",
+                                  "cid", 2, field, "2026-11-20T20:36:37.1Z");
+
+                check_order(list, rows[i].key, 0, 10, rows[i].order);
+                json_decref(list);
+        }
+}
+
+static void test_the_longest_idle_comes_first(void **state) {
+        /* `idle` goes down, `uptime` goes up (9.3): one begins with the oldest activity, the other
+         * with the youngest connection. */
+        json_t *list =
+                json_pack("[{s:i,s:s,s:s},{s:i,s:s,s:s}]", "cid", 1, "start",
+                          "2026-01-01T00:00:00Z", "last_activity", "2026-11-20T20:36:37Z", "cid", 2,
+                          "start", "2026-02-01T00:00:00Z", "last_activity", "2026-11-20T20:36:35Z");
+
+        check_order(list, "idle", 0, 10, "21");
+        check_order(list, "uptime", 0, 10, "21");
+        json_decref(list);
+}
+
+static void test_round_trips_are_sorted_by_duration(void **state) {
+        /* Not by text, which has units; the longest comes first. */
+        json_t *list =
+                json_pack("[{s:i,s:s},{s:i,s:s},{s:i,s:s},{s:i,s:s},{s:i,s:s},{s:i,s:s},"
+                          "{s:i,s:s},{s:i,s:s}]",
+                          "cid", 1, "rtt", "9ms", "cid", 2, "rtt", "10.5ms", "cid", 3, "rtt",
+                          "374\xc2\xb5s", "cid", 4, "rtt", "2s", "cid", 5, "rtt", "850ns", "cid", 6,
+                          "rtt", "0s", "cid", 7, "rtt", "1m2.5s", "cid", 8, "rtt", "10.25ms");
+
+        check_order(list, "rtt", 0, 10, "74281356");
+        json_decref(list);
+}
+
+static void test_reasons_are_sorted_by_text(void **state) {
+        /* Equal ones by cid. */
+        json_t *list = json_pack("[{s:i,s:s},{s:i,s:s},{s:i,s:s}]", "cid", 1, "reason",
+                                 REASON_STALE, "cid", 3, "reason", REASON_CLIENT_CLOSED, "cid", 2,
+                                 "reason", REASON_CLIENT_CLOSED);
+
+        check_order(list, "reason", 0, 10, "231");
+        json_decref(list);
+}
+
+#define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                TEST(test_times_are_rfc_3339),
+                TEST(test_the_time_of_the_moment_has_the_form),
+                TEST(test_uptimes_are_whole_units),
+                TEST(test_round_trips_are_as_go_prints_them),
+                TEST(test_a_clock_that_steps_back_gives_no_long_times),
+                TEST(test_a_connection_is_described),
+                TEST(test_peers_of_each_family_have_a_text),
+                TEST(test_names_that_are_no_utf8_are_replaced),
+                TEST(test_a_closed_connection_is_described),
+                TEST(test_subscriptions_are_described),
+                TEST(test_counters_of_all_workers_are_summed),
+                TEST(test_listeners_are_described),
+                TEST(test_answers_are_numbered),
+                cmocka_unit_test(test_counters_are_sorted_largest_first),
+                cmocka_unit_test(test_pages_are_cut_after_sorting),
+                cmocka_unit_test(test_unknown_keys_are_told),
+                cmocka_unit_test(test_times_are_sorted_by_time),
+                cmocka_unit_test(test_the_longest_idle_comes_first),
+                cmocka_unit_test(test_round_trips_are_sorted_by_duration),
+                cmocka_unit_test(test_reasons_are_sorted_by_text),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
