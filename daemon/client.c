@@ -143,6 +143,8 @@ static void pressure_note(struct pressure *pressure, struct connection *connecti
         if (congestion != CONGESTION_NONE &&
             atomic_load_explicit(&connection->is_laggard, memory_order_relaxed))
                 return; /* nobody waits for it */
+        pressure->has_several |= pressure->receiver && pressure->receiver != connection;
+        pressure->receiver = connection;
         pressure->n_deliveries++;
         if (congestion == CONGESTION_NONE)
                 return;
@@ -338,7 +340,7 @@ static void client_unsubscribe(struct client *client, const struct operation *op
         struct subscription *subscription = sid_table_find(&client->subscriptions, operation->sid);
 
         if (subscription) {
-                atomic_store_explicit(&subscription->max, operation->max, memory_order_relaxed);
+                atomic_store(&subscription->max, operation->max);
                 if (operation->max == 0 || subscription_is_exhausted(subscription)) {
                         client_end_subscription(client, subscription);
                         client->needs_fence = true;
@@ -398,9 +400,16 @@ static bool client_is_active(const struct client *client) {
 
 void client_deadline(struct client *client) {
         const struct config_server *server = &client->worker->config->server;
+        uint64_t age_ms = (real_time_ns() - client->connection->start_ns) / 1000000;
 
+        /* Libraries expect nothing else before their first PONG (protocol.md 1.1). */
+        if (!client->has_ponged && age_ms < FIRST_PING_MS) {
+                connection_set_deadline(client->connection, FIRST_PING_MS - age_ms);
+                return;
+        }
         connection_set_deadline(client->connection, server->ping_interval_ms);
-        if (client_is_active(client))
+        /* What is not read cannot answer. */
+        if (client_is_active(client) || client->connection->paused != 0)
                 return;
         if (client->n_pings_out + 1 > server->ping_max) {
                 counter_add(&client->worker->stats.stale_connections, 1);
@@ -517,7 +526,7 @@ void client_end_input(struct client *client) {
 
         if (pressure->n_congested > 0 &&
             (pressure->n_congested == pressure->n_deliveries || pressure->is_critical))
-                connection_hold(client->connection, pressure->congested);
+                connection_hold(client->connection, pressure->congested, pressure->has_several);
 }
 
 /* --- beginning and end ------------------------------------------------------------------------ */

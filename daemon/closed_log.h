@@ -30,7 +30,7 @@ void closed_log_deinit(struct closed_log *log);
 /* Adds one, taking over its strings; the oldest goes when it is full. */
 void closed_log_add(struct closed_log *log, const struct closed_connection *closed);
 
-/* Calls visit for each, the oldest first, under the lock. */
+/* Calls visit for a copy of each, the oldest first, without the lock. */
 void closed_log_visit(struct closed_log *log,
                       void (*visit)(const struct closed_connection *closed, void *context),
                       void *context);

@@ -91,7 +91,7 @@ static const struct config_key server_keys[] = {
         {"max_payload", CONFIG_SIZE, FIELD(config_server, max_payload), .minimum = 1,
          .maximum = 64 * MIB, .fallback = "1M"},
         {"max_control_line", CONFIG_SIZE, FIELD(config_server, max_control_line), .minimum = 64,
-         .maximum = MIB, .fallback = "4K"},
+         .maximum = 64 * KIB, .fallback = "4K"},
         {"max_pending", CONFIG_SIZE, FIELD(config_server, max_pending), .minimum = 1,
          .maximum = TIB, .fallback = "64M"},
         {"ping_interval", CONFIG_DURATION, FIELD(config_server, ping_interval_ms), .minimum = 10,

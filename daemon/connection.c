@@ -28,7 +28,9 @@
 #define CONGESTION_MARK (1024 * 1024)
 /* A publisher is held only for a receiver that gets on: it has to take so much in each such time.
  */
-#define HOLD_MS       100
+#define HOLD_MS 100
+/* The longest that it is held when others would get its messages at once. */
+#define HOLD_BRIEF_MS 10
 #define HOLD_PROGRESS (64 * 1024)
 /* How long output may take to leave when a connection ends, and how long input is then discarded,
  * so that the peer sees what was sent last rather than a reset. */
@@ -145,7 +147,11 @@ void connection_output_done(struct worker *worker, struct stage *stage) {
 void connection_write(struct worker *worker, struct connection *connection, struct bytes bytes) {
         struct stage *stage = connection_output(worker, connection);
 
-        if (stage && outbox_append(&stage->outbox, bytes) >= 0)
+        if (!stage)
+                return;
+        if (outbox_append(&stage->outbox, bytes) < 0)
+                connection_condemn_output(worker, connection);
+        else
                 connection_output_done(worker, stage);
 }
 
@@ -175,29 +181,33 @@ static int connection_send(struct worker *worker, struct connection *connection,
         return 0;
 }
 
-/* Moves what the socket did not take behind what waits already. What lies in the worker's input is
- * copied once for all receivers. */
+/* Moves one range behind what waits already. A block is not kept for a small part of it: that is
+ * copied, once for all receivers. */
+static int connection_keep_range(struct worker *worker, struct connection *connection,
+                                 const struct outbox *from, const struct outbox_range *range) {
+        struct bytes bytes = {range->data, range->length};
+        struct block *block = range->block;
+        bool is_small_part = range->length < block->capacity / 4;
+
+        if (range->length < SHARE_MIN || (is_small_part && block == from->tail))
+                return outbox_append(&connection->pending, bytes);
+        if (is_small_part) {
+                block = worker_copy(worker, block, bytes);
+                if (!block)
+                        return -ENOMEM;
+                bytes.data = block->data;
+        }
+        return outbox_append_shared(&connection->pending, block, bytes);
+}
+
+/* Moves what the socket did not take behind what waits already. */
 static int connection_keep_output(struct worker *worker, struct connection *connection,
-                                  struct outbox *outbox) {
+                                  const struct outbox *outbox) {
         int r = 0;
 
-        for (unsigned i = 0; i < outbox->n_ranges && r >= 0; i++) {
-                struct outbox_range *range = &outbox->ranges[outbox->first + i];
-                struct bytes bytes = {range->data, range->length};
-                struct block *block = range->block;
-
-                if (range->length < SHARE_MIN) {
-                        r = outbox_append(&connection->pending, bytes);
-                        continue;
-                }
-                if (block == worker->input) {
-                        block = worker_copy_input(worker, bytes);
-                        if (!block)
-                                return -ENOMEM;
-                        bytes.data = block->data;
-                }
-                r = outbox_append_shared(&connection->pending, block, bytes);
-        }
+        for (unsigned i = 0; i < outbox->n_ranges && r >= 0; i++)
+                r = connection_keep_range(worker, connection, outbox,
+                                          &outbox->ranges[outbox->first + i]);
         return r;
 }
 
@@ -284,7 +294,7 @@ void connection_flush(struct worker *worker, struct stage *stage) {
         counter_add(&worker->stats.out_messages, stage->n_messages);
         counter_add(&worker->stats.out_bytes, stage->n_payload_bytes);
         pthread_mutex_lock(&connection->lock);
-        if (connection->fd >= 0 && !connection->doom)
+        if (connection->fd >= 0 && !connection->doom && !connection->is_shut)
                 connection_flush_locked(worker, connection, stage);
         pthread_mutex_unlock(&connection->lock);
         stages_remove(&worker->stages, stage, connection->slot);
@@ -529,12 +539,13 @@ void connection_resume(struct connection *connection, enum connection_pause why)
 
 /* --- holding publishers back ---------------------------------------------------------------- */
 
-void connection_hold(struct connection *connection, struct connection *receiver) {
+void connection_hold(struct connection *connection, struct connection *receiver, bool is_brief) {
         if (connection->state_of_life != CONNECTION_OPEN || connection->is_broken ||
             (connection->paused & PAUSE_HELD))
                 return;
         connection->held_by = receiver->id;
         connection->held_by_slot = receiver->slot;
+        connection->is_held_briefly = is_brief;
         connection->held_since_ms = connection_now(connection);
         connection->held_sent = atomic_load_explicit(&receiver->n_sent, memory_order_relaxed);
         list_append(&connection->worker->held, &connection->held_link);
@@ -568,6 +579,9 @@ static bool connection_must_wait(struct connection *connection) {
         if (!receiver || receiver->id != connection->held_by ||
             atomic_load_explicit(&receiver->congestion, memory_order_relaxed) == CONGESTION_NONE ||
             atomic_load_explicit(&receiver->is_output_closed, memory_order_relaxed))
+                return false;
+        if (connection->is_held_briefly &&
+            connection_now(connection) - connection->held_since_ms >= HOLD_BRIEF_MS)
                 return false;
         if (receiver_gets_on(connection, receiver))
                 return true;
@@ -676,22 +690,32 @@ void connection_close(struct connection *connection, const char *reason) {
         listener_disconnected(connection->listener);
 }
 
+/* Tells the peer that nothing more comes, unless something still waits for it. Nothing is sent
+ * afterwards, whatever others have staged. Returns whether it was told. */
+static bool connection_end_output(struct connection *connection) {
+        pthread_mutex_lock(&connection->lock);
+        connection->is_shut = outbox_is_empty(&connection->pending);
+        if (connection->is_shut)
+                connection->transport->end_output(connection->fd);
+        pthread_mutex_unlock(&connection->lock);
+        return connection->is_shut;
+}
+
 /* Goes one step further in ending: output has left, or input has ended. */
 static void connection_advance_end(struct connection *connection) {
+        uint64_t now = connection_now(connection);
+
         if (connection->state_of_life != CONNECTION_ENDING)
                 return;
-        if (connection_pending(connection) > 0) {
+        if (!connection_end_output(connection)) {
                 if (connection->end_due_ms == 0)
-                        connection->end_due_ms = connection_now(connection) + END_OUTPUT_MS;
-                connection_arm(connection);
-                return;
-        }
-        if (connection->is_end_of_input) {
+                        connection->end_due_ms = now + END_OUTPUT_MS;
+        } else if (connection->is_end_of_input) {
                 connection_close(connection, connection->reason);
                 return;
+        } else {
+                connection->end_due_ms = now + END_INPUT_MS;
         }
-        connection->transport->end_output(connection->fd);
-        connection->end_due_ms = connection_now(connection) + END_INPUT_MS;
         connection_arm(connection);
 }
 
@@ -789,7 +813,9 @@ int connection_open(struct worker *worker, struct listener *listener, int fd,
         struct timespec now;
         int r = connection ? 0 : -ENOMEM;
 
-        if (connection) {
+        if (connection && worker->is_stopping)
+                r = -ESHUTDOWN; /* it came after the others were closed */
+        if (r >= 0) {
                 connection->id = atomic_fetch_add_explicit(&worker->instance->last_id, 1,
                                                            memory_order_relaxed) +
                                  1;

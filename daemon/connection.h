@@ -102,7 +102,8 @@ struct connection {
         uint64_t held_by;          /* id of the connection it is held for */
         uint32_t held_by_slot;
         uint64_t held_since_ms;
-        uint64_t held_sent; /* what the receiver had taken then */
+        bool is_held_briefly; /* others wait behind it */
+        uint64_t held_sent;   /* what the receiver had taken then */
         uv_poll_t poll;
         uv_timer_t timer;
         unsigned n_handles;       /* of the two above, not closed yet */
@@ -119,6 +120,7 @@ struct connection {
         int fd;               /* -1 when closed */
         struct outbox pending;
         bool is_waiting;      /* the own worker sends when the socket is writable */
+        bool is_shut;         /* the peer was told that nothing more comes */
         bool needs_attention; /* `attention` is on its way to the own worker */
         const char *doom;     /* why it must be closed, or NULL */
         struct task attention;
@@ -166,7 +168,7 @@ void connection_pause(struct connection *connection, enum connection_pause why);
 void connection_resume(struct connection *connection, enum connection_pause why);
 
 /* Pauses input until `receiver` has caught up, as long as it gets on. */
-void connection_hold(struct connection *connection, struct connection *receiver);
+void connection_hold(struct connection *connection, struct connection *receiver, bool is_brief);
 
 /* Looks whether held connections may go on. By the worker, in each iteration. */
 void connection_check_held(struct worker *worker);

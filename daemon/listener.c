@@ -299,7 +299,8 @@ int listener_adopt(struct listener **listenerp, const struct config_listener *co
                 return fail(reasonp, -EINVAL,
                             "the inherited descriptor %d is not a listening stream socket", fd);
         r = listener_learn(listener);
-        if (r < 0 || (listener->family == AF_UNIX) != is_unix)
+        if (r < 0 || !(is_unix ? listener->family == AF_UNIX
+                               : listener->family == AF_INET || listener->family == AF_INET6))
                 return fail(reasonp, -EINVAL,
                             "the inherited descriptor %d is of another family than the listener's "
                             "address",
@@ -451,6 +452,26 @@ static void listener_rest(struct listener *listener, int error) {
         (void)uv_timer_start(&listener->retry, listener_on_retry, ACCEPT_RETRY_MS, 0);
 }
 
+/* Whether an error is of the one connection that could not be accepted (accept(2)). */
+static bool is_of_one_connection(int error) {
+        switch (error) {
+        case ECONNABORTED:
+        case EINTR:
+        case EPERM:
+        case EPROTO:
+        case ENOPROTOOPT:
+        case ENETDOWN:
+        case ENETUNREACH:
+        case EHOSTDOWN:
+        case EHOSTUNREACH:
+        case ENONET:
+        case EOPNOTSUPP:
+                return true;
+        default:
+                return false;
+        }
+}
+
 /* Accepts one. Returns whether there may be more. */
 static bool listener_accept(struct listener *listener) {
         struct sockaddr_storage address = {.ss_family = AF_UNIX};
@@ -460,11 +481,11 @@ static bool listener_accept(struct listener *listener) {
         struct peer peer = {.port = 0};
 
         if (fd < 0) {
-                if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-                        listener_rest(listener, errno);
-                /* Other errors are of the one connection that is lost. */
-                return errno != EAGAIN && errno != EMFILE && errno != ENFILE && errno != ENOBUFS &&
-                       errno != ENOMEM;
+                int error = errno;
+
+                if (error != EAGAIN && !is_of_one_connection(error))
+                        listener_rest(listener, error);
+                return is_of_one_connection(error);
         }
         peer_learn(&peer, fd, &address);
         listener_dispatch(listener, fd, &peer);
@@ -475,6 +496,10 @@ static void listener_on_poll(uv_poll_t *poll, int status, int events) {
         struct listener *listener = poll->data;
 
         worker_enter(listener->worker);
+        if (status < 0) {
+                listener_rest(listener, -status);
+                return;
+        }
         for (unsigned i = 0; i < ACCEPT_BURST && listener_accept(listener); i++)
                 ;
 }

@@ -35,10 +35,10 @@ static bool entry_is(const struct match_cache_entry *entry, const struct subject
                memcmp(entry->subject, subject.data, subject.length) == 0;
 }
 
-/* Gives a large match's memory back rather than keep it. */
-static void entry_forget(struct match_cache_entry *entry) {
-        entry->index = NULL;
-        match_deinit(&entry->match);
+static const struct match *look_up(struct match_cache *cache, struct subject_index *index,
+                                   struct bytes subject, int *rp) {
+        *rp = subject_index_match(index, subject, &cache->scratch);
+        return &cache->scratch;
 }
 
 static const struct match *cache_fill(struct match_cache *cache, struct match_cache_entry *entry,
@@ -49,29 +49,34 @@ static const struct match *cache_fill(struct match_cache *cache, struct match_ca
         entry->length = subject.length;
         bytes_copy(entry->subject, subject);
         *rp = subject_index_match(index, subject, &entry->match);
-        if (*rp >= 0 &&
-            entry->match.n_plain + entry->match.n_queued <= MATCH_CACHE_SUBSCRIPTIONS_MAX)
+        entry->is_large =
+                entry->match.n_plain + entry->match.n_queued > MATCH_CACHE_SUBSCRIPTIONS_MAX;
+        if (*rp >= 0 && !entry->is_large)
                 return &entry->match;
-        entry_forget(entry);
-        *rp = subject_index_match(index, subject, &cache->scratch);
-        return &cache->scratch;
+        if (*rp < 0)
+                entry->index = NULL;
+        /* It is not worth its memory. */
+        match_deinit(&entry->match);
+        return look_up(cache, index, subject, rp);
 }
 
 const struct match *match_cache_find(struct match_cache *cache, struct subject_index *index,
                                      struct bytes subject, int *rp) {
         struct match_cache_entry **place, *entry;
 
-        *rp = 0;
-        place = subject.length <= MATCH_CACHE_SUBJECT_MAX ? &cache->entries[place_of(subject)]
-                                                          : NULL;
-        if (place && !*place)
+        if (subject.length > MATCH_CACHE_SUBJECT_MAX)
+                return look_up(cache, index, subject, rp);
+        place = &cache->entries[place_of(subject)];
+        if (!*place)
                 *place = calloc(1, sizeof(**place));
-        entry = place ? *place : NULL;
-        if (!entry) {
-                *rp = subject_index_match(index, subject, &cache->scratch);
-                return &cache->scratch;
-        }
-        if (entry_is(entry, index, subject) && entry->generation == subject_index_generation(index))
-                return &entry->match;
-        return cache_fill(cache, entry, index, subject, rp);
+        entry = *place;
+        if (!entry)
+                return look_up(cache, index, subject, rp);
+        if (!entry_is(entry, index, subject) ||
+            entry->generation != subject_index_generation(index))
+                return cache_fill(cache, entry, index, subject, rp);
+        if (entry->is_large)
+                return look_up(cache, index, subject, rp);
+        *rp = 0;
+        return &entry->match;
 }

@@ -17,6 +17,7 @@ struct subject_index;
 struct match_cache_entry {
         const struct subject_index *index; /* NULL: empty */
         uint64_t generation;
+        bool is_large; /* its match is looked up each time */
         size_t length;
         char subject[MATCH_CACHE_SUBJECT_MAX];
         struct match match;

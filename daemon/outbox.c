@@ -23,7 +23,8 @@ void outbox_clear(struct outbox *outbox) {
         }
         outbox->first = 0;
         outbox->n_bytes = 0;
-        if (outbox->tail && !block_is_exclusive(outbox->tail))
+        if (outbox->tail &&
+            (!block_is_exclusive(outbox->tail) || outbox->tail->capacity > BLOCK_LARGE))
                 outbox->tail = block_unref(outbox->tail);
         outbox->tail_used = 0;
 }

@@ -274,6 +274,7 @@ struct reload {
         struct visit visit;
         struct server *server;
         struct config *config; /* a reference */
+        bool changes_info;     /* clients are to be told */
         void (*done)(void *context, const struct config_errors *errors);
         void *context;
 };
@@ -298,7 +299,8 @@ static void reload_finish(struct reload *reload, const struct config_errors *err
         struct server *server = reload->server;
 
         server->reload = NULL;
-        systemd_ready(&server->systemd);
+        if (server->state == SERVER_RUNNING)
+                systemd_ready(&server->systemd);
         reload->done(reload->context, errors);
         config_unref(reload->config);
         free(reload);
@@ -319,6 +321,8 @@ static void reload_done(struct visit *visit) {
 static void reload_tell(struct visit *visit) {
         struct reload *reload = container_of(visit, struct reload, visit);
 
+        if (reload->changes_info)
+                atomic_fetch_add(&reload->server->instance.generation, 1);
         reload->visit.run = reload_clients;
         reload->visit.done = reload_done;
         workers_visit(&reload->server->workers, &reload->visit, &reload->server->mailbox);
@@ -354,8 +358,7 @@ static int reload_apply(struct reload *reload, struct config_errors *errors) {
         warn_of_restart(before, now);
         log_set_level((enum log_level)now->log.level);
         server_limit_connections(server, now);
-        if (before->server.max_payload != now->server.max_payload)
-                atomic_fetch_add(&server->instance.generation, 1);
+        reload->changes_info = before->server.max_payload != now->server.max_payload;
         server->config = config_ref(now);
         config_unref(before);
         workers_visit(&server->workers, &reload->visit, &server->mailbox);

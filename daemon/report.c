@@ -334,7 +334,7 @@ static json_t *connection_head(uint64_t id, const struct peer *peer, const char 
         json_t *object =
                 json_pack("{s:o, s:s, s:s, s:s, s:i, s:o}", "cid", integer(id), "kind", "Client",
                           "type", "nats", "ip", peer->ip, "port", (int)peer->port, "listener",
-                          bytes_text(bytes_from_string(listener)));
+                          bytes_text(bytes_from_string(listener ? listener : "")));
 
         if (peer->has_credentials) {
                 json_object_set_new(object, "peer", json_sprintf("unix: pid %ld", (long)peer->pid));

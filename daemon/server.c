@@ -164,17 +164,19 @@ static void end_one_connection(struct task *task) {
 
 static void server_end_one(struct server *server) {
         struct farewell *farewell = calloc(1, sizeof(*farewell));
-        struct worker *busiest = &server->workers.all[0];
+        struct worker *worker = NULL;
 
+        /* In turns, as long as they have any. */
+        for (unsigned i = 0; i < server->workers.count; i++) {
+                worker = &server->workers.all[server->next_worker++ % server->workers.count];
+                if (atomic_load(&worker->n_connections) > 0)
+                        break;
+        }
         if (!farewell)
                 return;
-        for (unsigned i = 1; i < server->workers.count; i++)
-                if (atomic_load(&server->workers.all[i].n_connections) >
-                    atomic_load(&busiest->n_connections))
-                        busiest = &server->workers.all[i];
-        farewell->worker = busiest;
+        farewell->worker = worker;
         farewell->task.run = end_one_connection;
-        if (mailbox_post(&busiest->mailbox, &farewell->task) < 0)
+        if (mailbox_post(&worker->mailbox, &farewell->task) < 0)
                 free(farewell);
 }
 

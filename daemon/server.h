@@ -41,7 +41,7 @@ struct server {
         struct workers workers;
         struct listener **listeners; /* owned, with a reference each */
         size_t n_listeners;
-        unsigned next_worker; /* that gets a listener */
+        unsigned next_worker; /* that is the next in turn */
         struct systemd systemd;
 
         uv_loop_t loop;

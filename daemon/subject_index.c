@@ -44,8 +44,8 @@ struct subject_index {
         _Atomic uint64_t generation;
         _Atomic uint64_t n_subscriptions;
         _Atomic uint64_t n_patterns; /* those with wildcards */
-        struct index_node literals;  /* parent of the nodes of whole subjects */
-        struct index_node trie;      /* parent of first tokens */
+        struct index_node *literals; /* parent of the nodes of whole subjects; owned */
+        struct index_node *trie;     /* parent of first tokens; owned */
 };
 
 #define SLOT_EMPTY   UINT64_C(0)
@@ -174,7 +174,7 @@ static bool node_is_star(const struct index_node *node) {
 /* The node of `text` below parent, made if need be. */
 static int node_obtain(struct subject_index *index, struct index_node *parent, struct bytes text,
                        struct index_node **nodep, struct reclaim *reclaim) {
-        bool is_star = parent != &index->literals && subject_token_is(text, '*');
+        bool is_star = parent != index->literals && subject_token_is(text, '*');
         struct index_node *node =
                 is_star ? atomic_load_explicit(&parent->star, memory_order_relaxed)
                         : table_find(index_table(index), parent, text);
@@ -268,7 +268,7 @@ static int trie_obtain(struct subject_index *index, struct bytes pattern, struct
         struct bytes token;
         int r;
 
-        *nodep = &index->trie;
+        *nodep = index->trie;
         while (subject_next_token(&pattern, &token)) {
                 if (subject_token_is(token, '>')) {
                         *listp = &(*nodep)->open;
@@ -296,7 +296,7 @@ static int index_add_locked(struct subject_index *index, struct bytes subject,
         if (is_pattern) {
                 r = trie_obtain(index, subject, &node, &list, reclaim);
         } else {
-                r = node_obtain(index, &index->literals, subject, &node, reclaim);
+                r = node_obtain(index, index->literals, subject, &node, reclaim);
                 if (r >= 0)
                         list = &node->ending;
         }
@@ -331,7 +331,7 @@ void subject_index_remove(struct subject_index *index, struct subscription *subs
         pthread_mutex_lock(&index->lock);
         list_remove(node, subscription);
         atomic_fetch_sub_explicit(&index->n_subscriptions, 1, memory_order_relaxed);
-        if (node->parent != &index->literals)
+        if (node->parent != index->literals)
                 atomic_fetch_sub_explicit(&index->n_patterns, 1, memory_order_relaxed);
         node_prune(index, node, reclaim);
         atomic_fetch_add_explicit(&index->generation, 1, memory_order_release);
@@ -378,7 +378,7 @@ static int match_patterns(struct subject_index *index, const struct index_table 
 
         if (subject_has_empty_token(subject))
                 return 0;
-        r = match_push(match, &index->trie, subject);
+        r = match_push(match, index->trie, subject);
         while (r >= 0 && match_pop(match, &step))
                 r = match_node(table, match, step.node, step.rest);
         return r;
@@ -386,7 +386,7 @@ static int match_patterns(struct subject_index *index, const struct index_table 
 
 int subject_index_match(struct subject_index *index, struct bytes subject, struct match *match) {
         const struct index_table *table = index_table(index);
-        struct index_node *node = table_find(table, &index->literals, subject);
+        struct index_node *node = table_find(table, index->literals, subject);
         int r = 0;
 
         match_clear(match);
@@ -444,15 +444,15 @@ size_t subject_index_subject(const struct subscription *subscription, char *text
 
 struct subject_index *subject_index_new(void) {
         struct subject_index *index = calloc(1, sizeof(*index));
-        struct index_table *table = table_new(TABLE_MIN);
 
-        if (!index || !table) {
-                free(index);
-                free(table);
+        if (!index)
                 return NULL;
-        }
         pthread_mutex_init(&index->lock, NULL);
-        atomic_init(&index->table, table);
+        atomic_init(&index->table, table_new(TABLE_MIN));
+        index->literals = calloc(1, sizeof(*index->literals));
+        index->trie = calloc(1, sizeof(*index->trie));
+        if (!index_table(index) || !index->literals || !index->trie)
+                return subject_index_free(index);
         return index;
 }
 
@@ -461,6 +461,8 @@ struct subject_index *subject_index_free(struct subject_index *index) {
                 return NULL;
         assert(subject_index_count(index) == 0);
         free(index_table(index));
+        free(index->literals);
+        free(index->trie);
         pthread_mutex_destroy(&index->lock);
         free(index);
         return NULL;

@@ -66,20 +66,29 @@ static inline struct bytes subscription_queue(const struct subscription *subscri
 }
 
 /* Counts one delivery. Returns false if the maximum was reached before, so that this one must not
- * take place; *lastp: this is the last. */
+ * take place; *lastp: this is the last. Whoever sets a maximum looks at the count afterwards, and
+ * this at the maximum, all in one order: one of them sees that it was reached. */
 static inline bool subscription_count(struct subscription *subscription, bool *lastp) {
-        uint64_t n =
-                atomic_fetch_add_explicit(&subscription->n_delivered, 1, memory_order_relaxed) + 1;
-        uint64_t max = atomic_load_explicit(&subscription->max, memory_order_relaxed);
+        uint64_t max = atomic_load(&subscription->max), n;
 
-        *lastp = max > 0 && n == max;
-        return max == 0 || n <= max;
+        *lastp = false;
+        if (max == 0) {
+                n = atomic_fetch_add(&subscription->n_delivered, 1) + 1;
+                *lastp = n == atomic_load(&subscription->max);
+                return true;
+        }
+        n = atomic_load(&subscription->n_delivered);
+        do {
+                if (n >= max)
+                        return false;
+        } while (!atomic_compare_exchange_weak(&subscription->n_delivered, &n, n + 1));
+        *lastp = n + 1 == max;
+        return true;
 }
 
 /* Whether it has reached its maximum. */
 static inline bool subscription_is_exhausted(const struct subscription *subscription) {
-        uint64_t max = atomic_load_explicit(&subscription->max, memory_order_relaxed);
+        uint64_t max = atomic_load(&subscription->max);
 
-        return max > 0 &&
-               atomic_load_explicit(&subscription->n_delivered, memory_order_relaxed) >= max;
+        return max > 0 && atomic_load(&subscription->n_delivered) >= max;
 }

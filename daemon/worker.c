@@ -36,10 +36,13 @@ uint64_t worker_random(struct worker *worker) {
 }
 
 static void worker_forget_copies(struct worker *worker) {
-        for (size_t i = 0; i < WORKER_COPIES; i++) {
-                worker->copies[i].block = block_unref(worker->copies[i].block);
-                worker->copies[i].data = NULL;
+        for (size_t i = 0; worker->has_copies && i < WORKER_COPIES; i++) {
+                struct worker_copy *copy = &worker->copies[i];
+
+                copy->source = block_unref(copy->source);
+                copy->block = block_unref(copy->block);
         }
+        worker->has_copies = false;
 }
 
 struct block *worker_input(struct worker *worker) {
@@ -47,21 +50,23 @@ struct block *worker_input(struct worker *worker) {
                 worker->input = block_unref(worker->input);
         if (!worker->input)
                 worker->input = block_new(WORKER_INPUT_SIZE);
-        worker_forget_copies(worker);
         return worker->input;
 }
 
-struct block *worker_copy_input(struct worker *worker, struct bytes bytes) {
+struct block *worker_copy(struct worker *worker, struct block *source, struct bytes bytes) {
         struct worker_copy *copy = &worker->copies[((uintptr_t)bytes.data / 256) % WORKER_COPIES];
 
-        if (copy->data == bytes.data && copy->block->capacity >= bytes.length)
+        if (copy->source == source && copy->data == bytes.data &&
+            copy->block->capacity >= bytes.length)
                 return copy->block;
-        block_unref(copy->block);
-        copy->data = NULL;
+        copy->source = block_unref(copy->source);
+        copy->block = block_unref(copy->block);
         copy->block = block_new(bytes.length);
         if (!copy->block)
                 return NULL;
+        copy->source = block_ref(source);
         copy->data = bytes.data;
+        worker->has_copies = true;
         bytes_copy(copy->block->data, bytes);
         return copy->block;
 }
@@ -102,6 +107,7 @@ static void worker_end_batch(uv_prepare_t *prepare) {
         if (!worker->is_online)
                 return;
         worker_settle(worker);
+        worker_forget_copies(worker);
         reclaim_flush(&worker->reclaim);
         reclaim_thread_offline();
         worker->is_online = false;
@@ -117,6 +123,8 @@ static void *worker_run(void *argument) {
         reclaim_thread_begin();
         reclaim_thread_offline();
         (void)uv_run(&worker->loop, UV_RUN_DEFAULT);
+        /* The last batch had no end of its own: what it deferred others may wait for. */
+        worker_settle(worker);
         reclaim_thread_end();
         return NULL;
 }
@@ -185,8 +193,10 @@ int workers_start(struct workers *workers, unsigned count, struct instance *inst
                 struct worker *worker = &workers->all[i];
                 int r = pthread_create(&worker->thread, NULL, worker_run, worker);
 
-                if (r != 0)
+                if (r != 0) {
+                        workers->count = i; /* workers_stop() ends those that run */
                         return -r;
+                }
         }
         return 0;
 }
@@ -288,7 +298,8 @@ static void visit_next(struct visit *visit) {
                 visit->next++;
         }
         visit->task.run = visit_done;
-        (void)mailbox_post(visit->home, &visit->task);
+        if (mailbox_post(visit->home, &visit->task) < 0)
+                visit->done(visit); /* everything is being torn down, by this thread */
 }
 
 void workers_visit(struct workers *workers, struct visit *visit, struct mailbox *home) {

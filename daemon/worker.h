@@ -27,11 +27,12 @@ struct workers;
 /* Bytes read at once. */
 #define WORKER_INPUT_SIZE (128 * 1024)
 
-/* A part of the input that was copied to a block of its own, because receivers could not take it in
+/* A part of a block that was copied to one of its own, because receivers could not take it in
  * time. */
 struct worker_copy {
-        const char *data;    /* where it stood in the input */
-        struct block *block; /* a reference */
+        struct block *source; /* a reference, so that the address stays its own; NULL: none */
+        const char *data;     /* where it stands there */
+        struct block *block;  /* a reference */
 };
 #define WORKER_COPIES 64
 
@@ -40,6 +41,8 @@ struct pressure {
         unsigned n_deliveries, n_congested;
         bool is_critical;
         struct connection *congested; /* one of them; valid during the batch */
+        struct connection *receiver;  /* the last one; likewise */
+        bool has_several;             /* there are others */
 };
 
 struct worker {
@@ -54,7 +57,8 @@ struct worker {
         bool is_online;         /* inside a batch */
 
         struct block *input;                      /* what sockets are read into */
-        struct worker_copy copies[WORKER_COPIES]; /* by address; of the present input */
+        struct worker_copy copies[WORKER_COPIES]; /* of this batch, by address */
+        bool has_copies;
         struct stages stages;
         struct list_link deferred; /* tasks for after the flush */
         struct reclaim reclaim;
@@ -76,7 +80,8 @@ struct workers {
         unsigned count;
 };
 
-/* Starts `count` threads. Returns 0 or a negative errno, with none running. */
+/* Starts `count` threads. Returns 0 or a negative errno, after which workers_stop()
+ * ends those that run. */
 int workers_start(struct workers *workers, unsigned count, struct instance *instance,
                   struct config *config);
 
@@ -101,9 +106,9 @@ uint64_t worker_random(struct worker *worker);
 /* An input block that nobody else refers to, or NULL if there is no memory. */
 struct block *worker_input(struct worker *worker);
 
-/* A block of its own for bytes that lie in the input block; the same one for the same bytes, as
- * long as they are there. Borrowed until the next worker_input(). NULL if there is no memory. */
-struct block *worker_copy_input(struct worker *worker, struct bytes bytes);
+/* A block of its own for bytes that lie in `source`; the same one for the same bytes, so that all
+ * receivers share it. Borrowed until the end of the batch. NULL if there is no memory. */
+struct block *worker_copy(struct worker *worker, struct block *source, struct bytes bytes);
 
 /* Runs `run` in each worker's thread in turn, then `done` in the thread of `home`'s mailbox; the
  * visit is the caller's and must live until done. */

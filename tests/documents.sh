@@ -51,7 +51,7 @@ start_daemon() {
         command=$(shown README.md \
                 'sockd --listen unix:///tmp/sockd.sock --listen tcp://127.0.0.1:4222')
         mkfifo "$directory/log"
-        eval "$command" 2>"$directory/log" &
+        eval "exec $command" 2>"$directory/log" &
         daemon=$!
         exec 9<"$directory/log"
         while read -r line <&9; do
@@ -72,7 +72,7 @@ eval "$command"
 
 mkfifo "$directory/ready"
 command=$(shown README.md "sockctl sub 'greet.>'")
-eval "$command --verbose --count 3" >"$directory/messages" 2>"$directory/ready" &
+eval "exec $command --verbose --count 3" >"$directory/messages" 2>"$directory/ready" &
 reader=$!
 await_subscription "$directory/ready"
 try README.md "sockctl pub greet.world 'hello'" ''

@@ -204,7 +204,7 @@ static void test_every_key_of_a_listener_is_read(void **state) {
 static void test_bounds_of_ranges_are_allowed(void **state) {
         load_good("server = { workers = 256; max_connections = 1; max_control_line = 64;"
                   " max_payload = \"64M\"; max_pending = \"64M\"; ping_max = 1; };");
-        load_good("server = { workers = 0; max_connections = 16777216; max_control_line = \"1M\";"
+        load_good("server = { workers = 0; max_connections = 16777216; max_control_line = \"64K\";"
                   " max_payload = 1; max_pending = \"1T\"; ping_interval = \"10ms\"; };");
         assert_int_equal(config->server.max_pending, UINT64_C(1) << 40);
         load_good("server = { lame_duck_grace = \"1d\"; lame_duck_duration = \"1d\"; };");
@@ -260,8 +260,8 @@ static void test_wrong_values_are_refused(void **state) {
                  "found \"1X\", expected a number of bytes, or a string with a unit, such as "
                  "\"64K\""},
                 {"server", "max_payload = 1.5", "expected a number of bytes"},
-                {"server", "max_control_line = 63", "expected a size from 64 to 1M bytes"},
-                {"server", "max_control_line = \"2M\"", "expected a size from 64 to 1M bytes"},
+                {"server", "max_control_line = 63", "expected a size from 64 to 64K bytes"},
+                {"server", "max_control_line = \"2M\"", "expected a size from 64 to 64K bytes"},
                 {"server", "max_pending = \"2T\"", "expected a size from 1 to 1T bytes"},
                 {"server", "ping_interval = 20",
                  "found 20, expected a duration with a unit, such as \"20s\""},
