@@ -63,6 +63,10 @@ int session_fail_connect(struct context *context, int result, const char *addres
                 return context_fail(context, EXIT_USAGE, "%s", reason);
         if (result == -EPROTONOSUPPORT || result == -ENOMEM)
                 return context_fail(context, EXIT_FAILED, "%s", reason);
+        if (strstr(reason, "maximum connections exceeded"))
+                return context_fail(context, EXIT_FAILED,
+                                    "the daemon at %s is full: its max_connections are reached",
+                                    address);
         if (is_absent(result) && is_unix_path(address, path))
                 return context_fail(context, context->unreachable_code,
                                     "no daemon at %s: not running; start it with: "

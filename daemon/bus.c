@@ -60,13 +60,27 @@ static const struct match *bus_match(struct bus *bus, struct worker *worker, str
 
 unsigned bus_publish(struct bus *bus, struct worker *worker, const struct message *message,
                      const struct receiver *except) {
+        uint64_t n_visited = worker->matches.n_visited;
         const struct match *match = bus_match(bus, worker, message->subject);
         unsigned n_taken = 0;
 
+        worker->pressure.n_work +=
+                worker->matches.n_visited - n_visited + match->n_plain + match->n_groups + 1;
         for (unsigned i = 0; i < match->n_plain; i++)
                 n_taken += deliver(worker, match->plain[i], message, except);
         for (unsigned i = 0; i < match->n_groups; i++)
                 n_taken += deliver_group(worker, &match->groups[i], message, except);
+        return n_taken;
+}
+
+unsigned bus_publish_to(struct bus *bus, struct worker *worker, const struct message *message,
+                        const struct receiver *receiver) {
+        const struct match *match = bus_match(bus, worker, message->subject);
+        unsigned n_taken = 0;
+
+        for (unsigned i = 0; i < match->n_plain; i++)
+                if (match->plain[i]->receiver == receiver)
+                        n_taken += deliver(worker, match->plain[i], message, NULL);
         return n_taken;
 }
 

@@ -29,6 +29,11 @@ void bus_unsubscribe(struct bus *bus, struct reclaim *reclaim, struct subscripti
 unsigned bus_publish(struct bus *bus, struct worker *worker, const struct message *message,
                      const struct receiver *except);
 
+/* Delivers a message to the subscriptions of one receiver only, which nobody else can read or
+ * answer in its place. Otherwise as above. */
+unsigned bus_publish_to(struct bus *bus, struct worker *worker, const struct message *message,
+                        const struct receiver *receiver);
+
 /* The plain subscription of `receiver` that a message to `subject` would reach, or NULL. In a
  * worker's thread; valid until the end of the batch. */
 struct subscription *bus_find_plain(struct bus *bus, struct worker *worker, struct bytes subject,

@@ -211,15 +211,15 @@ static bool client_deliver(struct receiver *receiver, struct worker *worker,
 
 /* --- publishing ------------------------------------------------------------------------------- */
 
-/* Control subjects are those of the system account, for whom they are open. */
+/* Where a message goes: control subjects are those of the system account, which is open to those
+ * with a role; for others nobody is there, and so nobody can pose as the server either. */
 static struct bus *client_bus(struct client *client, struct bytes subject) {
         static const char control[] = "$SYS.REQ.";
         size_t n = sizeof(control) - 1;
 
-        if (client->role == ROLE_ADMIN && subject.length > n &&
-            memcmp(subject.data, control, n) == 0)
-                return client->worker->instance->system_bus;
-        return client->bus;
+        if (subject.length <= n || memcmp(subject.data, control, n) != 0)
+                return client->bus;
+        return client->role == ROLE_ADMIN ? client->worker->instance->system_bus : NULL;
 }
 
 /* Tells a requester that nobody heard it (protocol.md 6.6). */
@@ -246,8 +246,10 @@ static void client_publish(struct client *client, const struct operation *operat
                 .payload = operation->payload,
                 .block = client->connection->input_block,
                 .bus = client->bus,
+                .publisher = client->connection,
         };
-        unsigned n_taken;
+        struct bus *bus = client_bus(client, message.subject);
+        unsigned n_taken = 0;
 
         counter_add(&client->connection->in_messages, 1);
         counter_add(&client->connection->in_bytes, message.payload.length);
@@ -256,8 +258,9 @@ static void client_publish(struct client *client, const struct operation *operat
         if (client->pedantic && !subject_is_literal(message.subject))
                 client_error(client, ERROR_INVALID_PUBLISH);
         client_acknowledge(client);
-        n_taken = bus_publish(client_bus(client, message.subject), client->worker, &message,
-                              client->echo ? NULL : &client->receiver);
+        if (bus)
+                n_taken = bus_publish(bus, client->worker, &message,
+                                      client->echo ? NULL : &client->receiver);
         if (n_taken == 0 && client->no_responders && message.reply.length > 0)
                 client_no_responders(client, message.reply);
 }

@@ -97,7 +97,7 @@ static enum connect_result connect_apply_object(struct client *client, json_t *o
 static json_t *parse(struct bytes json) {
         json_error_t error;
 
-        return json_loadb(json.data, json.length, JSON_DECODE_ANY, &error);
+        return json_loadb(json.data, json.length, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
 }
 
 enum connect_result connect_apply(struct client *client, struct bytes json) {

@@ -36,6 +36,8 @@
  * so that the peer sees what was sent last rather than a reset. */
 #define END_OUTPUT_MS 2000
 #define END_INPUT_MS  1000
+/* The same when the server stops. */
+#define END_INPUT_STOP_MS 200
 /* How often a broken socket is read for what is left in it. */
 #define LAST_READS 64
 
@@ -477,6 +479,7 @@ static void connection_read_last(struct connection *connection, const char *reas
 
         connection->is_broken = true;
         connection_resume(connection, PAUSE_HELD);
+        connection_resume(connection, PAUSE_YIELD);
         for (unsigned i = 0; i < LAST_READS && n > 0; i++) {
                 if (connection->state_of_life != CONNECTION_OPEN || connection->paused != 0)
                         break;
@@ -541,7 +544,7 @@ void connection_resume(struct connection *connection, enum connection_pause why)
 
 void connection_hold(struct connection *connection, struct connection *receiver, bool is_brief) {
         if (connection->state_of_life != CONNECTION_OPEN || connection->is_broken ||
-            (connection->paused & PAUSE_HELD))
+            (connection->paused & (PAUSE_HELD | PAUSE_YIELD)))
                 return;
         connection->held_by = receiver->id;
         connection->held_by_slot = receiver->slot;
@@ -591,14 +594,32 @@ static bool connection_must_wait(struct connection *connection) {
         return false;
 }
 
-void connection_check_held(struct worker *worker) {
-        LIST_FOREACH_SAFE (link, &worker->held) {
-                struct connection *connection = container_of(link, struct connection, held_link);
+void connection_yield(struct connection *connection) {
+        if (connection->state_of_life != CONNECTION_OPEN || (connection->paused & PAUSE_HELD))
+                return;
+        connection_pause(connection, PAUSE_YIELD);
+        list_append(&connection->worker->held, &connection->held_link);
+        worker_watch_held(connection->worker);
+}
 
-                if (connection_must_wait(connection))
-                        continue;
+/* Those that have to wait on go back to the list, as do those that are held again. */
+void connection_check_held(struct worker *worker) {
+        struct list_link held;
+
+        list_init(&held);
+        list_move(&held, &worker->held);
+        while (!list_is_empty(&held)) {
+                struct connection *connection =
+                        container_of(held.next, struct connection, held_link);
+
                 list_unlink(&connection->held_link);
-                connection_resume(connection, PAUSE_HELD);
+                if (connection->paused & PAUSE_YIELD) {
+                        connection_resume(connection, PAUSE_YIELD);
+                } else if (connection_must_wait(connection)) {
+                        list_append(&worker->held, &connection->held_link);
+                } else {
+                        connection_resume(connection, PAUSE_HELD);
+                }
         }
         worker_watch_held(worker);
 }
@@ -714,7 +735,9 @@ static void connection_advance_end(struct connection *connection) {
                 connection_close(connection, connection->reason);
                 return;
         } else {
-                connection->end_due_ms = now + END_INPUT_MS;
+                connection->end_due_ms =
+                        now + (strcmp(connection->reason, REASON_SHUTDOWN) == 0 ? END_INPUT_STOP_MS
+                                                                                : END_INPUT_MS);
         }
         connection_arm(connection);
 }

@@ -61,6 +61,7 @@ enum connection_state {
 /* Why input is not taken at the moment; bits. */
 enum connection_pause {
         PAUSE_FENCE = 1, /* the handler waits for other workers */
+        PAUSE_YIELD = 4, /* others have their turn first */
         PAUSE_HELD = 2,  /* receivers have not kept up */
 };
 
@@ -169,6 +170,9 @@ void connection_resume(struct connection *connection, enum connection_pause why)
 
 /* Pauses input until `receiver` has caught up, as long as it gets on. */
 void connection_hold(struct connection *connection, struct connection *receiver, bool is_brief);
+
+/* Pauses input until other connections of the worker have had their turn. */
+void connection_yield(struct connection *connection);
 
 /* Looks whether held connections may go on. By the worker, in each iteration. */
 void connection_check_held(struct worker *worker);

@@ -4,6 +4,7 @@
 #include "daemon/bus.h"
 #include "daemon/client.h"
 #include "daemon/connection.h"
+#include "daemon/instance.h"
 #include "daemon/reload.h"
 #include "daemon/report.h"
 #include "daemon/server.h"
@@ -29,24 +30,37 @@ struct control_row {
 
 /* --- answers -------------------------------------------------------------------------------- */
 
-/* An answer on its way to a worker, which publishes it. */
+/* An answer on its way to the worker of whoever asked. */
 struct answer {
         struct task task;
         struct worker *worker;
         struct bus *bus;
+        uint64_t id; /* of the connection that asked */
+        uint32_t slot;
         char *reply, *json; /* owned */
 };
 
-static void answer_publish(struct task *task) {
-        struct answer *answer = container_of(task, struct answer, task);
-        struct message message = {.subject = bytes_from_string(answer->reply),
-                                  .payload = bytes_from_string(answer->json),
-                                  .bus = answer->bus};
-
-        (void)bus_publish(answer->bus, answer->worker, &message, NULL);
+static struct answer *answer_free(struct answer *answer) {
+        if (!answer)
+                return NULL;
         free(answer->reply);
         free(answer->json);
         free(answer);
+        return NULL;
+}
+
+/* The answer is for the asker alone: others may subscribe to its inbox, too. */
+static void answer_publish(struct task *task) {
+        struct answer *answer = container_of(task, struct answer, task);
+        struct connection *asker = instance_find(answer->worker->instance, answer->slot);
+        struct message message = {.subject = bytes_from_string(answer->reply),
+                                  .payload = bytes_from_string(answer->json),
+                                  .bus = answer->bus};
+        struct client *client = asker && asker->id == answer->id ? asker->state : NULL;
+
+        if (client)
+                (void)bus_publish_to(answer->bus, answer->worker, &message, &client->receiver);
+        answer_free(answer);
 }
 
 static struct control_request *request_free(struct control_request *request) {
@@ -62,21 +76,19 @@ static struct control_request *request_free(struct control_request *request) {
 
 /* Sends the JSON object to whoever asked, and frees the request. */
 static void request_finish(struct control_request *request, json_t *object) {
-        struct worker *worker = &request->server->workers.all[0];
         struct answer *answer = request->reply ? calloc(1, sizeof(*answer)) : NULL;
 
         if (answer) {
                 *answer = (struct answer){.task.run = answer_publish,
-                                          .worker = worker,
+                                          .worker = request->asker_worker,
                                           .bus = request->bus,
+                                          .id = request->asker_id,
+                                          .slot = request->asker_slot,
                                           .reply = request->reply,
                                           .json = json_dumps(object, JSON_COMPACT)};
                 request->reply = NULL;
-                if (!answer->json || mailbox_post(&worker->mailbox, &answer->task) < 0) {
-                        free(answer->reply);
-                        free(answer->json);
-                        free(answer);
-                }
+                if (!answer->json || mailbox_post(&answer->worker->mailbox, &answer->task) < 0)
+                        answer_free(answer);
         }
         json_decref(object);
         request_free(request);
@@ -253,31 +265,48 @@ static void run_connz(struct control_request *request) {
         request_visit(request, connz_worker, connz_done);
 }
 
-/* Whether a subscription is in the part that was asked for. */
-static bool subsz_wants(struct control_request *request, struct bytes subject) {
-        const char *test = option_string(request, "test");
-
-        if (test && test[0] && !subject_matches(subject, bytes_from_string(test)))
-                return false;
+/* Whether a subscription, the next one, is in the part that was asked for. */
+static bool subsz_is_next(struct control_request *request) {
         return request->n_seen++ >= request->offset &&
                request->n_seen <= request->offset + request->limit;
 }
 
+static void subsz_subscription(struct control_request *request, struct connection *connection,
+                               const struct subscription *subscription, const char *test) {
+        json_t *list = json_object_get(request->data, "subscriptions_list");
+        struct bytes subject;
+        char *text;
+
+        if (!test && !subsz_is_next(request))
+                return;
+        text = report_subject(subscription, &subject.length);
+        subject.data = text;
+        if (text && (!test ||
+                     (subject_matches(subject, bytes_from_string(test)) && subsz_is_next(request))))
+                json_array_append_new(list, report_subscription(connection, subscription, subject));
+        free(text);
+}
+
+/* Whether the page has nothing of a client with so many subscriptions. */
+static bool subsz_skips(const struct control_request *request, uint64_t count) {
+        return request->n_seen + count <= request->offset ||
+               request->n_seen >= request->offset + request->limit;
+}
+
 static void subsz_connection(struct control_request *request, struct connection *connection) {
         const struct client *client = connection->state;
+        const char *test = option_string(request, "test");
         struct subscription *subscription = NULL;
-        size_t bucket = 0, length;
+        size_t bucket = 0;
 
-        while ((subscription = sid_table_next(&client->subscriptions, &bucket, subscription))) {
-                char *text = report_subject(subscription, &length);
-                struct bytes subject = {text, length};
-
-                if (text && subsz_wants(request, subject))
-                        json_array_append_new(
-                                json_object_get(request->data, "subscriptions_list"),
-                                report_subscription(connection, subscription, subject));
-                free(text);
+        if (test && !test[0])
+                test = NULL;
+        if (!test && subsz_skips(request, client->subscriptions.count)) {
+                request->n_seen += client->subscriptions.count;
+                return;
         }
+        while ((subscription = sid_table_next(&client->subscriptions, &bucket, subscription)))
+                subsz_subscription(request, connection, subscription, test);
 }
 
 static void subsz_worker(struct visit *visit, struct worker *worker) {
@@ -503,7 +532,7 @@ static bool control_deliver(struct receiver *receiver, struct worker *worker,
                                 message->payload.length - message->header_size};
         struct control_request *request;
 
-        if (!row)
+        if (!row || !message->publisher)
                 return false;
         if (atomic_fetch_add(&control->n_requests, 1) >= CONTROL_MAX_REQUESTS) {
                 atomic_fetch_sub(&control->n_requests, 1);

@@ -1,8 +1,8 @@
 /* The control subjects: what sockd answers itself on the system account (protocol.md, section 8).
  *
  * A request is an ordinary message to `$SYS.REQ.…` that reaches an ordinary subscription; its
- * receiver hands it to the server's thread, which may take its time, and the answer is published to
- * the reply like any other message. The table of requests is in control.c.
+ * receiver hands it to the server's thread, which may take its time. The answer is a message to the
+ * reply, but only to subscriptions of the one that asked. The table of requests is in control.c.
  */
 #pragma once
 
@@ -35,9 +35,12 @@ struct control_request {
         struct control *control;
         struct server *server;
         const struct control_row *row;
-        struct bus *bus; /* where the answer goes */
-        char *reply;     /* owned; NULL: no answer is wanted */
-        char *payload;   /* owned; may be NULL */
+        struct bus *bus;             /* where the answer goes, to whoever asked: */
+        struct worker *asker_worker; /* its connection's */
+        uint64_t asker_id;
+        uint32_t asker_slot;
+        char *reply;   /* owned; NULL: no answer is wanted */
+        char *payload; /* owned; may be NULL */
         size_t n_payload;
         json_t *options;                /* the payload as an object; owned */
         json_t *data;                   /* the answer being made; owned */

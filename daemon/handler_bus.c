@@ -5,6 +5,10 @@
 #include "daemon/connection.h"
 #include "daemon/handler.h"
 
+/* When an input has cost so much, the worker's other connections have their turn: some
+ * milliseconds. */
+#define WORK_MAX 100000
+
 static int bus_opened(struct connection *connection) {
         return client_open(connection);
 }
@@ -16,8 +20,13 @@ static size_t bus_input(struct connection *connection, struct bytes *input) {
 
         client_begin_input(client);
         while (connection->state_of_life == CONNECTION_OPEN && connection->paused == 0 &&
-               (result = parser_next(&client->parser, input, &operation)) == PARSER_OPERATION)
+               (result = parser_next(&client->parser, input, &operation)) == PARSER_OPERATION) {
                 client_operation(client, &operation);
+                if (client->worker->pressure.n_work > WORK_MAX) {
+                        connection_yield(connection);
+                        break;
+                }
+        }
         if (result != PARSER_OPERATION && result != PARSER_MORE)
                 client_violation(client, result);
         client_end_input(client);

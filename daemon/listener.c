@@ -374,13 +374,21 @@ struct arrival {
         struct peer peer;
 };
 
-static void arrival_open(struct task *task) {
-        struct arrival *arrival = container_of(task, struct arrival, task);
-        int r = connection_open(arrival->worker, arrival->listener, arrival->fd, &arrival->peer);
+/* Opens a connection in its worker's thread. */
+static void listener_open(struct listener *listener, struct worker *worker, int fd,
+                          const struct peer *peer) {
+        static struct log_limit limit = {.burst = 1, .interval_ms = 10000};
+        int r = connection_open(worker, listener, fd, peer);
 
         if (r < 0)
-                log_warning("listener \"%s\": a connection is lost: %s", arrival->listener->name,
-                            strerror(-r));
+                log_limited(&limit, LOG_LEVEL_WARNING, "listener \"%s\": a connection is lost: %s",
+                            listener->name, strerror(-r));
+}
+
+static void arrival_open(struct task *task) {
+        struct arrival *arrival = container_of(task, struct arrival, task);
+
+        listener_open(arrival->listener, arrival->worker, arrival->fd, &arrival->peer);
         listener_unref(arrival->listener);
         free(arrival);
 }
@@ -414,7 +422,7 @@ static void listener_dispatch(struct listener *listener, int fd, const struct pe
         struct arrival *arrival;
 
         if (worker == listener->worker) {
-                (void)connection_open(worker, listener, fd, peer);
+                listener_open(listener, worker, fd, peer);
                 return;
         }
         arrival = calloc(1, sizeof(*arrival));

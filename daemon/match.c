@@ -19,6 +19,7 @@ void match_clear(struct match *match) {
         match->n_plain = 0;
         match->n_queued = 0;
         match->n_steps = 0;
+        match->n_visited = 0;
         if (match->n_groups > 0)
                 memset(match->buckets, 0, match->n_buckets * sizeof(*match->buckets));
         match->n_groups = 0;
@@ -174,5 +175,6 @@ bool match_pop(struct match *match, struct match_step *step) {
         if (match->n_steps == 0)
                 return false;
         *step = match->steps[--match->n_steps];
+        match->n_visited++;
         return true;
 }

@@ -32,7 +32,13 @@ struct match {
         unsigned n_buckets;
         struct match_step *steps; /* a stack, for the index */
         unsigned n_steps, steps_capacity;
+        unsigned n_visited; /* nodes that the index looked at */
 };
+
+/* How many subscriptions were found. */
+static inline size_t match_count(const struct match *match) {
+        return (size_t)match->n_plain + match->n_queued;
+}
 
 /* A match of zeroes is an empty one. */
 void match_deinit(struct match *match);

@@ -38,26 +38,39 @@ static bool entry_is(const struct match_cache_entry *entry, const struct subject
 static const struct match *look_up(struct match_cache *cache, struct subject_index *index,
                                    struct bytes subject, int *rp) {
         *rp = subject_index_match(index, subject, &cache->scratch);
+        cache->n_visited += cache->scratch.n_visited + match_count(&cache->scratch);
         return &cache->scratch;
+}
+
+/* Drops all entries but the one that was just made. */
+static void cache_shrink(struct match_cache *cache, const struct match_cache_entry *except) {
+        for (size_t i = 0; i < MATCH_CACHE_SIZE; i++) {
+                struct match_cache_entry *entry = cache->entries[i];
+
+                if (!entry || entry == except)
+                        continue;
+                entry->index = NULL;
+                match_deinit(&entry->match);
+        }
+        cache->n_subscriptions = match_count(&except->match);
 }
 
 static const struct match *cache_fill(struct match_cache *cache, struct match_cache_entry *entry,
                                       struct subject_index *index, struct bytes subject, int *rp) {
+        cache->n_subscriptions -= match_count(&entry->match);
         /* Before the lookup, so that what changes meanwhile is noticed. */
         entry->generation = subject_index_generation(index);
         entry->index = index;
         entry->length = subject.length;
         bytes_copy(entry->subject, subject);
         *rp = subject_index_match(index, subject, &entry->match);
-        entry->is_large =
-                entry->match.n_plain + entry->match.n_queued > MATCH_CACHE_SUBSCRIPTIONS_MAX;
-        if (*rp >= 0 && !entry->is_large)
-                return &entry->match;
         if (*rp < 0)
                 entry->index = NULL;
-        /* It is not worth its memory. */
-        match_deinit(&entry->match);
-        return look_up(cache, index, subject, rp);
+        cache->n_subscriptions += match_count(&entry->match);
+        cache->n_visited += entry->match.n_visited + match_count(&entry->match);
+        if (cache->n_subscriptions > MATCH_CACHE_SUBSCRIPTIONS_MAX)
+                cache_shrink(cache, entry);
+        return &entry->match;
 }
 
 const struct match *match_cache_find(struct match_cache *cache, struct subject_index *index,
@@ -75,8 +88,6 @@ const struct match *match_cache_find(struct match_cache *cache, struct subject_i
         if (!entry_is(entry, index, subject) ||
             entry->generation != subject_index_generation(index))
                 return cache_fill(cache, entry, index, subject, rp);
-        if (entry->is_large)
-                return look_up(cache, index, subject, rp);
         *rp = 0;
         return &entry->match;
 }

@@ -8,16 +8,16 @@
 #include "daemon/match.h"
 
 #define MATCH_CACHE_SIZE 256
-/* Longer subjects, and matches with more subscriptions, are not kept. */
-#define MATCH_CACHE_SUBJECT_MAX       96
-#define MATCH_CACHE_SUBSCRIPTIONS_MAX 4096
+/* Longer subjects are not kept. */
+#define MATCH_CACHE_SUBJECT_MAX 96
+/* Subscriptions in all entries together; all are dropped when there are more. */
+#define MATCH_CACHE_SUBSCRIPTIONS_MAX (1024 * 1024)
 
 struct subject_index;
 
 struct match_cache_entry {
         const struct subject_index *index; /* NULL: empty */
         uint64_t generation;
-        bool is_large; /* its match is looked up each time */
         size_t length;
         char subject[MATCH_CACHE_SUBJECT_MAX];
         struct match match;
@@ -25,6 +25,8 @@ struct match_cache_entry {
 
 struct match_cache {
         struct match_cache_entry *entries[MATCH_CACHE_SIZE]; /* owned; made when first used */
+        size_t n_subscriptions;                              /* in all entries */
+        uint64_t n_visited;                                  /* work done so far, for a measure */
         struct match scratch;                                /* for what is not kept */
 };
 

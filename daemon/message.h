@@ -9,12 +9,14 @@
 
 struct block;
 struct bus;
+struct connection;
 
 struct message {
         struct bytes subject;
-        struct bytes reply;   /* length 0: none */
-        size_t header_size;   /* how much of the payload is headers */
-        struct bytes payload; /* headers and payload */
-        struct block *block;  /* what the payload lies in; borrowed, NULL: unknown */
-        struct bus *bus;      /* where it was published, and replies go */
+        struct bytes reply;           /* length 0: none */
+        size_t header_size;           /* how much of the payload is headers */
+        struct bytes payload;         /* headers and payload */
+        struct block *block;          /* what the payload lies in; borrowed, NULL: unknown */
+        struct bus *bus;              /* where it was published */
+        struct connection *publisher; /* valid during the batch; NULL: sockd itself */
 };

@@ -21,6 +21,8 @@
 #define STOP_TICK_MS 10
 /* How often the status shown by systemctl is renewed. */
 #define STATUS_MS 5000
+/* More connections at a time cannot be. */
+#define SLOTS_MAX (1u << 22)
 /* Descriptors that are not connections. */
 #define RESERVED_DESCRIPTORS   64
 #define DESCRIPTORS_PER_WORKER 8
@@ -243,6 +245,8 @@ static void server_on_signal(uv_signal_t *handle, int number) {
 
         if (number == SIGHUP)
                 server_reload(server);
+        else if (number == SIGUSR1)
+                (void)log_open(server->config->log.target);
         else if (number == SIGUSR2)
                 server_drain(server);
         else
@@ -250,7 +254,7 @@ static void server_on_signal(uv_signal_t *handle, int number) {
 }
 
 static int server_watch_signals(struct server *server) {
-        static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR2};
+        static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
 
         for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
                 int r = uv_signal_init(&server->loop, &server->signals[i]);
@@ -315,6 +319,14 @@ static int server_init_loop(struct server *server) {
         return r;
 }
 
+/* Slots for all connections that descriptors allow, and for those that are closed already but not
+ * forgotten by all. */
+static uint32_t slots_for(const struct server *server) {
+        uint64_t n = 2 * server->max_descriptors + 4096;
+
+        return n < SLOTS_MAX ? (uint32_t)n : SLOTS_MAX;
+}
+
 static int server_init(struct server *server, const struct server_options *options,
                        struct config *config) {
         int r;
@@ -323,9 +335,7 @@ static int server_init(struct server *server, const struct server_options *optio
         server->config = config_ref(config);
         hash_init();
         server->max_descriptors = raise_descriptor_limit();
-        r = instance_init(&server->instance, config->server.name,
-                          server->max_descriptors < (1u << 22) ? (uint32_t)server->max_descriptors
-                                                               : 1u << 22);
+        r = instance_init(&server->instance, config->server.name, slots_for(server));
         if (r >= 0)
                 r = bus_init(&server->bus, "$G");
         if (r >= 0)
@@ -369,6 +379,27 @@ static void server_deinit(struct server *server) {
         config_unref(server->config);
 }
 
+/* Whether each socket that the service manager passed is for a listener. */
+static int server_check_inherited(const struct server *server, struct config_errors *errors) {
+        int r = 0;
+
+        for (size_t i = 0; i < server->systemd.n_sockets; i++) {
+                const char *name = server->systemd.sockets[i].name;
+                bool is_known = false;
+
+                for (size_t k = 0; k < server->config->n_listeners; k++)
+                        is_known |= strcmp(server->config->listeners[k].name, name) == 0;
+                if (is_known)
+                        continue;
+                (void)config_errors_add(errors,
+                                        "the service manager passed a socket named \"%s\", but no "
+                                        "listener has that name (FileDescriptorName=)",
+                                        name);
+                r = -EINVAL;
+        }
+        return r;
+}
+
 /* Starts the threads and the listeners. */
 static int server_start(struct server *server, struct config_errors *errors) {
         int r = workers_start(&server->workers, server->config->server.workers, &server->instance,
@@ -378,17 +409,8 @@ static int server_start(struct server *server, struct config_errors *errors) {
                 (void)config_errors_add(errors, "cannot start the workers: %s", strerror(-r));
                 return r;
         }
-        r = reload_listeners(server, server->config, errors);
-        for (size_t i = 0; r >= 0 && i < server->systemd.n_sockets; i++)
-                if (server->systemd.sockets[i].fd >= 0) {
-                        (void)config_errors_add(
-                                errors,
-                                "the service manager passed a socket named \"%s\", but no "
-                                "listener has that name (FileDescriptorName=)",
-                                server->systemd.sockets[i].name);
-                        r = -EINVAL;
-                }
-        return r;
+        r = server_check_inherited(server, errors);
+        return r < 0 ? r : reload_listeners(server, server->config, errors);
 }
 
 int server_run(const struct server_options *options, struct config *config,

@@ -46,7 +46,7 @@ struct server {
 
         uv_loop_t loop;
         struct mailbox mailbox;
-        uv_signal_t signals[4];
+        uv_signal_t signals[5];
         uv_timer_t timer;     /* of the state: lame duck, stopping */
         uv_timer_t heartbeat; /* status and watchdog */
         struct visit beat;

@@ -36,8 +36,9 @@ struct worker_copy {
 };
 #define WORKER_COPIES 64
 
-/* How the receivers of the present input keep up with it. */
+/* What the present input costs, and how its receivers keep up. */
 struct pressure {
+        uint64_t n_work; /* deliveries and nodes of the index looked at, as a measure of time */
         unsigned n_deliveries, n_congested;
         bool is_critical;
         struct connection *congested; /* one of them; valid during the batch */

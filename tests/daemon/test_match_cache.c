@@ -27,11 +27,9 @@ static void drop(struct subject_index *index, struct subscription *subscription)
         subscription_retire(subscription, &reclaim);
 }
 
-static unsigned count(struct match_cache *cache, struct subject_index *index,
-                      const char *subject) {
+static unsigned count(struct match_cache *cache, struct subject_index *index, const char *subject) {
         int r;
-        const struct match *match =
-                match_cache_find(cache, index, bytes_from_string(subject), &r);
+        const struct match *match = match_cache_find(cache, index, bytes_from_string(subject), &r);
 
         assert_int_equal(r, 0);
         return match->n_plain;
@@ -88,26 +86,43 @@ static void test_subjects_that_share_a_place_are_told_apart(void **state) {
         subject_index_free(index);
 }
 
-static void test_long_subjects_and_large_matches_are_not_kept(void **state) {
+static void test_long_subjects_are_not_kept(void **state) {
         struct subject_index *index = subject_index_new();
         struct match_cache cache = {.entries = {NULL}};
-        static struct subscription *all[MATCH_CACHE_SUBSCRIPTIONS_MAX + 1];
         char subject[MATCH_CACHE_SUBJECT_MAX + 2];
+        struct subscription *only;
         int r;
 
         memset(subject, 'x', sizeof(subject) - 1);
         subject[sizeof(subject) - 1] = '\0';
-        all[0] = add(index, subject);
+        only = add(index, subject);
         assert_ptr_equal(match_cache_find(&cache, index, bytes_from_string(subject), &r),
                          &cache.scratch);
         assert_int_equal(cache.scratch.n_plain, 1);
-        drop(index, all[0]);
-        for (unsigned i = 0; i <= MATCH_CACHE_SUBSCRIPTIONS_MAX; i++)
-                all[i] = add(index, "y");
-        assert_ptr_equal(match_cache_find(&cache, index, BYTES("y"), &r), &cache.scratch);
-        assert_int_equal(cache.scratch.n_plain, MATCH_CACHE_SUBSCRIPTIONS_MAX + 1);
-        for (unsigned i = 0; i <= MATCH_CACHE_SUBSCRIPTIONS_MAX; i++)
+        drop(index, only);
+        match_cache_deinit(&cache);
+        subject_index_free(index);
+}
+
+static void test_what_is_kept_has_a_limit(void **state) {
+        struct subject_index *index = subject_index_new();
+        struct match_cache cache = {.entries = {NULL}};
+        struct subscription **all;
+        unsigned n = MATCH_CACHE_SUBSCRIPTIONS_MAX / 8;
+        char subject[32];
+
+        all = calloc(n, sizeof(*all));
+        assert_non_null(all);
+        for (unsigned i = 0; i < n; i++)
+                all[i] = add(index, ">");
+        for (unsigned i = 0; i < 40; i++) {
+                snprintf(subject, sizeof(subject), "s.%u", i);
+                assert_int_equal(count(&cache, index, subject), n);
+                assert_true(cache.n_subscriptions <= MATCH_CACHE_SUBSCRIPTIONS_MAX);
+        }
+        for (unsigned i = 0; i < n; i++)
                 drop(index, all[i]);
+        free(all);
         match_cache_deinit(&cache);
         subject_index_free(index);
 }
@@ -124,8 +139,8 @@ int main(void) {
                 cmocka_unit_test_teardown(test_an_unchanged_index_is_not_asked_again, tear_down),
                 cmocka_unit_test_teardown(test_subjects_that_share_a_place_are_told_apart,
                                           tear_down),
-                cmocka_unit_test_teardown(test_long_subjects_and_large_matches_are_not_kept,
-                                          tear_down),
+                cmocka_unit_test_teardown(test_long_subjects_are_not_kept, tear_down),
+                cmocka_unit_test_teardown(test_what_is_kept_has_a_limit, tear_down),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
