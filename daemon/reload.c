@@ -295,9 +295,17 @@ static void reload_clients(struct visit *visit, struct worker *worker) {
         }
 }
 
+static void log_errors(const struct config_errors *errors) {
+        for (size_t i = 0; i < errors->n_lines; i++)
+                log_error("%s", errors->lines[i]);
+        if (errors->n_lines > 0)
+                log_error("failed to reload: nothing was changed");
+}
+
 static void reload_finish(struct reload *reload, const struct config_errors *errors) {
         struct server *server = reload->server;
 
+        log_errors(errors);
         server->reload = NULL;
         if (server->state == SERVER_RUNNING)
                 systemd_ready(&server->systemd);
@@ -370,6 +378,7 @@ static void refuse(void (*done)(void *context, const struct config_errors *error
         struct config_errors errors = {.n_lines = 0};
 
         (void)config_errors_add(&errors, "%s", why);
+        log_errors(&errors);
         done(context, &errors);
         config_errors_deinit(&errors);
 }

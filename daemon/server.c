@@ -228,10 +228,7 @@ void server_drain(struct server *server) {
 /* --- signals and heartbeat ------------------------------------------------------------------- */
 
 static void server_on_reloaded(void *context, const struct config_errors *errors) {
-        for (size_t i = 0; i < errors->n_lines; i++)
-                log_error("%s", errors->lines[i]);
-        if (errors->n_lines > 0)
-                log_error("failed to reload: nothing was changed");
+        /* Nobody waits for an answer to a signal, and the log has it. */
 }
 
 void server_reload(struct server *server) {

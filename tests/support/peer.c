@@ -1,0 +1,396 @@
+/* Peers that a test needs many of, or that behave badly: they speak bytes, not the protocol.
+ *
+ *      peer hold ADDRESS N     N clients, then orders on standard input, one a line:
+ *                                ping        PING on each, and a PONG from each
+ *                                more N      N connections more, which nobody may accept yet
+ *                                admitted    the INFO of those, which are clients from then on
+ *                                drop N      closes N of the clients, the oldest
+ *                                closed      says `waiting`, closes each once the server has done so
+ *                              each answered by a line; the end of the input ends it
+ *      peer talk ADDRESS       sends standard input, prints what comes up to a PONG or the end
+ *      peer silent ADDRESS     sends nothing, prints each line with the milliseconds since connecting
+ *      peer drip ADDRESS MS    the same, and sends a byte of an endless CONNECT every MS milliseconds
+ *      peer deaf ADDRESS SUBJECT
+ *                              subscribes, says `deaf`, and never reads again, until the end of input
+ *      peer churn ADDRESS N    opens and closes N connections, each in one of several ways
+ *      peer flood ADDRESS N SEED
+ *                              N connections of random bytes, one after the other
+ *      peer probe PATH         tries to connect to PATH all the time, until the end of the input, and
+ *                              prints each mode and owner that PATH had, and who was let in
+ *
+ * Whatever takes more than PEER_SECONDS (default 20) ends with status 1.
+ */
+#include "lib/address.h"
+
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+static struct address_socket *target;
+static long long deadline_ms;
+
+static long long now_ms(void) {
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+static long long seconds_allowed(void) {
+        const char *seconds = getenv("PEER_SECONDS");
+
+        return seconds ? atoll(seconds) : 20;
+}
+
+static void restart_deadline(void) {
+        deadline_ms = now_ms() + 1000 * seconds_allowed();
+}
+
+static void set_target(const char *text) {
+        struct address address;
+        const char *reason = NULL;
+        size_t n;
+
+        if (address_parse(&address, text, &reason) < 0 ||
+            address_resolve(&address, false, &target, &n, &reason) < 0)
+                errx(2, "peer: %s: %s", text, reason);
+}
+
+static int connect_one(void) {
+        int fd = socket(target->family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        if (fd < 0 || connect(fd, &target->socket.any, target->length) < 0)
+                err(1, "peer: cannot connect");
+        return fd;
+}
+
+/* Waits until fd is readable, or in time for ms; negative: until the deadline, which is an error. */
+static bool wait_readable(int fd, long long ms) {
+        struct pollfd poller = { .fd = fd, .events = POLLIN };
+        long long left = deadline_ms - now_ms();
+
+        if (poll(&poller, 1, (int)(ms >= 0 ? ms : left > 0 ? left : 0)) > 0)
+                return true;
+        if (ms < 0)
+                errx(1, "peer: nothing came in time");
+        return false;
+}
+
+/* Reads a line, byte by byte, as nothing behind it may be taken. Returns false at the end. */
+static bool read_line(int fd, char *line, size_t size) {
+        size_t n = 0;
+
+        for (char byte = '\0'; byte != '\n'; line[n++] = byte) {
+                wait_readable(fd, -1);
+                if (n + 1 >= size || read(fd, &byte, 1) != 1)
+                        return false;
+        }
+        line[n] = '\0';
+        line[strcspn(line, "\r\n")] = '\0';
+        return true;
+}
+
+/* Reads lines until one begins so. Returns false at the end. */
+static bool read_until(int fd, const char *prefix) {
+        char line[65536];
+
+        while (read_line(fd, line, sizeof(line)))
+                if (strncmp(line, prefix, strlen(prefix)) == 0)
+                        return true;
+        return false;
+}
+
+static void send_text(int fd, const char *text) {
+        (void)!write(fd, text, strlen(text));
+}
+
+/* --- hold ------------------------------------------------------------------------------------- */
+
+static struct crowd {
+        int *fds;
+        size_t n, n_clients; /* the others were not admitted as yet */
+} crowd;
+
+static void crowd_add(size_t n) {
+        crowd.fds = reallocarray(crowd.fds, crowd.n + n + 1, sizeof(*crowd.fds));
+        if (!crowd.fds)
+                err(1, "peer");
+        for (size_t i = 0; i < n; i++)
+                crowd.fds[crowd.n++] = connect_one();
+}
+
+static void crowd_admit(void) {
+        for (; crowd.n_clients < crowd.n; crowd.n_clients++) {
+                if (!read_until(crowd.fds[crowd.n_clients], "INFO "))
+                        errx(1, "peer: a connection ended before its INFO");
+                send_text(crowd.fds[crowd.n_clients], "CONNECT {\"verbose\":false}\r\n");
+        }
+}
+
+static size_t crowd_ping(void) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < crowd.n_clients; i++)
+                send_text(crowd.fds[i], "PING\r\n");
+        for (size_t i = 0; i < crowd.n_clients; i++)
+                n += read_until(crowd.fds[i], "PONG");
+        return n;
+}
+
+static void crowd_drop(size_t n) {
+        for (size_t i = 0; i < n; i++)
+                close(crowd.fds[i]);
+        memmove(crowd.fds, crowd.fds + n, (crowd.n - n) * sizeof(*crowd.fds));
+        crowd.n -= n;
+        crowd.n_clients -= n;
+}
+
+static size_t crowd_await_close(void) {
+        char bytes[4096];
+
+        size_t n = crowd.n;
+
+        for (size_t i = 0; i < n; i++) {
+                do
+                        wait_readable(crowd.fds[i], -1);
+                while (read(crowd.fds[i], bytes, sizeof(bytes)) > 0);
+                close(crowd.fds[i]);
+        }
+        crowd.n = crowd.n_clients = 0;
+        return n;
+}
+
+static void crowd_obey(const char *order) {
+        size_t number = 0;
+
+        restart_deadline();
+        if (strcmp(order, "ping") == 0) {
+                printf("alive %zu\n", crowd_ping());
+        } else if (sscanf(order, "more %zu", &number) == 1) {
+                crowd_add(number);
+                printf("connected %zu\n", number);
+        } else if (strcmp(order, "admitted") == 0) {
+                crowd_admit();
+                printf("admitted %zu\n", crowd.n_clients);
+        } else if (sscanf(order, "drop %zu", &number) == 1 && number <= crowd.n_clients) {
+                crowd_drop(number);
+                printf("dropped %zu\n", number);
+        } else if (strcmp(order, "closed") == 0) {
+                puts("waiting");
+                printf("closed %zu\n", crowd_await_close());
+        } else {
+                errx(2, "peer: unknown order: %s", order);
+        }
+}
+
+static int hold(size_t n) {
+        char order[128];
+
+        crowd_add(n);
+        crowd_admit();
+        printf("held %zu\n", crowd_ping());
+        while (fgets(order, sizeof(order), stdin)) {
+                order[strcspn(order, "\n")] = '\0';
+                crowd_obey(order);
+        }
+        return 0;
+}
+
+/* --- single ones ------------------------------------------------------------------------------ */
+
+static int talk(void) {
+        int fd = connect_one();
+        char text[65536], line[65536];
+        size_t n = fread(text, 1, sizeof(text), stdin);
+
+        (void)!write(fd, text, n);
+        while (read_line(fd, line, sizeof(line))) {
+                puts(line);
+                if (strcmp(line, "PONG") == 0)
+                        return 0;
+        }
+        puts("(closed)");
+        return 0;
+}
+
+/* Prints what comes, and sends a byte now and then if interval_ms says so. */
+static int listen_idly(long long interval_ms) {
+        static const char start[] = "CONNECT {\"name\":\"";
+        long long begin_ms = now_ms(), due_ms = begin_ms;
+        int fd = connect_one();
+        char line[65536];
+        size_t n = 0;
+
+        for (;;) {
+                while (interval_ms >= 0 && !wait_readable(fd, due_ms > now_ms() ? due_ms - now_ms() : 0)) {
+                        (void)!write(fd, n < sizeof(start) - 1 ? start + n : "x", 1);
+                        n++;
+                        due_ms += interval_ms;
+                        if (now_ms() > deadline_ms)
+                                errx(1, "peer: nothing came in time");
+                }
+                if (!read_line(fd, line, sizeof(line)))
+                        break;
+                printf("%lld %s\n", now_ms() - begin_ms, line);
+        }
+        printf("%lld (closed)\n", now_ms() - begin_ms);
+        return 0;
+}
+
+static int deaf(const char *subject) {
+        int fd = connect_one();
+        char byte;
+
+        dprintf(fd, "CONNECT {\"verbose\":false}\r\nSUB %s 1\r\nPING\r\n", subject);
+        if (!read_until(fd, "PONG"))
+                errx(1, "peer: the connection ended");
+        puts("deaf");
+        while (read(STDIN_FILENO, &byte, 1) > 0)
+                ;
+        return 0;
+}
+
+/* --- many ------------------------------------------------------------------------------------- */
+
+static int churn(size_t n) {
+        static const char *const beginnings[] = {
+                "", "", "CONNECT {}\r\nSUB a 1\r\n", "CONN", "SUB a.* q 1\r\nPUB a 5\r\nhel",
+        };
+
+        for (size_t i = 0; i < n; i++) {
+                struct linger reset = { .l_onoff = 1 };
+                int fd = connect_one();
+
+                send_text(fd, beginnings[i % 5]);
+                if (i % 3 == 0 && !read_until(fd, "INFO "))
+                        errx(1, "peer: connection %zu ended before its INFO", i);
+                if (i % 7 == 0 && target->family != AF_UNIX)
+                        (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+                close(fd);
+                restart_deadline();
+        }
+        printf("churned %zu\n", n);
+        return 0;
+}
+
+/* Half of it random, half of it what looks like operations. */
+static size_t make_garbage(char *bytes, size_t size) {
+        static const char *const pieces[] = {
+                "PUB ", "SUB ", "\r\n", " ", "99999999999999999999", "CONNECT {", "HPUB a 1 0\r\n",
+                "-ERR 'x'\r\n", "PING\r\n", "UNSUB 1", "\n", "MSG a 1 1\r\nx\r\n", "A0 LS\r\n", "\xff",
+        };
+        size_t n = (size_t)rand() % size, at = 0;
+
+        while (at < n) {
+                const char *piece = pieces[(size_t)rand() % (sizeof(pieces) / sizeof(*pieces))];
+                size_t length = strlen(piece);
+
+                if (rand() % 2 == 0 && at + length < n) {
+                        memcpy(bytes + at, piece, length);
+                        at += length;
+                } else {
+                        bytes[at++] = (char)rand();
+                }
+        }
+        return n;
+}
+
+static int flood(size_t n, unsigned seed) {
+        static char bytes[65536];
+
+        srand(seed);
+        for (size_t i = 0; i < n; i++) {
+                size_t length = make_garbage(bytes, sizeof(bytes)), sent = 0;
+                int fd = connect_one();
+
+                while (sent < length) {
+                        ssize_t done = send(fd, bytes + sent, length - sent, MSG_NOSIGNAL);
+
+                        if (done < 0)
+                                break;
+                        sent += (size_t)done;
+                }
+                /* What was not an error may be waiting for more. */
+                (void)shutdown(fd, SHUT_WR);
+                do
+                        wait_readable(fd, -1);
+                while (read(fd, bytes, sizeof(bytes)) > 0);
+                close(fd);
+                restart_deadline();
+        }
+        printf("flooded %zu\n", n);
+        return 0;
+}
+
+/* --- probe ------------------------------------------------------------------------------------ */
+
+static int probe(const char *path) {
+        struct stat now, before = { .st_mode = 0 };
+        bool was_there = false, was_admitted = false;
+        struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
+
+        puts("probing");
+        for (size_t i = 0; i % 64 != 0 || poll(&input, 1, 0) == 0; i++) {
+                int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+                if (connect(fd, &target->socket.any, target->length) == 0 && !was_admitted) {
+                        puts("admitted");
+                        was_admitted = true;
+                }
+                close(fd);
+                if (lstat(path, &now) < 0)
+                        continue;
+                if (!was_there || now.st_mode != before.st_mode || now.st_uid != before.st_uid ||
+                    now.st_gid != before.st_gid)
+                        printf("mode %04o owner %ld group %ld\n", (unsigned)now.st_mode & 07777,
+                               (long)now.st_uid, (long)now.st_gid);
+                before = now;
+                was_there = true;
+        }
+        return 0;
+}
+
+static void raise_limit(void) {
+        struct rlimit limit;
+
+        (void)getrlimit(RLIMIT_NOFILE, &limit);
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int main(int argc, char **argv) {
+        const char *what = argc > 2 ? argv[1] : "";
+        size_t number = argc > 3 ? strtoul(argv[3], NULL, 10) : 0;
+
+        setvbuf(stdout, NULL, _IOLBF, 0);
+        raise_limit();
+        restart_deadline();
+        if (argc > 2)
+                set_target(argv[2]);
+        if (strcmp(what, "hold") == 0)
+                return hold(number);
+        if (strcmp(what, "talk") == 0)
+                return talk();
+        if (strcmp(what, "silent") == 0)
+                return listen_idly(-1);
+        if (strcmp(what, "drip") == 0 && argc > 3)
+                return listen_idly((long long)number);
+        if (strcmp(what, "deaf") == 0 && argc > 3)
+                return deaf(argv[3]);
+        if (strcmp(what, "churn") == 0)
+                return churn(number);
+        if (strcmp(what, "flood") == 0 && argc > 4)
+                return flood(number, (unsigned)strtoul(argv[4], NULL, 10));
+        if (strcmp(what, "probe") == 0)
+                return probe(argv[2]);
+        errx(2, "usage: peer hold|talk|silent|drip|deaf|churn|flood|probe ADDRESS [...]");
+}

@@ -1,0 +1,240 @@
+#!/bin/sh
+# Reloading: listeners that come, go, change and are renamed while the clients of the others stay,
+# and errors, which change nothing and reach whoever asked.
+#
+# shellcheck disable=SC2016,SC2119,SC2317 # formats; functions without arguments; called by others
+. "$SOCKD_SOURCE_DIR/tests/system/daemon.sh"
+
+# listeners TEXT...: the configuration with these beside "local".
+listeners() {
+        configure "$server" 'listeners = (' "$@" \
+                "  { name = \"local\"; listen = \"$unix\"; $local_keys } );"
+}
+reload() {
+        ctl reload >"$directory/reload" 2>&1
+        reload_status=$?
+}
+reloads() {
+        reload
+        check "$1" "0 configuration reloaded" "$reload_status $(cat "$directory/reload")"
+}
+answers() {
+        check_does "$1" "$SOCKCTL" -s "$2" ping
+}
+refuses() {
+        "$SOCKCTL" -s "$2" ping >/dev/null 2>&1
+        check "$1" 5 $?
+}
+alive() {
+        check "$1" 'alive 3' "$(order crowd ping '^alive')"
+}
+names() {
+        ctl --json listeners | grep -o '"name":"[^"]*"' | cut -d'"' -f4 | sort | tr '\n' ' '
+}
+
+server=
+local_keys=
+a=unix://$directory/a
+b=unix://$directory/b
+listeners '{ name = "tcp"; listen = "tcp://127.0.0.1:0"; },'
+start_daemon
+port=$(port_of tcp)
+tcp=tcp://127.0.0.1:$port
+hold crowd "$tcp" 3
+
+# --- coming and going ----------------------------------------------------------------------------
+
+listeners '{ name = "tcp"; listen = "tcp://127.0.0.1:0"; },' "{ name = \"a\"; listen = \"$a\"; },"
+reloads 'a reload adds a listener'
+answers 'the new listener is served' "$a"
+check 'it is shown' 'a local tcp ' "$(names)"
+alive 'clients of others stay when one is added'
+check 'port 0 stays the port that it became' "$tcp" "$(
+        ctl --json listeners | grep -o '"address":"tcp:[^"]*"' | cut -d'"' -f4
+)"
+check 'a listener that stays is not opened anew' 1 "$(count_log 'listener "tcp" listening on')"
+
+listeners '{ name = "tcp"; listen = "tcp://127.0.0.1:0"; },' "{ name = \"b\"; listen = \"$b\"; },"
+start_helper guest "$SOCKCTL" -s "$a" --verbose sub guest
+exec 9>"$directory/guest.in"
+await_helper guest 'subscribed to' >/dev/null
+reloads 'a reload removes one listener and adds another'
+refuses 'the removed one is not served' "$a"
+check_does 'its path is removed' test ! -e "$directory/a"
+answers 'the added one is served' "$b"
+alive 'clients of others stay when one is removed'
+kill "$helper"
+exec 9>&-
+
+listeners '{ name = "tcp"; listen = "tcp://127.0.0.1:0"; },' "{ name = \"b\"; listen = \"$a\"; },"
+reloads 'a reload moves a listener'
+answers 'it is served where it is now' "$a"
+refuses 'and not where it was' "$b"
+
+# From here on with a port that the file names.
+release crowd
+stop_daemon
+listeners "{ name = \"tcp\"; listen = \"tcp://127.0.0.1:$port\"; }, { name = \"b\"; listen = \"$a\"; },"
+start_daemon
+hold crowd "$tcp" 3
+
+listeners "{ name = \"other\"; listen = \"tcp://127.0.0.1:$port\"; }, { name = \"c\"; listen = \"$a\"; },"
+reloads 'a reload renames listeners'
+check 'they have their new names' 'c local other ' "$(names)"
+answers 'a renamed Unix listener is served' "$a"
+alive 'clients of a renamed listener stay'
+check 'a renamed listener keeps its port' "$tcp" "$(
+        ctl --json listeners | grep -o '"address":"tcp:[^"]*"' | cut -d'"' -f4
+)"
+answers 'a renamed TCP listener is served' "$tcp"
+check_does 'its path is not removed' test -S "$directory/a"
+alive 'clients of others stay'
+
+# Two listeners exchange their addresses.
+listeners "{ name = \"x\"; listen = \"$a\"; }, { name = \"y\"; listen = \"$b\"; }," \
+        "{ name = \"other\"; listen = \"tcp://127.0.0.1:$port\"; },"
+reload
+listeners "{ name = \"y\"; listen = \"$a\"; }, { name = \"x\"; listen = \"$b\"; }," \
+        "{ name = \"other\"; listen = \"tcp://127.0.0.1:$port\"; },"
+reloads 'a reload exchanges the addresses of two listeners'
+answers 'the first is served' "$a"
+answers 'the second is served' "$b"
+
+# --- changes ---------------------------------------------------------------------------------------
+
+listeners "{ name = \"x\"; listen = \"$b\"; mode = \"0600\"; }," \
+        "{ name = \"other\"; listen = \"tcp://127.0.0.1:$port\"; backlog = 7; },"
+reloads 'a reload changes listeners'
+check 'the mode is changed' 600 "$(stat -c %a "$directory/b")"
+answers 'a listener whose backlog has changed is served' "$tcp"
+alive 'and its clients stay'
+
+listeners "{ name = \"other\"; listen = \"tcp://127.0.0.1:$port\"; },"
+server='server = { max_payload = 1000; max_connections = 77; ping_interval = "170s"; name = "other-name"; };'
+listeners "{ name = \"other\"; listen = \"tcp://127.0.0.1:$port\"; },"
+reloads 'a reload changes limits'
+check 'max_payload' 1000 "$(ctl_json max_payload status)"
+check 'max_connections' 77 "$(ctl_json max_connections status)"
+check 'a client is held to the new limit' "-ERR 'Maximum Payload Violation'" \
+        "$(talk "$tcp" 'PUB a 1001\r\n' | grep ERR)"
+expect_log 'that a restart is needed is said' 'warning: server.name has changed; a restart is needed'
+
+kill -HUP "$daemon"
+expect_log 'SIGHUP reloads as well' 'info: configuration reloaded'
+release crowd
+
+# --- errors ----------------------------------------------------------------------------------------
+
+hold crowd "$tcp" 3
+good=$(cat "$config")
+shown() {
+        ctl --json listeners | sed 's/"now":"[^"]*"//g; s/"\(total_\)*connections":[0-9]*//g'
+}
+before=$(shown)
+# fails NAME REGEX...: the reload fails, says so here and in the log, and changed nothing.
+fails() {
+        fails_name=$1
+        shift
+        reload
+        check "$fails_name makes the reload fail" 1 "$reload_status"
+        for fails_regex; do
+                check_matches "$fails_name: sockctl says it" "$fails_regex" "$(cat "$directory/reload")"
+                expect_log "$fails_name: the log says it" "error: .*$fails_regex"
+        done
+        check "$fails_name changes no listener" "$before" "$(shown)"
+        check "$fails_name changes no limit" 77 "$(ctl_json max_connections status)"
+        check "$fails_name changes no mode" 666 "$(stat -c %a "$socket")"
+        alive "$fails_name ends no client"
+}
+server='server = { max_connections = 88; workers = "x"; ping_interval = 3; };'
+local_keys='mode = "0600";'
+listeners "{ name = \"new\"; listen = \"$a\"; },"
+fails 'a file with two errors' "$config:1: server.workers: found \"x\"" \
+        "$config:1: server.ping_interval: found 3"
+check_does 'a listener of a bad file was not opened' test ! -e "$directory/a"
+
+server='server = { max_connections = 88; };'
+listeners "{ name = \"new\"; listen = \"$a\"; }, { name = \"bad\"; listen = \"tcp://192.0.2.1:1\"; }," \
+        '{ name = "worse"; listen = "unix:///nonexistent/s"; },'
+fails 'a listener that cannot be' 'listener "bad": cannot bind to tcp://192.0.2.1:1' \
+        'listener "worse": cannot bind to /nonexistent/s'
+check_does 'what was opened beside it is gone' test ! -e "$directory/a"
+
+configure "$good" 'log = { target = "file:/nonexistent/log"; };'
+fails 'a log that cannot be opened' 'cannot open the log "file:/nonexistent/log"'
+
+rm "$config"
+fails 'a file that is gone' "$config: there is no such file"
+printf 'server = {' >"$config"
+fails 'an error of syntax' "$config:[12]: syntax error"
+
+ctl --json reload >"$directory/reload"
+check 'sockctl reload --json exits with 1' 1 $?
+check 'its output has the error' 1 "$("$support/json" error.code <"$directory/reload")"
+check_matches 'and its text' 'syntax error' "$("$support/json" error.message <"$directory/reload")"
+
+printf '%s\n' "$good" >"$config"
+reloads 'a file that was mended'
+alive 'and the clients are still there'
+release crowd
+
+# The same port on another address: the old socket is in the way of the new one until it goes.
+server=
+local_keys=
+in_the_way='a new socket on a port is refused while the old one is there'
+listeners "{ name = \"other\"; listen = \"tcp://0.0.0.0:$port\"; },"
+todo=$in_the_way
+reloads 'a reload widens an address'
+answers 'it is served where it was not' "tcp://127.0.0.2:$port"
+todo=
+answers 'and where it was' "$tcp"
+listeners '{ name = "other"; listen = "tcp://0.0.0.0:0"; },'
+reload
+port=$(port_of other)
+listeners "{ name = \"other\"; listen = \"tcp://127.0.0.1:$port\"; },"
+todo=$in_the_way
+reloads 'a reload narrows an address'
+refuses 'it is not served where it was' "tcp://127.0.0.2:$port"
+todo=
+answers 'it is served where it is' "tcp://127.0.0.1:$port"
+listeners '{ name = "other"; listen = "tcp://127.0.0.1:0"; },'
+reload
+listeners "{ name = \"other\"; listen = \"tcp://127.0.0.1:$(port_of other)\"; },"
+todo=$in_the_way
+reloads 'a reload fixes a port that the kernel chose'
+todo=
+
+# What is there is changed one by one: a failure on the way must not leave half of it.
+configure 'listeners = (' "  { name = \"local\"; listen = \"$unix\"; }," \
+        "  { name = \"gone\"; listen = \"$a\"; } );"
+reload
+rm "$directory/a"
+configure 'listeners = (' "  { name = \"local\"; listen = \"$unix\"; mode = \"0600\"; }," \
+        "  { name = \"gone\"; listen = \"$a\"; mode = \"0600\"; } );"
+reload
+case $reload_status in
+0) check_does 'a path that somebody removed is made again' test -S "$directory/a" ;;
+*) check 'a change that fails on the way leaves all modes' 666 "$(stat -c %a "$socket")" ;;
+esac
+listeners
+reload
+
+# Many reloads, each with a listener that comes and goes, leave nothing behind.
+server=
+local_keys=
+listeners
+reload
+n_descriptors=$(count_descriptors "$daemon")
+for i in 1 2 3 4 5 6 7 8 9 10; do
+        listeners "{ name = \"n$i\"; listen = \"tcp://127.0.0.1:0\"; }, { name = \"u\"; listen = \"unix://$directory/u$i\"; },"
+        reload
+        listeners
+        reload
+done
+check_does 'many reloads leave no descriptor behind' \
+        await_that has_descriptors "$daemon" "$n_descriptors"
+check 'and no path' '' "$(find "$directory" -name 'u[0-9]*')"
+stop_daemon
+check 'the daemon ends in order' 0 "$status"
+
+end_tests
