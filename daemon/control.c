@@ -548,6 +548,9 @@ static bool control_deliver(struct receiver *receiver, struct worker *worker,
                                             .server = control->server,
                                             .row = row,
                                             .bus = message->bus,
+                                            .asker_worker = worker,
+                                            .asker_id = message->publisher->id,
+                                            .asker_slot = message->publisher->slot,
                                             .n_payload = payload.length};
         request->payload = copy_text(payload);
         request->reply = message->reply.length > 0 ? copy_text(message->reply) : NULL;
