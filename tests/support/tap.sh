@@ -20,16 +20,24 @@ set -eu
         exit 2
 }
 
-# The program's status goes down the pipe as a last line of its own, which begins with a character
-# that is no text.
+name=${2:-$1} # of a script, rather than of its shell
+pid_file=$(mktemp)
+trap 'rm -f "$pid_file"' EXIT
+
+# timeout makes a process group of its own; what the program left of it behind is ended, as it would
+# hold the pipe open. The program's status goes down the pipe as a last line of its own, which
+# begins with a character that is no text.
 run() {
         status=0
-        timeout --foreground --kill-after=10 "${TEST_TIMEOUT:-600}" "$@" 2>&1 || status=$?
+        # shellcheck disable=SC2016 # for that shell
+        sh -c 'echo $$ >"$0" && exec timeout "$@"' "$pid_file" \
+                --kill-after=10 "${TEST_TIMEOUT:-600}" "$@" 2>&1 || status=$?
+        kill -s KILL -- "-$(cat "$pid_file")" 2>/dev/null || true
         printf '\n\001%s\n' "$status"
 }
 
 # shellcheck disable=SC2016 # the dollars are for awk
-run "$@" | LC_ALL=C "${AM_TAP_AWK:-awk}" -v program="${1##*/}" -v timeout="${TEST_TIMEOUT:-600}" '
+run "$@" | LC_ALL=C "${AM_TAP_AWK:-awk}" -v program="${name##*/}" -v timeout="${TEST_TIMEOUT:-600}" '
 function flush_blank() {
         # The empty line before the status is ours, so an empty line is held back until the next.
         if (blank)
