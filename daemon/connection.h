@@ -117,7 +117,7 @@ struct connection {
         struct counter in_messages, in_bytes; /* written by the handler; any thread reads */
 
         /* For all, with the lock. */
-        pthread_mutex_t lock; /* a leaf */
+        pthread_mutex_t lock; /* a leaf but for the own worker's mailbox */
         int fd;               /* -1 when closed */
         struct outbox pending;
         bool is_waiting;      /* the own worker sends when the socket is writable */
