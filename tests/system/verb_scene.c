@@ -19,7 +19,7 @@ static bool connect_client(struct scene *scene, struct client *client, const cha
 static bool admit_client(struct scene *scene, const char *name, const char *listener, bool is_raw) {
         static const struct words no_words;
         struct client *client = scene_add_client(scene, name);
-        int error;
+        int error = 0;
 
         if (!client)
                 return scene_fail(scene, "%s exists, or there are too many clients", name);
@@ -95,7 +95,7 @@ static bool act_signal(struct scene *scene, struct client *client, const struct 
                 int number;
         } signals[] = { { "TERM", SIGTERM }, { "INT", SIGINT },   { "HUP", SIGHUP },
                         { "USR1", SIGUSR1 }, { "USR2", SIGUSR2 }, { "KILL", SIGKILL } };
-        int error;
+        int error = 0;
 
         (void)client;
         for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++) {
@@ -117,7 +117,7 @@ static bool act_expect_exit(struct scene *scene, struct client *client, const st
 
 /* reconfigure KEY VALUE: changes the file; the server sees it at its next reload or start. */
 static bool act_reconfigure(struct scene *scene, struct client *client, const struct words *words) {
-        int error;
+        int error = 0;
 
         (void)client;
         if (!server_config_set(&scene->server.config, bytes_text(&words->items[0]),
