@@ -288,7 +288,7 @@ static int64_t slack_ms(void) {
 static bool act_expect_between(struct scene *scene, struct client *client,
                                const struct words *words) {
         struct words expected = { words->n - 2, words->items + 2 };
-        int64_t start_ms = client->mark_ms, earliest_ms, latest_ms, elapsed_ms;
+        int64_t start_ms = client->mark_ms, earliest_ms = 0, latest_ms = 0, elapsed_ms;
 
         if (!read_seconds(scene, &words->items[0], &earliest_ms) ||
             !read_seconds(scene, &words->items[1], &latest_ms))

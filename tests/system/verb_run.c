@@ -51,7 +51,7 @@ static bool take_message(struct scene *scene, struct client *client,
 static bool await_message(struct scene *scene, struct client *client,
                           struct numbered_message *message) {
         for (;;) {
-                bool found;
+                bool found = false;
 
                 if (!take_message(scene, client, message, &found))
                         return false;
@@ -109,7 +109,7 @@ struct share {
 static bool share_take(struct scene *scene, struct share *share, bool *seen, unsigned long count) {
         for (;;) {
                 struct numbered_message message;
-                bool found;
+                bool found = false;
 
                 if (!take_message(scene, share->client, &message, &found))
                         return false;

@@ -19,7 +19,7 @@ static bool connect_client(struct scene *scene, struct client *client, const cha
 static bool admit_client(struct scene *scene, const char *name, const char *listener, bool is_raw) {
         static const struct words no_words;
         struct client *client = scene_add_client(scene, name);
-        int error;
+        int error = 0;
 
         if (!client)
                 return scene_fail(scene, "%s exists, or there are too many clients", name);
