@@ -294,6 +294,18 @@ count_descriptors() {
         find "/proc/$1/fd" -type l 2>/dev/null | wc -l
 }
 
+# inheritable_descriptors PID: those behind standard error that a program it executes would get. One
+# that is closed while we look has no flags any more.
+inheritable_descriptors() {
+        for info in "/proc/$1/fdinfo"/*; do
+                [ "${info##*/}" -gt 2 ] || continue
+                flags=$(sed -n 's/^flags:[[:space:]]*//p' "$info" 2>/dev/null)
+                # 02000000: O_CLOEXEC
+                [ -z "$flags" ] || [ $((flags / 524288 % 2)) -eq 1 ] ||
+                        echo "${info##*/} -> $(readlink "/proc/$1/fd/${info##*/}")"
+        done
+}
+
 # await_that COMMAND...: runs it again and again until it ends with 0, for what sends no event.
 await_that() {
         give_up_ms=$(($(now_ms) + 20000))

@@ -50,16 +50,7 @@ check 'a limit that suffices is not warned of' 0 "$(count_log 'max_connections i
 # --- close on exec -------------------------------------------------------------------------------
 
 hold crowd "$unix" 3
-check 'all descriptors are closed on exec' '' "$(
-        for fd in "/proc/$daemon/fdinfo"/*; do
-                number=${fd##*/}
-                [ "$number" -gt 2 ] || continue
-                flags=$(sed -n 's/^flags:[[:space:]]*//p' "$fd")
-                # 02000000: O_CLOEXEC
-                [ $((flags / 524288 % 2)) -eq 1 ] ||
-                        echo "$number -> $(readlink "/proc/$daemon/fd/$number")"
-        done
-)"
+check 'all descriptors are closed on exec' '' "$(inheritable_descriptors "$daemon")"
 release crowd
 stop_daemon
 

@@ -121,13 +121,7 @@ check 'sockctl tells which is which' 'true false' "$(
 )"
 check 'the process that was started serves' "$daemon" \
         "$("$SOCKCTL" -s "$passed" --json status | "$support/json" pid)"
-check 'inherited sockets are closed on exec' '' "$(
-        for fd in "/proc/$daemon/fdinfo"/*; do
-                [ "${fd##*/}" -gt 2 ] || continue
-                flags=$(sed -n 's/^flags:[[:space:]]*//p' "$fd")
-                [ $((flags / 524288 % 2)) -eq 1 ] || echo "${fd##*/}"
-        done
-)"
+check 'inherited sockets are closed on exec' '' "$(inheritable_descriptors "$daemon")"
 hold crowd "$passed" 3
 kill -HUP "$daemon"
 expect_log 'a reload keeps it' 'configuration reloaded'
