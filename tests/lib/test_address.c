@@ -208,9 +208,16 @@ static void test_any_address_is_both_families_and_only_for_listening(void **stat
 }
 
 static void test_localhost_resolves_without_duplicates(void **state) {
-        size_t n;
-        struct address_socket *sockets = resolve("tcp://localhost:4222", false, &n);
+        struct address_socket *sockets = NULL;
+        struct address address;
+        const char *reason = "";
+        size_t n = 0;
 
+        assert_int_equal(address_parse(&address, "tcp://localhost:4222", NULL), 0);
+        if (address_resolve(&address, false, &sockets, &n, &reason) < 0) {
+                print_message("skipping: localhost is not known here: %s\n", reason);
+                skip();
+        }
         assert_true(n >= 1);
         for (size_t i = 0; i < n; i++)
                 for (size_t k = 0; k < i; k++)

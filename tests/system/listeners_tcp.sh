@@ -29,13 +29,20 @@ configure 'listeners = (' \
         '  { name = "six"; listen = "tcp://[::1]:0"; },' \
         '  { name = "dual"; listen = "tcp://[::]:0"; },' \
         '  { name = "only"; listen = "tcp://[::]:0"; v6only = true; },' \
-        '  { name = "any"; listen = "tcp://*:0"; },' \
-        '  { name = "named"; listen = "tcp://localhost:0"; } );'
+        '  { name = "named"; listen = "tcp://localhost:0"; },' \
+        '  { name = "any"; listen = "tcp://*:0"; } );'
 [ -n "$six" ] || sed -i '/\[::/d' "$config"
+# A machine without /etc/hosts does not know the name.
+localhost=$(getent hosts localhost)
+[ -n "$localhost" ] || sed -i '/localhost/d' "$config"
 start_daemon
 answers 'an IPv4 address is served' "tcp://127.0.0.1:$(port_of four)"
 refuses 'and no other address' "tcp://127.0.0.2:$(port_of four)"
-answers 'the name localhost is served' "tcp://127.0.0.1:$(port_of named)"
+if [ -n "$localhost" ]; then
+        answers 'the name localhost is served' "tcp://127.0.0.1:$(port_of named)"
+else
+        skip 'the name localhost is served' 'no such name here'
+fi
 answers 'the host * is served over IPv4' "tcp://127.0.0.2:$(port_of any)"
 if [ -n "$six" ]; then
         answers 'an IPv6 address is served' "tcp://[::1]:$(port_of six)"
