@@ -18,7 +18,7 @@ six=$(has_ipv6 && echo yes)
 hosts="$directory/hosts"
 two_addresses=
 # A name with an address of each family, seen by the daemon only.
-if [ -n "$six" ] && $is_root && unshare --mount true 2>/dev/null; then
+if [ -n "$six" ] && $is_root && [ -e /etc/hosts ] && unshare --mount true 2>/dev/null; then
         two_addresses=yes
         printf '127.0.0.1 localhost two\n::1 localhost two\n' >"$hosts"
 fi
