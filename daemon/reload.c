@@ -8,6 +8,7 @@
 #include "lib/log.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* The listeners that a configuration asks for, being collected. */
@@ -92,6 +93,26 @@ static int plan_complain(struct plan *plan, const struct config_listener *config
         return error;
 }
 
+/* Says that it is one of our own sockets that is in the way, if it is: it would have to be closed
+ * before it is known whether the new one can be had. */
+static char *explain_conflict(const struct plan *plan, const struct config_listener *config,
+                              char *reason) {
+        for (size_t i = 0; i < plan->server->n_listeners; i++) {
+                const struct listener *listener = plan->server->listeners[i];
+                char *text;
+
+                if (listener->port == 0 || listener->port != config->address.port ||
+                    asprintf(&text,
+                             "port %u is held by the running listener \"%s\" on %s; changing that "
+                             "needs a restart",
+                             (unsigned)listener->port, listener->name, listener->text) < 0)
+                        continue;
+                free(reason);
+                return text;
+        }
+        return reason;
+}
+
 /* Plans one socket of a listener: the one that runs, or a new one. *portp: the port that the kernel
  * chose for another address of the same listener. */
 static int plan_socket(struct plan *plan, const struct config_listener *config,
@@ -109,6 +130,8 @@ static int plan_socket(struct plan *plan, const struct config_listener *config,
                 r = listener_take_over(&listener, config, running, &reason);
         else
                 listener = listener_ref(running);
+        if (r == -EADDRINUSE)
+                reason = explain_conflict(plan, config, reason);
         if (r < 0)
                 return plan_complain(plan, config, r, reason);
         listener->requested = *socket;
