@@ -40,6 +40,15 @@ make_tree() {
         # shellcheck disable=SC2046 # a list of files
         mmdebstrap --quiet --variant=minbase --include=git,ca-certificates \
                 --aptopt="$directory/apt.conf" "$suite" "$tree" $(list_sources)
+        # Every installed system has this file; it comes with the installer, not with a package.
+        printf '127.0.0.1 localhost\n::1 localhost\n' >"$tree/etc/hosts"
+        # The certificates that this machine's administrator trusts, for a proxy for example.
+        certificates=/usr/local/share/ca-certificates
+        if [ -d $certificates ]; then
+                mkdir -p "$tree$certificates"
+                cp -R $certificates/. "$tree$certificates"
+                chroot "$tree" update-ca-certificates >/dev/null 2>&1
+        fi
 }
 
 # Prints the arguments for a container's environment: what tells programs how to reach the network.
@@ -51,6 +60,8 @@ environment() {
         done
         registry=$(npm config get registry 2>/dev/null) || registry=
         [ -z "$registry" ] || echo "--setenv=npm_config_registry=$registry"
+        # node brings a list of its own of whom to trust.
+        echo "--setenv=NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt"
 }
 
 # Runs the arguments in the tree, in the clone. Where systemd does not run, nspawn cannot ask it for
