@@ -17,10 +17,9 @@ command -v systemd-analyze >/dev/null || {
 directory=$(mktemp -d)
 trap 'rm -rf "$directory"' EXIT
 cp "$SOCKD_SOURCE_DIR/systemd/sockd.socket" "$directory"
-# The program need not be installed yet, nor, on a machine that only builds, kill(1).
-edits="s|^ExecStart=[^ ]*|ExecStart=$SOCKD|"
-[ -x /bin/kill ] || edits="$edits; /^ExecReload=kill /d"
-sed "$edits" "$SOCKD_BUILD_DIR/systemd/sockd.service" >"$directory/sockd.service"
+# The program need not be installed yet.
+sed "s|^ExecStart=[^ ]*|ExecStart=$SOCKD|" "$SOCKD_BUILD_DIR/systemd/sockd.service" \
+        >"$directory/sockd.service"
 
 # Prints a test point: title $1, whether it holds $2, and if not, why $3.
 point() {
