@@ -1,11 +1,10 @@
 /* A client: one peer on the bus. See client.h. */
-#include "daemon/client.h"
+#include "daemon/client_parts.h"
 
 #include "daemon/bus.h"
 #include "daemon/closed_log.h"
 #include "daemon/config.h"
 #include "daemon/connect.h"
-#include "daemon/connection.h"
 #include "daemon/identity.h"
 #include "daemon/info.h"
 #include "daemon/instance.h"
@@ -18,43 +17,17 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
-/* Payloads from this length on are referred to rather than copied. */
-#define SHARE_MIN 4096
-/* The first PING of ours, which measures the round trip, after CONNECT. */
-#define FIRST_PING_MS 2000
-/* A round trip older than this is measured again. */
-#define RTT_MAX_AGE_NS (UINT64_C(3600) * 1000000000)
 /* How much of a line a log line shows. */
 #define TRACE_MAX 256
 
-static uint64_t now_ns(void) {
-        struct timespec now;
-
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-static uint64_t real_time_ns(void) {
-        struct timespec now;
-
-        clock_gettime(CLOCK_REALTIME, &now);
-        return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-static unsigned long long client_id(const struct client *client) {
-        return (unsigned long long)client->connection->id;
-}
-
 /* --- to the client -------------------------------------------------------------------------- */
 
-static void client_write(struct client *client, struct bytes bytes) {
+void client_write(struct client *client, struct bytes bytes) {
         connection_write(client->worker, client->connection, bytes);
 }
 
-__attribute__((format(printf, 2, 3))) static void client_error(struct client *client,
-                                                               const char *format, ...) {
+void client_error(struct client *client, const char *format, ...) {
         char text[1024], line[WRITER_ERROR_MAX(sizeof(text))], *end;
         va_list arguments;
 
@@ -66,13 +39,12 @@ __attribute__((format(printf, 2, 3))) static void client_error(struct client *cl
         client_write(client, (struct bytes){line, (size_t)(end - line)});
 }
 
-/* Says what was wrong and ends the connection. */
-static void client_fail(struct client *client, const char *text, const char *reason) {
+void client_fail(struct client *client, const char *text, const char *reason) {
         client_error(client, "%s", text);
         connection_end(client->connection, reason);
 }
 
-static void client_acknowledge(struct client *client) {
+void client_acknowledge(struct client *client) {
         if (client->verbose)
                 client_write(client, WRITER_OK);
 }
@@ -89,124 +61,10 @@ static void client_send_info(struct client *client) {
         free(line);
 }
 
-/* Later INFOs go to those who understand them and have had their first PONG (protocol.md 2.3). */
-static void client_refresh_info(struct client *client) {
+void client_refresh_info(struct client *client) {
         if (client->protocol >= 1 && client->has_ponged &&
             client->told_generation != atomic_load(&client->worker->instance->generation))
                 client_send_info(client);
-}
-
-/* --- delivery, in the publisher's thread ------------------------------------------------------ */
-
-/* Ends a subscription that has had its last message, in the client's own thread. */
-struct expiry {
-        struct task task;
-        struct client *client; /* what is posted comes before it is freed */
-        size_t sid_length;
-        char sid[];
-};
-
-static void client_end_subscription(struct client *client, struct subscription *subscription);
-
-static void client_expire(struct client *client, struct bytes sid) {
-        struct subscription *subscription = sid_table_find(&client->subscriptions, sid);
-
-        /* The sid may have been used again meanwhile. */
-        if (subscription && subscription_is_exhausted(subscription))
-                client_end_subscription(client, subscription);
-}
-
-static void client_on_expiry(struct task *task) {
-        struct expiry *expiry = container_of(task, struct expiry, task);
-
-        client_expire(expiry->client, (struct bytes){expiry->sid, expiry->sid_length});
-        free(expiry);
-}
-
-/* Without memory it stays, and delivers nothing, until its client goes. */
-static void client_post_expiry(struct client *client, struct bytes sid) {
-        struct expiry *expiry = malloc(sizeof(*expiry) + sid.length);
-
-        if (!expiry)
-                return;
-        *expiry = (struct expiry){
-                .task.run = client_on_expiry, .client = client, .sid_length = sid.length};
-        bytes_copy(expiry->sid, sid);
-        if (mailbox_post(&client->worker->mailbox, &expiry->task) < 0)
-                free(expiry);
-}
-
-/* Remembers whether the receivers of this input keep up. */
-static void pressure_note(struct pressure *pressure, struct connection *connection) {
-        int congestion = atomic_load_explicit(&connection->congestion, memory_order_relaxed);
-
-        if (congestion != CONGESTION_NONE &&
-            atomic_load_explicit(&connection->is_laggard, memory_order_relaxed))
-                return; /* nobody waits for it */
-        pressure->has_several |= pressure->receiver && pressure->receiver != connection;
-        pressure->receiver = connection;
-        pressure->n_deliveries++;
-        if (congestion == CONGESTION_NONE)
-                return;
-        pressure->n_congested++;
-        pressure->congested = connection;
-        pressure->is_critical |= congestion == CONGESTION_CRITICAL;
-}
-
-/* Appends one message, in the form that the client gets it. */
-static int stage_message(struct stage *stage, struct subscription *subscription,
-                         const struct message *message, bool headers) {
-        size_t skipped = headers ? 0 : message->header_size;
-        struct bytes payload = {message->payload.data + skipped, message->payload.length - skipped};
-        struct writer_message line = {
-                .subject = message->subject,
-                .sid = subscription_sid(subscription),
-                .reply = message->reply,
-                .header_size = headers ? message->header_size : 0,
-                .size = payload.length,
-        };
-        bool is_shared = message->block && payload.length >= SHARE_MIN;
-        size_t room = writer_message_line_max(&line) + (is_shared ? 0 : payload.length + 2);
-        char *start = outbox_reserve(&stage->outbox, room), *end;
-        int r;
-
-        if (!start)
-                return -ENOMEM;
-        end = writer_message_line(start, &line);
-        if (!is_shared)
-                end = bytes_copy(bytes_copy(end, payload), BYTES("\r\n"));
-        outbox_commit(&stage->outbox, (size_t)(end - start));
-        stage->n_messages++;
-        stage->n_payload_bytes += payload.length;
-        if (!is_shared)
-                return 0;
-        r = outbox_append_shared(&stage->outbox, message->block, payload);
-        return r < 0 ? r : outbox_append(&stage->outbox, BYTES("\r\n"));
-}
-
-static bool client_deliver(struct receiver *receiver, struct worker *worker,
-                           struct subscription *subscription, const struct message *message) {
-        struct client *client = container_of(receiver, struct client, receiver);
-        struct connection *connection = client->connection;
-        struct stage *stage = connection_output(worker, connection);
-        bool is_last;
-
-        if (!stage || !subscription_count(subscription, &is_last))
-                return false;
-        if (stage_message(stage, subscription, message,
-                          atomic_load_explicit(&client->headers, memory_order_relaxed)) < 0) {
-                connection_condemn_output(worker, connection);
-                return false;
-        }
-        pressure_note(&worker->pressure, connection);
-        connection_output_done(worker, stage);
-        if (!is_last)
-                return true;
-        if (worker == client->worker)
-                client_end_subscription(client, subscription);
-        else
-                client_post_expiry(client, subscription_sid(subscription));
-        return true;
 }
 
 /* --- publishing ------------------------------------------------------------------------------- */
@@ -234,7 +92,7 @@ static void client_no_responders(struct client *client, struct bytes reply) {
         if (!subscription)
                 return;
         stage = connection_output(client->worker, client->connection);
-        if (stage && stage_message(stage, subscription, &message, true) >= 0)
+        if (stage && client_stage_message(stage, subscription, &message, true) >= 0)
                 connection_output_done(client->worker, stage);
 }
 
@@ -265,173 +123,11 @@ static void client_publish(struct client *client, const struct operation *operat
                 client_no_responders(client, message.reply);
 }
 
-/* --- subscribing ------------------------------------------------------------------------------ */
-
-static void client_count_subscriptions(struct client *client) {
-        atomic_store_explicit(&client->n_subscriptions, client->subscriptions.count,
-                              memory_order_relaxed);
-}
-
-static void client_end_subscription(struct client *client, struct subscription *subscription) {
-        sid_table_remove(&client->subscriptions, subscription);
-        bus_unsubscribe(client->bus, &client->worker->reclaim, subscription);
-        client_count_subscriptions(client);
-}
-
-/* Whether one more subscription may be had; says so if not. */
-static bool client_may_subscribe(struct client *client, const struct operation *operation) {
-        uint64_t max = client->worker->config->server.max_subscriptions;
-        char subject[512];
-
-        if (!subject_is_valid(operation->subject)) {
-                client_error(client, ERROR_INVALID_SUBJECT);
-                return false;
-        }
-        if (bytes_equal(operation->queue, BYTES("_sys_"))) {
-                client_error(client,
-                             "Permissions Violation for Subscription to \"%s\" using queue "
-                             "\"_sys_\"",
-                             bytes_quote(subject, sizeof(subject), operation->subject));
-                return false;
-        }
-        if (max > 0 && client->subscriptions.count >= max) {
-                client_error(client, ERROR_MAX_SUBSCRIPTIONS);
-                return false;
-        }
-        return true;
-}
-
-static int client_add_subscription(struct client *client, const struct operation *operation) {
-        struct subscription *subscription =
-                subscription_new(&client->receiver, operation->sid, operation->queue);
-        int r;
-
-        if (!subscription)
-                return -ENOMEM;
-        r = sid_table_add(&client->subscriptions, subscription);
-        if (r < 0) {
-                subscription_free(subscription);
-                return r;
-        }
-        r = bus_subscribe(client->bus, &client->worker->reclaim, operation->subject, subscription);
-        if (r < 0) {
-                sid_table_remove(&client->subscriptions, subscription);
-                subscription_free(subscription);
-                return r;
-        }
-        client_count_subscriptions(client);
-        return 0;
-}
-
-static void client_subscribe(struct client *client, const struct operation *operation) {
-        client_expire(client, operation->sid);
-        if (sid_table_find(&client->subscriptions, operation->sid)) {
-                client_acknowledge(client);
-                return;
-        }
-        if (!client_may_subscribe(client, operation))
-                return;
-        if (client_add_subscription(client, operation) < 0) {
-                log_warning("client %llu: no memory for a subscription", client_id(client));
-                client_error(client, ERROR_MAX_SUBSCRIPTIONS);
-                return;
-        }
-        client_acknowledge(client);
-}
-
-static void client_unsubscribe(struct client *client, const struct operation *operation) {
-        struct subscription *subscription = sid_table_find(&client->subscriptions, operation->sid);
-
-        if (subscription) {
-                atomic_store(&subscription->max, operation->max);
-                if (operation->max == 0 || subscription_is_exhausted(subscription)) {
-                        client_end_subscription(client, subscription);
-                        client->needs_fence = true;
-                }
-        }
-        client_acknowledge(client);
-}
-
-/* --- liveness --------------------------------------------------------------------------------- */
-
-static void client_pong(struct client *client) {
-        client_write(client, WRITER_PONG);
-        if (!client->has_ponged) {
-                client->has_ponged = true;
-                client_refresh_info(client);
-        }
-}
-
-static void client_on_fence(struct fence *fence) {
-        struct client *client = container_of(fence, struct client, fence);
-        struct connection *connection = client->connection;
-
-        client_pong(client);
-        connection_resume(connection, PAUSE_FENCE);
-        connection_unpin(connection);
-}
-
-/* After a PONG no message of a subscription that was ended before may come, also none that another
- * worker has just staged. */
-static void client_ping(struct client *client) {
-        if (!client->needs_fence || client->worker->workers->count == 1) {
-                client_pong(client);
-                return;
-        }
-        client->needs_fence = false;
-        client->fence.done = client_on_fence;
-        connection_pin(client->connection);
-        connection_pause(client->connection, PAUSE_FENCE);
-        worker_fence(client->worker, &client->fence);
-}
-
-static void client_ponged(struct client *client) {
-        client->n_pings_out = 0;
-        if (client->ping_sent_ns == 0)
-                return;
-        client->rtt_ns = now_ns() - client->ping_sent_ns;
-        client->ping_sent_ns = 0;
-}
-
-/* Whether the client has shown that it lives, so that a PING can be left out. */
-static bool client_is_active(const struct client *client) {
-        uint64_t idle_ms = uv_now(&client->worker->loop) - client->connection->last_input_ms;
-
-        return client->has_measured && now_ns() - client->rtt_measured_ns < RTT_MAX_AGE_NS &&
-               idle_ms < client->worker->config->server.ping_interval_ms;
-}
-
-void client_deadline(struct client *client) {
-        const struct config_server *server = &client->worker->config->server;
-        uint64_t age_ms = (real_time_ns() - client->connection->start_ns) / 1000000;
-
-        /* Libraries expect nothing else before their first PONG (protocol.md 1.1). */
-        if (!client->has_ponged && age_ms < FIRST_PING_MS) {
-                connection_set_deadline(client->connection, FIRST_PING_MS - age_ms);
-                return;
-        }
-        connection_set_deadline(client->connection, server->ping_interval_ms);
-        /* What is not read cannot answer. */
-        if (client_is_active(client) || client->connection->paused != 0)
-                return;
-        if (client->n_pings_out + 1 > server->ping_max) {
-                counter_add(&client->worker->stats.stale_connections, 1);
-                log_info("client %llu: stale: %u PINGs were not answered", client_id(client),
-                         client->n_pings_out);
-                client_fail(client, ERROR_STALE_CONNECTION, REASON_STALE);
-                return;
-        }
-        client->n_pings_out++;
-        client->has_measured = true;
-        client->ping_sent_ns = client->rtt_measured_ns = now_ns();
-        client_write(client, WRITER_PING);
-}
-
 /* --- CONNECT ---------------------------------------------------------------------------------- */
 
 static void client_connect(struct client *client, const struct operation *operation) {
         uint64_t interval = client->worker->config->server.ping_interval_ms;
-        uint64_t first = interval < FIRST_PING_MS ? interval : FIRST_PING_MS;
+        uint64_t first = interval < CLIENT_FIRST_PING_MS ? interval : CLIENT_FIRST_PING_MS;
 
         switch (connect_apply(client, operation->arguments)) {
         case CONNECT_OK:

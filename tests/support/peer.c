@@ -9,7 +9,6 @@
  *                              each answered by a line; the end of the input ends it
  *      peer talk ADDRESS       sends standard input, prints what comes up to a PONG or the end
  *      peer silent ADDRESS     sends nothing, prints each line with the milliseconds since connecting
- *      peer drip ADDRESS MS    the same, and sends a byte of an endless CONNECT every MS milliseconds
  *      peer deaf ADDRESS SUBJECT
  *                              subscribes, says `deaf`, and never reads again, until the end of input
  *      peer churn ADDRESS N    opens and closes N connections, each in one of several ways
@@ -223,25 +222,13 @@ static int talk(void) {
 }
 
 /* Prints what comes, and sends a byte now and then if interval_ms says so. */
-static int listen_idly(long long interval_ms) {
-        static const char start[] = "CONNECT {\"name\":\"";
-        long long begin_ms = now_ms(), due_ms = begin_ms;
+static int listen_idly(void) {
+        long long begin_ms = now_ms();
         int fd = connect_one();
         char line[65536];
-        size_t n = 0;
 
-        for (;;) {
-                while (interval_ms >= 0 && !wait_readable(fd, due_ms > now_ms() ? due_ms - now_ms() : 0)) {
-                        (void)!write(fd, n < sizeof(start) - 1 ? start + n : "x", 1);
-                        n++;
-                        due_ms += interval_ms;
-                        if (now_ms() > deadline_ms)
-                                errx(1, "peer: nothing came in time");
-                }
-                if (!read_line(fd, line, sizeof(line)))
-                        break;
+        while (read_line(fd, line, sizeof(line)))
                 printf("%lld %s\n", now_ms() - begin_ms, line);
-        }
         printf("%lld (closed)\n", now_ms() - begin_ms);
         return 0;
 }
@@ -381,9 +368,7 @@ int main(int argc, char **argv) {
         if (strcmp(what, "talk") == 0)
                 return talk();
         if (strcmp(what, "silent") == 0)
-                return listen_idly(-1);
-        if (strcmp(what, "drip") == 0 && argc > 3)
-                return listen_idly((long long)number);
+                return listen_idly();
         if (strcmp(what, "deaf") == 0 && argc > 3)
                 return deaf(argv[3]);
         if (strcmp(what, "churn") == 0)
@@ -392,5 +377,5 @@ int main(int argc, char **argv) {
                 return flood(number, (unsigned)strtoul(argv[4], NULL, 10));
         if (strcmp(what, "probe") == 0)
                 return probe(argv[2]);
-        errx(2, "usage: peer hold|talk|silent|drip|deaf|churn|flood|probe ADDRESS [...]");
+        errx(2, "usage: peer hold|talk|silent|deaf|churn|flood|probe ADDRESS [...]");
 }

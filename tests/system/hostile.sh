@@ -29,11 +29,6 @@ idle() {
 }
 idle silent "$unix"
 idle silent "$tcp"
-# A byte of an endless CONNECT now and then keeps nobody alive.
-PEER_SECONDS=4 "$support/peer" drip "$tcp" 50 >"$directory/idle" 2>&1
-todo='any byte counts as activity'
-check_matches 'drip: an endless CONNECT is ended' '\(closed\)$' "$(tail -n 1 "$directory/idle")"
-todo=
 
 # --- garbage -----------------------------------------------------------------------------------------
 

@@ -1,0 +1,87 @@
+/* PING and PONG, in both directions. See client.h. */
+#include "daemon/client_parts.h"
+
+#include "daemon/config.h"
+#include "lib/log.h"
+#include "lib/writer.h"
+
+/* A round trip older than this is measured again. */
+#define RTT_MAX_AGE_NS (UINT64_C(3600) * 1000000000)
+
+static uint64_t now_ns(void) {
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static void client_pong(struct client *client) {
+        client_write(client, WRITER_PONG);
+        if (!client->has_ponged) {
+                client->has_ponged = true;
+                client_refresh_info(client);
+        }
+}
+
+static void client_on_fence(struct fence *fence) {
+        struct client *client = container_of(fence, struct client, fence);
+        struct connection *connection = client->connection;
+
+        client_pong(client);
+        connection_resume(connection, PAUSE_FENCE);
+        connection_unpin(connection);
+}
+
+void client_ping(struct client *client) {
+        if (!client->needs_fence || client->worker->workers->count == 1) {
+                client_pong(client);
+                return;
+        }
+        client->needs_fence = false;
+        client->fence.done = client_on_fence;
+        connection_pin(client->connection);
+        connection_pause(client->connection, PAUSE_FENCE);
+        worker_fence(client->worker, &client->fence);
+}
+
+void client_ponged(struct client *client) {
+        client->n_pings_out = 0;
+        if (client->ping_sent_ns == 0)
+                return;
+        client->rtt_ns = now_ns() - client->ping_sent_ns;
+        client->ping_sent_ns = 0;
+}
+
+/* Whether the client has shown that it lives, so that a PING can be left out. */
+static bool client_is_active(const struct client *client) {
+        uint64_t idle_ms = uv_now(&client->worker->loop) - client->connection->last_input_ms;
+
+        return client->has_measured && now_ns() - client->rtt_measured_ns < RTT_MAX_AGE_NS &&
+               idle_ms < client->worker->config->server.ping_interval_ms;
+}
+
+void client_deadline(struct client *client) {
+        const struct config_server *server = &client->worker->config->server;
+        uint64_t age_ms = (real_time_ns() - client->connection->start_ns) / 1000000;
+
+        /* Libraries expect nothing else before their first PONG (protocol.md 1.1). */
+        if (!client->has_ponged && age_ms < CLIENT_FIRST_PING_MS) {
+                connection_set_deadline(client->connection, CLIENT_FIRST_PING_MS - age_ms);
+                return;
+        }
+        connection_set_deadline(client->connection, server->ping_interval_ms);
+        /* What is not read cannot answer. */
+        if (client_is_active(client) || client->connection->paused != 0)
+                return;
+        if (client->n_pings_out + 1 > server->ping_max) {
+                counter_add(&client->worker->stats.stale_connections, 1);
+                log_info("client %llu: stale: %u PINGs were not answered", client_id(client),
+                         client->n_pings_out);
+                client_fail(client, ERROR_STALE_CONNECTION, REASON_STALE);
+                return;
+        }
+        client->n_pings_out++;
+        client->has_measured = true;
+        client->ping_sent_ns = client->rtt_measured_ns = now_ns();
+        client_write(client, WRITER_PING);
+}

@@ -1,0 +1,69 @@
+/* What the parts of a client need of each other: client.c (its life and its verbs),
+ * client_subscriptions.c, client_liveness.c and client_delivery.c. For the client's own worker, but
+ * for client_deliver() and client_stage_message().
+ */
+#pragma once
+
+#include "daemon/client.h"
+#include "daemon/connection.h"
+#include "daemon/message.h"
+
+#include <time.h>
+
+struct stage;
+
+/* The first PING of ours, which measures the round trip, after CONNECT. */
+#define CLIENT_FIRST_PING_MS 2000
+
+static inline unsigned long long client_id(const struct client *client) {
+        return (unsigned long long)client->connection->id;
+}
+
+static inline uint64_t real_time_ns(void) {
+        struct timespec now;
+
+        clock_gettime(CLOCK_REALTIME, &now);
+        return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* Stages bytes for the client. */
+void client_write(struct client *client, struct bytes bytes);
+
+/* Stages +OK if the client is verbose. */
+void client_acknowledge(struct client *client);
+
+/* Stages an -ERR. */
+void client_error(struct client *client, const char *format, ...)
+        __attribute__((format(printf, 2, 3)));
+
+/* Says what was wrong and ends the connection. */
+void client_fail(struct client *client, const char *text, const char *reason);
+
+/* Stages a new INFO if anything in it has changed. Later INFOs go to those who understand them and
+ * have had their first PONG (protocol.md 2.3). */
+void client_refresh_info(struct client *client);
+
+/* SUB and UNSUB. */
+void client_subscribe(struct client *client, const struct operation *operation);
+void client_unsubscribe(struct client *client, const struct operation *operation);
+
+/* Takes a subscription out of the index and frees it when nobody uses it any more. */
+void client_end_subscription(struct client *client, struct subscription *subscription);
+
+/* Ends the subscription of that sid if it has had its last message. */
+void client_expire(struct client *client, struct bytes sid);
+
+/* PING: after its PONG no message of a subscription that was ended before may come, also none that
+ * another worker has just staged. */
+void client_ping(struct client *client);
+
+/* PONG. */
+void client_ponged(struct client *client);
+
+/* Delivers a message; see struct receiver. The publisher's thread. */
+bool client_deliver(struct receiver *receiver, struct worker *worker,
+                    struct subscription *subscription, const struct message *message);
+
+/* Appends one message to a stage, in the form that the client gets it. Returns 0 or -ENOMEM. */
+int client_stage_message(struct stage *stage, struct subscription *subscription,
+                         const struct message *message, bool headers);

@@ -1,0 +1,103 @@
+/* The subscriptions of a client, by sid. See client.h. */
+#include "daemon/client_parts.h"
+
+#include "daemon/bus.h"
+#include "daemon/config.h"
+#include "lib/log.h"
+#include "lib/subject.h"
+#include "lib/writer.h"
+
+#include <errno.h>
+
+static void client_count_subscriptions(struct client *client) {
+        atomic_store_explicit(&client->n_subscriptions, client->subscriptions.count,
+                              memory_order_relaxed);
+}
+
+void client_end_subscription(struct client *client, struct subscription *subscription) {
+        sid_table_remove(&client->subscriptions, subscription);
+        bus_unsubscribe(client->bus, &client->worker->reclaim, subscription);
+        client_count_subscriptions(client);
+}
+
+void client_expire(struct client *client, struct bytes sid) {
+        struct subscription *subscription = sid_table_find(&client->subscriptions, sid);
+
+        /* The sid may have been used again meanwhile. */
+        if (subscription && subscription_is_exhausted(subscription))
+                client_end_subscription(client, subscription);
+}
+
+/* Whether one more subscription may be had; says so if not. */
+static bool client_may_subscribe(struct client *client, const struct operation *operation) {
+        uint64_t max = client->worker->config->server.max_subscriptions;
+        char subject[512];
+
+        if (!subject_is_valid(operation->subject)) {
+                client_error(client, ERROR_INVALID_SUBJECT);
+                return false;
+        }
+        if (bytes_equal(operation->queue, BYTES("_sys_"))) {
+                client_error(client,
+                             "Permissions Violation for Subscription to \"%s\" using queue "
+                             "\"_sys_\"",
+                             bytes_quote(subject, sizeof(subject), operation->subject));
+                return false;
+        }
+        if (max > 0 && client->subscriptions.count >= max) {
+                client_error(client, ERROR_MAX_SUBSCRIPTIONS);
+                return false;
+        }
+        return true;
+}
+
+static int client_add_subscription(struct client *client, const struct operation *operation) {
+        struct subscription *subscription =
+                subscription_new(&client->receiver, operation->sid, operation->queue);
+        int r;
+
+        if (!subscription)
+                return -ENOMEM;
+        r = sid_table_add(&client->subscriptions, subscription);
+        if (r < 0) {
+                subscription_free(subscription);
+                return r;
+        }
+        r = bus_subscribe(client->bus, &client->worker->reclaim, operation->subject, subscription);
+        if (r < 0) {
+                sid_table_remove(&client->subscriptions, subscription);
+                subscription_free(subscription);
+                return r;
+        }
+        client_count_subscriptions(client);
+        return 0;
+}
+
+void client_subscribe(struct client *client, const struct operation *operation) {
+        client_expire(client, operation->sid);
+        if (sid_table_find(&client->subscriptions, operation->sid)) {
+                client_acknowledge(client);
+                return;
+        }
+        if (!client_may_subscribe(client, operation))
+                return;
+        if (client_add_subscription(client, operation) < 0) {
+                log_warning("client %llu: no memory for a subscription", client_id(client));
+                client_error(client, ERROR_MAX_SUBSCRIPTIONS);
+                return;
+        }
+        client_acknowledge(client);
+}
+
+void client_unsubscribe(struct client *client, const struct operation *operation) {
+        struct subscription *subscription = sid_table_find(&client->subscriptions, operation->sid);
+
+        if (subscription) {
+                atomic_store(&subscription->max, operation->max);
+                if (operation->max == 0 || subscription_is_exhausted(subscription)) {
+                        client_end_subscription(client, subscription);
+                        client->needs_fence = true;
+                }
+        }
+        client_acknowledge(client);
+}

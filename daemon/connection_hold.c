@@ -1,0 +1,94 @@
+/* Holding publishers back, and having them give way. See connection.h. */
+#include "daemon/connection_parts.h"
+
+#include "daemon/instance.h"
+#include "lib/log.h"
+
+/* A publisher is held only for a receiver that gets on: it has to take so much in each such time.
+ */
+#define HOLD_MS       100
+#define HOLD_PROGRESS (64 * 1024)
+/* The longest that it is held when others would get its messages at once. */
+#define HOLD_BRIEF_MS 10
+
+void connection_hold(struct connection *connection, struct connection *receiver, bool is_brief) {
+        if (connection->state_of_life != CONNECTION_OPEN || connection->is_broken ||
+            (connection->paused & (PAUSE_HELD | PAUSE_YIELD)))
+                return;
+        connection->held_by = receiver->id;
+        connection->held_by_slot = receiver->slot;
+        connection->is_held_briefly = is_brief;
+        connection->held_since_ms = connection_now(connection);
+        connection->held_sent = atomic_load_explicit(&receiver->n_sent, memory_order_relaxed);
+        list_append(&connection->worker->held, &connection->held_link);
+        counter_add(&connection->worker->stats.held_publishers, 1);
+        connection_pause(connection, PAUSE_HELD);
+        worker_watch_held(connection->worker);
+}
+
+/* Whether the receiver takes enough that it is worth waiting for. */
+static bool receiver_gets_on(struct connection *connection, struct connection *receiver) {
+        uint64_t now = connection_now(connection);
+        uint64_t n_sent = atomic_load_explicit(&receiver->n_sent, memory_order_relaxed);
+        uint64_t sent_ms = atomic_load_explicit(&receiver->sent_ms, memory_order_relaxed);
+
+        if (now > sent_ms && now - sent_ms >= HOLD_MS)
+                return false;
+        if (now - connection->held_since_ms < HOLD_MS)
+                return true;
+        if (n_sent - connection->held_sent < HOLD_PROGRESS)
+                return false;
+        connection->held_since_ms = now;
+        connection->held_sent = n_sent;
+        return true;
+}
+
+/* Whether the held connection has to wait on. */
+static bool connection_must_wait(struct connection *connection) {
+        struct connection *receiver =
+                instance_find(connection->worker->instance, connection->held_by_slot);
+
+        if (!receiver || receiver->id != connection->held_by ||
+            atomic_load_explicit(&receiver->congestion, memory_order_relaxed) == CONGESTION_NONE ||
+            atomic_load_explicit(&receiver->is_output_closed, memory_order_relaxed))
+                return false;
+        if (connection->is_held_briefly &&
+            connection_now(connection) - connection->held_since_ms >= HOLD_BRIEF_MS)
+                return false;
+        if (receiver_gets_on(connection, receiver))
+                return true;
+        log_debug("client %llu does not keep up; publishers no longer wait for it",
+                  (unsigned long long)receiver->id);
+        atomic_store_explicit(&receiver->is_laggard, true, memory_order_relaxed);
+        return false;
+}
+
+void connection_yield(struct connection *connection) {
+        if (connection->state_of_life != CONNECTION_OPEN || (connection->paused & PAUSE_HELD))
+                return;
+        connection_pause(connection, PAUSE_YIELD);
+        list_append(&connection->worker->held, &connection->held_link);
+        worker_watch_held(connection->worker);
+}
+
+/* Those that have to wait on go back to the list, as do those that are held again. */
+void connection_check_held(struct worker *worker) {
+        struct list_link held;
+
+        list_init(&held);
+        list_move(&held, &worker->held);
+        while (!list_is_empty(&held)) {
+                struct connection *connection =
+                        container_of(held.next, struct connection, held_link);
+
+                list_unlink(&connection->held_link);
+                if (connection->paused & PAUSE_YIELD) {
+                        connection_resume(connection, PAUSE_YIELD);
+                } else if (connection_must_wait(connection)) {
+                        list_append(&worker->held, &connection->held_link);
+                } else {
+                        connection_resume(connection, PAUSE_HELD);
+                }
+        }
+        worker_watch_held(worker);
+}

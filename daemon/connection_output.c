@@ -1,0 +1,226 @@
+/* What leaves through a connection: staged by any worker, sent, or kept until the socket takes it.
+ * See connection.h. */
+#include "daemon/connection_parts.h"
+
+#include "daemon/block.h"
+#include "daemon/config.h"
+#include "daemon/transport.h"
+
+#include <errno.h>
+
+/* A stage with more than this is flushed before the batch ends. */
+#define STAGE_MAX (64 * 1024)
+/* What is left of a stage is shared rather than copied from this length on. */
+#define SHARE_MIN 2048
+/* Ranges in one system call. */
+#define SEND_RANGES 64
+/* How much may wait for a receiver until its publishers are held back. */
+#define CONGESTION_MARK (1024 * 1024)
+
+struct stage *connection_output(struct worker *worker, struct connection *connection) {
+        struct stage *stage = stages_find(&worker->stages, connection->slot);
+
+        if (atomic_load_explicit(&connection->is_output_closed, memory_order_relaxed))
+                return NULL;
+        if (stage)
+                return stage;
+        return stages_add(&worker->stages, connection, connection->slot,
+                          worker == connection->worker);
+}
+
+void connection_output_done(struct worker *worker, struct stage *stage) {
+        if (stage->outbox.n_bytes >= STAGE_MAX)
+                connection_flush(worker, stage);
+}
+
+void connection_write(struct worker *worker, struct connection *connection, struct bytes bytes) {
+        struct stage *stage = connection_output(worker, connection);
+
+        if (!stage)
+                return;
+        if (outbox_append(&stage->outbox, bytes) < 0)
+                connection_condemn_output(worker, connection);
+        else
+                connection_output_done(worker, stage);
+}
+
+/* Under the lock. Sends until the outbox is empty or the socket full. */
+static int connection_send(struct worker *worker, struct connection *connection,
+                           struct outbox *outbox) {
+        while (!outbox_is_empty(outbox)) {
+                struct iovec iov[SEND_RANGES];
+                size_t n_iov = outbox_peek(outbox, iov, SEND_RANGES), n_offered = 0;
+                ssize_t n;
+
+                for (size_t i = 0; i < n_iov; i++)
+                        n_offered += iov[i].iov_len;
+                n = connection->transport->send(connection->fd, iov, n_iov);
+                if (n == -EAGAIN)
+                        return 0;
+                if (n < 0)
+                        return (int)n;
+                outbox_consume(outbox, (size_t)n);
+                atomic_fetch_add_explicit(&connection->n_sent, (uint64_t)n, memory_order_relaxed);
+                atomic_store_explicit(&connection->sent_ms, uv_now(&worker->loop),
+                                      memory_order_relaxed);
+                /* The socket is full; asking it again would only tell so. */
+                if ((size_t)n < n_offered)
+                        return 0;
+        }
+        return 0;
+}
+
+/* Moves one range behind what waits already. A block is not kept for a small part of it: that is
+ * copied, once for all receivers. */
+static int connection_keep_range(struct worker *worker, struct connection *connection,
+                                 const struct outbox *from, const struct outbox_range *range) {
+        struct bytes bytes = {range->data, range->length};
+        struct block *block = range->block;
+        bool is_small_part = range->length < block->capacity / 4;
+
+        if (range->length < SHARE_MIN || (is_small_part && block == from->tail))
+                return outbox_append(&connection->pending, bytes);
+        if (is_small_part) {
+                block = worker_copy(worker, block, bytes);
+                if (!block)
+                        return -ENOMEM;
+                bytes.data = block->data;
+        }
+        return outbox_append_shared(&connection->pending, block, bytes);
+}
+
+/* Moves what the socket did not take behind what waits already. */
+static int connection_keep_output(struct worker *worker, struct connection *connection,
+                                  const struct outbox *outbox) {
+        int r = 0;
+
+        for (unsigned i = 0; i < outbox->n_ranges && r >= 0; i++)
+                r = connection_keep_range(worker, connection, outbox,
+                                          &outbox->ranges[outbox->first + i]);
+        return r;
+}
+
+/* Under the lock. Has the own worker look at the connection. */
+static void connection_call_attention(struct worker *worker, struct connection *connection) {
+        if (connection->needs_attention)
+                return;
+        connection->needs_attention = true;
+        if (worker == connection->worker)
+                worker_defer(worker, &connection->attention);
+        else
+                (void)mailbox_post(&connection->worker->mailbox, &connection->attention);
+}
+
+/* Under the lock. The connection is to be closed by its own worker, for this reason. */
+static void connection_condemn(struct worker *worker, struct connection *connection,
+                               const char *reason) {
+        if (!connection->doom)
+                connection->doom = reason;
+        atomic_store_explicit(&connection->is_output_closed, true, memory_order_relaxed);
+        outbox_deinit(&connection->pending);
+        connection_call_attention(worker, connection);
+}
+
+void connection_condemn_output(struct worker *worker, struct connection *connection) {
+        pthread_mutex_lock(&connection->lock);
+        connection_condemn(worker, connection, REASON_SLOW_PENDING);
+        pthread_mutex_unlock(&connection->lock);
+}
+
+/* Under the lock. */
+static void connection_judge_congestion(struct connection *connection, uint64_t max_pending) {
+        size_t n = connection->pending.n_bytes;
+        size_t mark = max_pending / 4 < CONGESTION_MARK ? max_pending / 4 : CONGESTION_MARK;
+        int before = atomic_load_explicit(&connection->congestion, memory_order_relaxed);
+        int now = before;
+
+        if (n > max_pending / 4 * 3)
+                now = CONGESTION_CRITICAL;
+        else if (n > mark)
+                now = CONGESTION_SOME;
+        else if (n < mark / 2)
+                now = CONGESTION_NONE;
+        if (now != before)
+                atomic_store_explicit(&connection->congestion, now, memory_order_relaxed);
+        if (n == 0 && atomic_load_explicit(&connection->is_laggard, memory_order_relaxed))
+                atomic_store_explicit(&connection->is_laggard, false, memory_order_relaxed);
+}
+
+/* Under the lock. */
+static void connection_flush_locked(struct worker *worker, struct connection *connection,
+                                    struct stage *stage) {
+        uint64_t max_pending = worker->config->server.max_pending;
+        int r = 0;
+
+        connection->out_messages += stage->n_messages;
+        connection->out_bytes += stage->n_payload_bytes;
+        if (outbox_is_empty(&connection->pending))
+                r = connection_send(worker, connection, &stage->outbox);
+        if (r < 0) {
+                connection_condemn(worker, connection, REASON_WRITE_ERROR);
+                return;
+        }
+        if (outbox_is_empty(&stage->outbox))
+                return;
+        r = connection_keep_output(worker, connection, &stage->outbox);
+        if (r < 0 || connection->pending.n_bytes > max_pending) {
+                connection_condemn(worker, connection, REASON_SLOW_PENDING);
+                return;
+        }
+        connection_judge_congestion(connection, max_pending);
+        if (!connection->is_waiting) {
+                connection->is_waiting = true;
+                connection_call_attention(worker, connection);
+        }
+}
+
+void connection_flush(struct worker *worker, struct stage *stage) {
+        struct connection *connection = stage->connection;
+
+        counter_add(&worker->stats.out_messages, stage->n_messages);
+        counter_add(&worker->stats.out_bytes, stage->n_payload_bytes);
+        pthread_mutex_lock(&connection->lock);
+        if (connection->fd >= 0 && !connection->doom && !connection->is_shut)
+                connection_flush_locked(worker, connection, stage);
+        pthread_mutex_unlock(&connection->lock);
+        stages_remove(&worker->stages, stage, connection->slot);
+}
+
+void connection_continue_output(struct connection *connection) {
+        struct worker *worker = connection->worker;
+        bool is_empty;
+        uint64_t before = atomic_load_explicit(&connection->n_sent, memory_order_relaxed);
+        int r;
+
+        pthread_mutex_lock(&connection->lock);
+        r = connection_send(worker, connection, &connection->pending);
+        if (r < 0)
+                connection_condemn(worker, connection, REASON_WRITE_ERROR);
+        is_empty = outbox_is_empty(&connection->pending);
+        connection->is_waiting = !is_empty;
+        if (is_empty)
+                outbox_deinit(&connection->pending);
+        connection_judge_congestion(connection, worker->config->server.max_pending);
+        pthread_mutex_unlock(&connection->lock);
+
+        connection->is_polling_output = !is_empty;
+        if (is_empty)
+                connection->write_due_ms = 0;
+        else if (connection->write_due_ms == 0 ||
+                 atomic_load_explicit(&connection->n_sent, memory_order_relaxed) != before)
+                connection->write_due_ms =
+                        connection_now(connection) + worker->config->server.write_deadline_ms;
+        connection_update_poll(connection);
+        connection_arm(connection);
+        if (is_empty && connection->state_of_life == CONNECTION_ENDING)
+                connection_advance_end(connection);
+}
+
+size_t connection_pending(struct connection *connection) {
+        size_t n;
+
+        pthread_mutex_lock(&connection->lock);
+        n = connection->pending.n_bytes;
+        pthread_mutex_unlock(&connection->lock);
+        return n;
+}

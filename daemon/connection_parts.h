@@ -1,0 +1,28 @@
+/* What the parts of a connection need of each other: connection.c (its life), connection_input.c
+ * and connection_output.c. All of it is for the connection's own worker.
+ */
+#pragma once
+
+#include "daemon/connection.h"
+
+static inline uint64_t connection_now(const struct connection *connection) {
+        return uv_now(&connection->worker->loop);
+}
+
+/* Sets the timer to the earliest of what is due. */
+void connection_arm(struct connection *connection);
+
+/* Polls for what the connection waits for. */
+void connection_update_poll(struct connection *connection);
+
+/* The socket is readable. */
+void connection_take_input(struct connection *connection);
+
+/* The socket is broken or its output is: takes what is left in it, and closes. */
+void connection_read_last(struct connection *connection, const char *reason);
+
+/* The socket is writable again, or shall be watched for that. */
+void connection_continue_output(struct connection *connection);
+
+/* Goes one step further in ending: output has left, or input has ended. */
+void connection_advance_end(struct connection *connection);
