@@ -1,25 +1,17 @@
 /* The control subjects. See control.h. */
-#include "daemon/control.h"
+#include "daemon/control_parts.h"
 
 #include "daemon/bus.h"
 #include "daemon/client.h"
 #include "daemon/connection.h"
 #include "daemon/instance.h"
-#include "daemon/reload.h"
 #include "daemon/report.h"
 #include "daemon/server.h"
-#include "daemon/subject_index.h"
-#include "lib/log.h"
 #include "lib/subject.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-/* Elements of a list in one answer, if the request does not say. */
-#define DEFAULT_LIMIT 1024
-/* The most, so that an answer fits a message. */
-#define MAX_LIMIT 2048
 
 struct control_row {
         const char *name; /* the last token of the subject */
@@ -123,12 +115,12 @@ void control_answer_error(struct control_request *request, int code, const char 
 
 /* --- options -------------------------------------------------------------------------------- */
 
-static const char *option_string(const struct control_request *request, const char *key) {
+const char *control_option_string(const struct control_request *request, const char *key) {
         return json_string_value(json_object_get(request->options, key));
 }
 
-static uint64_t option_number(const struct control_request *request, const char *key,
-                              uint64_t otherwise) {
+uint64_t control_option_number(const struct control_request *request, const char *key,
+                               uint64_t otherwise) {
         json_t *value = json_object_get(request->options, key);
 
         return json_is_integer(value) && json_integer_value(value) >= 0
@@ -136,342 +128,48 @@ static uint64_t option_number(const struct control_request *request, const char 
                        : otherwise;
 }
 
-static bool option_bool(const struct control_request *request, const char *key) {
+bool control_option_bool(const struct control_request *request, const char *key) {
         return json_is_true(json_object_get(request->options, key));
 }
 
 /* Whether the request is meant for this server (protocol.md 8.2). */
 static bool filter_matches(const struct control_request *request) {
-        const char *name = option_string(request, "server_name");
+        const char *name = control_option_string(request, "server_name");
         const char *own = request->server->instance.name;
 
         if (!name)
-                return !option_string(request, "cluster");
-        return option_bool(request, "exact_match") ? strcmp(own, name) == 0
-                                                   : strstr(own, name) != NULL;
+                return !control_option_string(request, "cluster");
+        return control_option_bool(request, "exact_match") ? strcmp(own, name) == 0
+                                                           : strstr(own, name) != NULL;
 }
 
-/* --- simple reports --------------------------------------------------------------------------- */
+/* --- visiting the workers ------------------------------------------------------------------- */
 
-static void run_varz(struct control_request *request) {
-        request->data = report_varz(request->server);
-        control_answer(request);
-}
-
-static void run_statsz(struct control_request *request) {
-        request->data = json_pack("{s:o}", "statsz", report_statsz(request->server));
-        control_answer(request);
-}
-
-static void run_idz(struct control_request *request) {
-        struct instance *instance = &request->server->instance;
-
-        request->data = json_pack("{s:s, s:s, s:s}", "name", instance->name, "host", "localhost",
-                                  "id", instance->id);
-        control_answer(request);
-}
-
-static void run_healthz(struct control_request *request) {
-        request->data = json_pack("{s:s}", "status", "ok");
-        control_answer(request);
-}
-
-static void run_listenerz(struct control_request *request) {
-        request->data = report_listeners(request->server);
-        control_answer(request);
-}
-
-/* --- lists that the workers contribute to --------------------------------------------------------
- */
-
-static void request_visit(struct control_request *request,
-                          void (*run)(struct visit *visit, struct worker *worker),
-                          void (*done)(struct visit *visit)) {
+void control_visit(struct control_request *request,
+                   void (*run)(struct visit *visit, struct worker *worker),
+                   void (*done)(struct visit *visit)) {
         request->visit.run = run;
         request->visit.done = done;
         workers_visit(&request->server->workers, &request->visit, &request->server->mailbox);
-}
-
-static struct control_request *request_of(struct visit *visit) {
-        return container_of(visit, struct control_request, visit);
-}
-
-static bool wants_connection(const struct control_request *request, uint64_t id) {
-        uint64_t cid = option_number(request, "cid", 0);
-
-        return cid == 0 || cid == id;
-}
-
-static void connz_worker(struct visit *visit, struct worker *worker) {
-        struct control_request *request = request_of(visit);
-        json_t *list = json_object_get(request->data, "connections");
-
-        if (option_number(request, "state", 0) == 1)
-                return;
-        LIST_FOREACH (link, &worker->connections) {
-                struct connection *connection = container_of(link, struct connection, link);
-
-                if (connection->state_of_life == CONNECTION_OPEN &&
-                    wants_connection(request, connection->id))
-                        json_array_append_new(
-                                list, report_connection(connection,
-                                                        option_bool(request, "subscriptions")));
-        }
-}
-
-static void connz_closed(const struct closed_connection *closed, void *context) {
-        struct control_request *request = context;
-
-        if (wants_connection(request, closed->id))
-                json_array_append_new(json_object_get(request->data, "connections"),
-                                      report_closed(closed));
-}
-
-static void connz_done(struct visit *visit) {
-        struct control_request *request = request_of(visit);
-        json_t *all = json_object_get(request->data, "connections"), *page;
-        const char *sort = option_string(request, "sort");
-        size_t total;
-
-        if (option_number(request, "state", 0) >= 1)
-                closed_log_visit(&request->server->closed, connz_closed, request);
-        total = json_array_size(all);
-        page = report_sort(all, sort && sort[0] ? sort : "cid", request->offset, request->limit);
-        if (!page) {
-                control_answer_error(request, 500, "invalid sorting option: %s", sort);
-                return;
-        }
-        json_object_set_new(request->data, "num_connections",
-                            json_integer((json_int_t)json_array_size(page)));
-        json_object_set_new(request->data, "total", json_integer((json_int_t)total));
-        json_object_set_new(request->data, "connections", page);
-        control_answer(request);
-}
-
-/* The head of a list: who, when, and which part. */
-static json_t *list_head(struct control_request *request) {
-        uint64_t limit = option_number(request, "limit", DEFAULT_LIMIT);
-
-        request->offset = option_number(request, "offset", 0);
-        request->limit = limit > 0 && limit < MAX_LIMIT ? limit : MAX_LIMIT;
-        return json_pack("{s:s, s:o, s:I, s:I}", "server_id", request->server->instance.id, "now",
-                         report_now(), "offset", (json_int_t)request->offset, "limit",
-                         (json_int_t)request->limit);
-}
-
-static void run_connz(struct control_request *request) {
-        request->data = list_head(request);
-        json_object_set_new(request->data, "connections", json_array());
-        request_visit(request, connz_worker, connz_done);
-}
-
-/* Whether a subscription, the next one, is in the part that was asked for. */
-static bool subsz_is_next(struct control_request *request) {
-        return request->n_seen++ >= request->offset &&
-               request->n_seen <= request->offset + request->limit;
-}
-
-static void subsz_subscription(struct control_request *request, struct connection *connection,
-                               const struct subscription *subscription, const char *test) {
-        json_t *list = json_object_get(request->data, "subscriptions_list");
-        struct bytes subject;
-        char *text;
-
-        if (!test && !subsz_is_next(request))
-                return;
-        text = report_subject(subscription, &subject.length);
-        subject.data = text;
-        if (text && (!test ||
-                     (subject_matches(subject, bytes_from_string(test)) && subsz_is_next(request))))
-                json_array_append_new(list, report_subscription(connection, subscription, subject));
-        free(text);
-}
-
-/* Whether the page has nothing of a client with so many subscriptions. */
-static bool subsz_skips(const struct control_request *request, uint64_t count) {
-        return request->n_seen + count <= request->offset ||
-               request->n_seen >= request->offset + request->limit;
-}
-
-static void subsz_connection(struct control_request *request, struct connection *connection) {
-        const struct client *client = connection->state;
-        const char *test = option_string(request, "test");
-        struct subscription *subscription = NULL;
-        size_t bucket = 0;
-
-        if (test && !test[0])
-                test = NULL;
-        if (!test && subsz_skips(request, client->subscriptions.count)) {
-                request->n_seen += client->subscriptions.count;
-                return;
-        }
-        while ((subscription = sid_table_next(&client->subscriptions, &bucket, subscription)))
-                subsz_subscription(request, connection, subscription, test);
-}
-
-static void subsz_worker(struct visit *visit, struct worker *worker) {
-        struct control_request *request = request_of(visit);
-        uint64_t cid = option_number(request, "cid", 0);
-
-        LIST_FOREACH (link, &worker->connections) {
-                struct connection *connection = container_of(link, struct connection, link);
-
-                if (connection->state_of_life == CONNECTION_OPEN &&
-                    (cid == 0 || cid == connection->id))
-                        subsz_connection(request, connection);
-        }
-}
-
-static void subsz_done(struct visit *visit) {
-        struct control_request *request = request_of(visit);
-
-        json_object_set_new(request->data, "total", json_integer((json_int_t)request->n_seen));
-        control_answer(request);
-}
-
-static void run_subsz(struct control_request *request) {
-        request->data = list_head(request);
-        json_object_set_new(
-                request->data, "num_subscriptions",
-                json_integer((json_int_t)subject_index_count(request->server->bus.index)));
-        if (!option_bool(request, "subscriptions")) {
-                control_answer(request);
-                return;
-        }
-        json_object_set_new(request->data, "subscriptions_list", json_array());
-        request_visit(request, subsz_worker, subsz_done);
-}
-
-/* --- actions ---------------------------------------------------------------------------------- */
-
-static void on_reloaded(void *context, const struct config_errors *errors) {
-        struct control_request *request = context;
-        size_t length = 1;
-        char *text;
-
-        if (errors->n_lines == 0) {
-                control_answer(request);
-                return;
-        }
-        for (size_t i = 0; i < errors->n_lines; i++)
-                length += strlen(errors->lines[i]) + 1;
-        text = calloc(1, length);
-        for (size_t i = 0; text && i < errors->n_lines; i++) {
-                if (i > 0)
-                        strcat(text, "\n");
-                strcat(text, errors->lines[i]);
-        }
-        control_answer_error(request, 500, "%s", text ? text : "no memory");
-        free(text);
-}
-
-static void run_reload(struct control_request *request) {
-        reload_start(request->server, on_reloaded, request);
-}
-
-static void run_drain(struct control_request *request) {
-        server_drain(request->server);
-        control_answer(request);
-}
-
-static void run_stop(struct control_request *request) {
-        struct server *server = request->server;
-
-        control_answer(request);
-        server_stop(server);
-}
-
-static void run_log_level(struct control_request *request) {
-        const char *name = option_string(request, "level");
-        int level = name ? log_level_parse(name) : (int)log_get_level();
-
-        if (level < 0) {
-                control_answer_error(request, 400,
-                                     "unknown log level \"%s\": expected error, warning, info, "
-                                     "debug or trace",
-                                     name);
-                return;
-        }
-        if (name)
-                log_set_level((enum log_level)level);
-        request->data = json_pack("{s:s}", "level", log_level_name(log_get_level()));
-        control_answer(request);
-}
-
-/* Calls act for the connection that the request names. */
-static void visit_one(struct visit *visit, struct worker *worker,
-                      bool (*act)(struct connection *connection)) {
-        struct control_request *request = request_of(visit);
-        uint64_t cid = option_number(request, "cid", 0);
-
-        LIST_FOREACH_SAFE (link, &worker->connections) {
-                struct connection *connection = container_of(link, struct connection, link);
-
-                if (connection->id != cid || connection->state_of_life != CONNECTION_OPEN)
-                        continue;
-                request->n_seen += 1;
-                request->offset += act(connection);
-        }
-}
-
-static bool kick(struct connection *connection) {
-        connection_end(connection, REASON_KICKED);
-        return true;
-}
-
-static void kick_worker(struct visit *visit, struct worker *worker) {
-        visit_one(visit, worker, kick);
-}
-
-static bool tell_lame_duck(struct connection *connection) {
-        return client_tell_lame_duck(connection->state);
-}
-
-static void lame_duck_worker(struct visit *visit, struct worker *worker) {
-        visit_one(visit, worker, tell_lame_duck);
-}
-
-static void act_done(struct visit *visit) {
-        struct control_request *request = request_of(visit);
-
-        if (request->n_seen == 0)
-                control_answer_error(request, 500, "no such client id");
-        else if (request->offset == 0)
-                control_answer_error(request, 500,
-                                     "client does not support Lame Duck Mode or is not ready to "
-                                     "receive the notification");
-        else
-                control_answer(request);
-}
-
-static void run_on_client(struct control_request *request,
-                          void (*run)(struct visit *visit, struct worker *worker)) {
-        if (option_number(request, "cid", 0) == 0) {
-                control_answer_error(request, 400, "expected {\"cid\": N}");
-                return;
-        }
-        request_visit(request, run, act_done);
-}
-
-static void run_kick(struct control_request *request) {
-        run_on_client(request, kick_worker);
-}
-
-static void run_lame_duck(struct control_request *request) {
-        run_on_client(request, lame_duck_worker);
 }
 
 /* --- dispatching --------------------------------------------------------------------------------
  */
 
 static const struct control_row rows[] = {
-        {"STATSZ", true, false, run_statsz},        {"IDZ", true, false, run_idz},
-        {"VARZ", false, false, run_varz},           {"CONNZ", false, false, run_connz},
-        {"SUBSZ", false, false, run_subsz},         {"HEALTHZ", false, false, run_healthz},
-        {"LISTENERZ", false, false, run_listenerz}, {"RELOAD", false, true, run_reload},
-        {"DRAIN", false, true, run_drain},          {"STOP", false, true, run_stop},
-        {"LOGLEVEL", false, true, run_log_level},   {"KICK", false, true, run_kick},
-        {"LDM", false, true, run_lame_duck},
+        {"STATSZ", true, false, control_run_statsz},
+        {"IDZ", true, false, control_run_idz},
+        {"VARZ", false, false, control_run_varz},
+        {"CONNZ", false, false, control_run_connz},
+        {"SUBSZ", false, false, control_run_subsz},
+        {"HEALTHZ", false, false, control_run_healthz},
+        {"LISTENERZ", false, false, control_run_listenerz},
+        {"RELOAD", false, true, control_run_reload},
+        {"DRAIN", false, true, control_run_drain},
+        {"STOP", false, true, control_run_stop},
+        {"LOGLEVEL", false, true, control_run_log_level},
+        {"KICK", false, true, control_run_kick},
+        {"LDM", false, true, control_run_lame_duck},
 };
 
 static bool bytes_are(struct bytes bytes, const char *text) {

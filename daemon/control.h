@@ -51,9 +51,3 @@ struct control_request {
 int control_init(struct control *control, struct server *server);
 /* After the workers have ended. */
 void control_deinit(struct control *control);
-
-/* Answers, with the request's data or with an error, and frees the request. code 0: no error. In
- * the server's thread. */
-void control_answer(struct control_request *request);
-__attribute__((format(printf, 3, 4))) void control_answer_error(struct control_request *request,
-                                                                int code, const char *format, ...);

@@ -72,16 +72,13 @@ static int connect_one(void) {
         return fd;
 }
 
-/* Waits until fd is readable, or in time for ms; negative: until the deadline, which is an error. */
-static bool wait_readable(int fd, long long ms) {
+/* Waits until fd is readable; later than the deadline is an error. */
+static void wait_readable(int fd) {
         struct pollfd poller = { .fd = fd, .events = POLLIN };
         long long left = deadline_ms - now_ms();
 
-        if (poll(&poller, 1, (int)(ms >= 0 ? ms : left > 0 ? left : 0)) > 0)
-                return true;
-        if (ms < 0)
+        if (poll(&poller, 1, (int)(left > 0 ? left : 0)) <= 0)
                 errx(1, "peer: nothing came in time");
-        return false;
 }
 
 /* Reads a line, byte by byte, as nothing behind it may be taken. Returns false at the end. */
@@ -89,7 +86,7 @@ static bool read_line(int fd, char *line, size_t size) {
         size_t n = 0;
 
         for (char byte = '\0'; byte != '\n'; line[n++] = byte) {
-                wait_readable(fd, -1);
+                wait_readable(fd);
                 if (n + 1 >= size || read(fd, &byte, 1) != 1)
                         return false;
         }
@@ -160,7 +157,7 @@ static size_t crowd_await_close(void) {
 
         for (size_t i = 0; i < n; i++) {
                 do
-                        wait_readable(crowd.fds[i], -1);
+                        wait_readable(crowd.fds[i]);
                 while (read(crowd.fds[i], bytes, sizeof(bytes)) > 0);
                 close(crowd.fds[i]);
         }
@@ -309,7 +306,7 @@ static int flood(size_t n, unsigned seed) {
                 /* What was not an error may be waiting for more. */
                 (void)shutdown(fd, SHUT_WR);
                 do
-                        wait_readable(fd, -1);
+                        wait_readable(fd);
                 while (read(fd, bytes, sizeof(bytes)) > 0);
                 close(fd);
                 restart_deadline();
