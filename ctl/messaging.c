@@ -139,20 +139,11 @@ static int print_messages(struct context *context, struct wait *wait) {
 }
 
 int messaging_sub(struct context *context) {
-        const char *subject = context_argument(context, 0);
         struct wait wait;
-        int result, code;
+        int code = wait_subscribe(&wait, context);
 
-        result = sockd_subscribe(context->connection, subject, context->options->queue,
-                                 context->options->count, NULL);
-        if (result == 0)
-                result = sockd_flush(context->connection, FLUSH_MS);
-        if (result)
-                return session_fail(context, result, subject);
-        result = wait_init(&wait, context->options->timeout_ms);
-        if (result < 0)
-                return context_fail(context, EXIT_FAILED, "%s", strerror(-result));
-        context_tell(context, "subscribed to %s", subject);
+        if (code)
+                return code;
         code = print_messages(context, &wait);
         wait_deinit(&wait);
         return code;
