@@ -68,6 +68,20 @@ static void check_integer(json_t *object, const char *key, json_int_t number) {
         assert_int_equal(json_integer_value(json_object_get(object, key)), number);
 }
 
+/* Checks one text of a report, and lets the report go. */
+static void check_text(json_t *object, const char *key, const char *text) {
+        assert_string_equal(text_of(object, key), text);
+        json_decref(object);
+}
+
+static void check_traffic(json_t *object, json_int_t in_messages, json_int_t in_bytes,
+                          json_int_t out_messages, json_int_t out_bytes) {
+        check_integer(object, "in_msgs", in_messages);
+        check_integer(object, "in_bytes", in_bytes);
+        check_integer(object, "out_msgs", out_messages);
+        check_integer(object, "out_bytes", out_bytes);
+}
+
 /* The report of a connection that was closed after a time. */
 static json_t *closed_after(uint64_t start_ns, uint64_t ns) {
         struct closed_connection closed = {.start_ns = start_ns,
@@ -96,11 +110,8 @@ static void test_times_are_rfc_3339(void **state) {
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-                json_t *object = closed_after(rows[i].ns, 0);
-
-                assert_string_equal(text_of(object, "start"), rows[i].text);
-                assert_string_equal(text_of(object, "stop"), rows[i].text);
-                json_decref(object);
+                check_text(closed_after(rows[i].ns, 0), "start", rows[i].text);
+                check_text(closed_after(rows[i].ns, 0), "stop", rows[i].text);
         }
 }
 
@@ -137,12 +148,8 @@ static void test_uptimes_are_whole_units(void **state) {
                 {UINT64_C(367) * 86400 + 11045, "1y2d3h4m5s"},
         };
 
-        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-                json_t *object = closed_after(START * S, rows[i].s * S + S - 1);
-
-                assert_string_equal(text_of(object, "uptime"), rows[i].text);
-                json_decref(object);
-        }
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+                check_text(closed_after(START * S, rows[i].s * S + S - 1), "uptime", rows[i].text);
 }
 
 static void test_round_trips_are_as_go_prints_them(void **state) {
@@ -173,12 +180,8 @@ static void test_round_trips_are_as_go_prints_them(void **state) {
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-                json_t *object;
-
                 client.rtt_ns = rows[i].ns;
-                object = report_connection(&connection, false);
-                assert_string_equal(text_of(object, "rtt"), rows[i].text);
-                json_decref(object);
+                check_text(report_connection(&connection, false), "rtt", rows[i].text);
         }
 }
 
@@ -188,18 +191,12 @@ static void test_a_clock_that_steps_back_gives_no_long_times(void **state) {
                                            .stop_ns = 1u << 30,
                                            .reason = REASON_CLIENT_CLOSED,
                                            .listener = (char *)"local"};
-        json_t *object = report_closed(&closed);
 
-        assert_string_equal(text_of(object, "uptime"), "0s");
-        json_decref(object);
+        check_text(report_closed(&closed), "uptime", "0s");
         closed.stop_ns = UINT64_C(1) << 62;
-        object = report_closed(&closed);
-        assert_string_equal(text_of(object, "idle"), "0s");
-        json_decref(object);
+        check_text(report_closed(&closed), "idle", "0s");
         connection.start_ns = UINT64_C(1) << 62;
-        object = report_connection(&connection, false);
-        assert_string_equal(text_of(object, "uptime"), "0s");
-        json_decref(object);
+        check_text(report_connection(&connection, false), "uptime", "0s");
 }
 
 static void test_a_connection_is_described(void **state) {
@@ -221,10 +218,7 @@ static void test_a_connection_is_described(void **state) {
         assert_string_equal(text_of(object, "ip"), "192.0.2.1");
         assert_string_equal(text_of(object, "peer"), "192.0.2.1:1234");
         check_integer(object, "port", 1234);
-        check_integer(object, "in_msgs", 1);
-        check_integer(object, "in_bytes", 2);
-        check_integer(object, "out_msgs", 3);
-        check_integer(object, "out_bytes", 4);
+        check_traffic(object, 1, 2, 3, 4);
         check_integer(object, "pending_bytes", 0);
         check_integer(object, "subscriptions", 0);
         assert_string_equal(text_of(object, "lang"), "C");
@@ -242,9 +236,7 @@ static void test_peers_of_each_family_have_a_text(void **state) {
 
         strcpy(connection.peer.ip, "2001:db8::1");
         connection.peer.port = 99;
-        object = report_connection(&connection, false);
-        assert_string_equal(text_of(object, "peer"), "[2001:db8::1]:99");
-        json_decref(object);
+        check_text(report_connection(&connection, false), "peer", "[2001:db8::1]:99");
 
         connection.peer =
                 (struct peer){.has_credentials = true, .uid = 1000, .gid = 100, .pid = 4242};
@@ -259,13 +251,9 @@ static void test_peers_of_each_family_have_a_text(void **state) {
 
 static void test_names_that_are_no_utf8_are_replaced(void **state) {
         /* Byte by byte by U+FFFD, as Go does; the report stays JSON. */
-        json_t *object;
-
         client.name = (char *)"a\xff\xc3\xa4\xe2\x82";
-        object = report_connection(&connection, false);
-        assert_string_equal(text_of(object, "name"),
-                            "a\xef\xbf\xbd\xc3\xa4\xef\xbf\xbd\xef\xbf\xbd");
-        json_decref(object);
+        check_text(report_connection(&connection, false), "name",
+                   "a\xef\xbf\xbd\xc3\xa4\xef\xbf\xbd\xef\xbf\xbd");
 }
 
 static void test_a_closed_connection_is_described(void **state) {
@@ -290,10 +278,7 @@ static void test_a_closed_connection_is_described(void **state) {
         assert_string_equal(text_of(object, "name"), "n");
         assert_null(json_object_get(object, "lang"));
         assert_string_equal(text_of(object, "listener"), "tcp");
-        check_integer(object, "in_msgs", 1);
-        check_integer(object, "in_bytes", 2);
-        check_integer(object, "out_msgs", 3);
-        check_integer(object, "out_bytes", 4);
+        check_traffic(object, 1, 2, 3, 4);
         check_integer(object, "subscriptions", 5);
         check_integer(object, "pending_bytes", 0);
         assert_string_equal(text_of(object, "last_activity"), text_of(object, "stop"));
@@ -370,10 +355,7 @@ static void test_counters_of_all_workers_are_summed(void **state) {
         object = report_varz(&server);
         assert_string_equal(text_of(object, "server_id"), server.instance.id);
         assert_string_equal(text_of(object, "server_name"), "here");
-        check_integer(object, "in_msgs", 3);
-        check_integer(object, "in_bytes", 21);
-        check_integer(object, "out_msgs", 201);
-        check_integer(object, "out_bytes", 2001);
+        check_traffic(object, 3, 21, 201, 2001);
         check_integer(object, "slow_consumers", 20001);
         check_integer(object, "connections", 4);
         check_integer(object, "total_connections", 44);
