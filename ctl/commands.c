@@ -10,6 +10,7 @@
 #include "ctl/actions.h"
 #include "ctl/bench.h"
 #include "ctl/clients.h"
+#include "ctl/config_check.h"
 #include "ctl/messaging.h"
 #include "ctl/reply.h"
 #include "ctl/reports.h"
@@ -111,11 +112,17 @@ static const struct command commands[] = {
                     "  sockctl bench --request --clients 8 --duration 5s\n"},
         {.name = "config",
          .arguments = "check [FILE]",
-         .run = action_config,
+         .run = config_check_run,
          .n_least = 1,
          .n_most = 2,
          .is_offline = true,
-         .summary = "check the configuration without using it"},
+         .summary = "check the configuration without using it",
+         .details =
+                 "The check is that of sockd --check, whose exit status is returned: 78 if there\n"
+                 "are errors, all of which are printed. No daemon need run.\n\n"
+                 "Examples:\n"
+                 "  sockctl config check && sockctl reload\n"
+                 "  sockctl config check /tmp/changed.conf\n"},
         {.name = "reload",
          .arguments = "",
          .run = action_reload,
