@@ -69,8 +69,8 @@ static const struct command commands[] = {
          .n_most = 1,
          .options = OPTION_COUNT | OPTION_SHOW_HEADERS | OPTION_QUEUE,
          .summary = "print the messages that arrive on a subject",
-         .details = "Ends after --count messages or after --timeout. Without a message, and with\n"
-                    "less than --count, the latter exits with 124.\n\n"
+         .details = "Ends after --count messages, if that is not 0, or after --timeout. Without a\n"
+                    "message, and with less than --count, the latter exits with 124.\n\n"
                     "Examples:\n"
                     "  sockctl sub 'news.>'\n"
                     "  sockctl sub --count 1 --timeout 5s --headers job.done\n"
@@ -97,7 +97,8 @@ static const struct command commands[] = {
          .details =
                  "PROGRAM gets the request on its standard input, and its subject in\n"
                  "$SOCKD_SUBJECT. If it fails the answer carries the headers Nats-Service-Error\n"
-                 "and Nats-Service-Error-Code. No shell is involved.\n\n"
+                 "and Nats-Service-Error-Code. No shell is involved. Ends after --count\n"
+                 "requests, if that is not 0.\n\n"
                  "Examples:\n"
                  "  sockctl reply svc.upper -- tr a-z A-Z\n"
                  "  sockctl reply --queue echo svc.echo --echo\n"},

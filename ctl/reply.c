@@ -161,7 +161,7 @@ static int serve(struct context *context, struct wait *wait) {
         struct sockd_message message;
         int result;
 
-        for (uint64_t n = 0; options->count == 0 || n < options->count; n++) {
+        for (uint64_t n = 0; wait->count == 0 || n < wait->count; n++) {
                 result = wait_next(wait, context, &message);
                 if (result == WAIT_INTERRUPTED || result == WAIT_READER_GONE)
                         break;

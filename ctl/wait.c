@@ -41,8 +41,8 @@ int wait_subscribe(struct wait *wait, struct context *context) {
         const char *subject = context_argument(context, 0);
         int result;
 
-        result =
-                sockd_subscribe(context->connection, subject, options->queue, options->count, NULL);
+        wait->count = options_number(options->count, 0);
+        result = sockd_subscribe(context->connection, subject, options->queue, wait->count, NULL);
         if (result == 0)
                 result = sockd_flush(context->connection, FLUSH_MS);
         if (result)

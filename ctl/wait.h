@@ -12,6 +12,7 @@ enum {
 struct wait {
         int signals;                    /* signalfd(2), own */
         int64_t deadline_ms;            /* CLOCK_MONOTONIC; INT64_MAX: none */
+        uint64_t count;                 /* messages to wait for; 0: no limit */
 };
 
 /* Subscribes to the verb's subject, as its options say, and starts the clock once that is in

@@ -405,6 +405,31 @@ static void test_usage_errors_say_what_to_do(void **state) {
                 "");
 }
 
+static void test_a_benchmark_takes_no_option_that_has_no_effect(void **state) {
+        assert_outcome(RUN("bench", "--msgs", "0"), 2, "",
+                       "sockctl: --msgs \"0\": at least 1 was expected; see sockctl help bench\n");
+        assert_outcome(RUN("bench", "--duration", "0s"), 2, "",
+                       "sockctl: --duration \"0s\": at least 1ms was expected\n");
+        assert_outcome(RUN("bench", "--duration", "1s", "--msgs", "1"), 2, "",
+                       "sockctl: either --msgs or --duration was expected\n");
+        assert_outcome(RUN("bench", "--clients", "2"), 2, "",
+                       "sockctl: --clients goes with --request only; else --pubs send\n");
+        assert_outcome(RUN("bench", "--request", "--pubs", "2"), 2, "",
+                       "sockctl: --pubs does not go with --request, where --clients send\n");
+        assert_outcome(RUN("bench", "--pubs", "600", "--subs", "401"), 2, "",
+                       "sockctl: 1001 connections: no more than 1000 were expected\n");
+}
+
+static void test_nothing_is_not_published(void **state) {
+        static const struct exchange none[] = {{NULL, NULL}};
+        struct daemon daemon;
+
+        daemon_start(&daemon, none);
+        assert_outcome(RUN("-s", address, "pub", "a", "x", "--count", "0"), 2, "",
+                       "sockctl: --count \"0\": at least 1 was expected\n");
+        daemon_stop(&daemon);
+}
+
 static void test_help_is_there_for_every_verb(void **state) {
         static const char *const verbs[] = {"status",  "listeners", "clients", "subs",  "ping",
                                             "pub",     "sub",       "request", "reply", "bench",
@@ -443,6 +468,8 @@ int main(void) {
                 cmocka_unit_test(test_a_daemon_that_is_not_there_is_explained),
                 cmocka_unit_test(test_the_environment_names_the_daemon),
                 cmocka_unit_test(test_usage_errors_say_what_to_do),
+                cmocka_unit_test(test_a_benchmark_takes_no_option_that_has_no_effect),
+                cmocka_unit_test(test_nothing_is_not_published),
                 cmocka_unit_test(test_help_is_there_for_every_verb),
         };
 

@@ -107,6 +107,9 @@ check 'headers come before the payload' "$(printf 'A: b\nC: d\n\nx')" "$(cat "$d
 "$sockctl" sub --timeout 10ms test.nothing 2>/dev/null
 check 'a subscriber without a message exits with 124' 124 $?
 
+"$sockctl" sub --count 0 --timeout 10ms test.nothing 2>/dev/null
+check 'a count of 0 is no limit' 124 $?
+
 listen sub test.interrupt
 kill -INT "$background"
 finish
