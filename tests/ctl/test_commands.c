@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 #include <unistd.h>
 
 #include "ctl/commands.h"
+#include "ctl/session.h"
 
 #define SERVER     "{\"name\":\"host-a\",\"id\":\"ID\"}"
 #define DATA(text) "{\"server\":" SERVER ",\"data\":" text "}"
@@ -315,7 +317,7 @@ static void test_a_failed_reload_tells_each_line(void **state) {
 static void test_missing_rights_name_the_role(void **state) {
         static const char error[] =
                 "sockctl: \"clients\" needs the role \"monitor\" or \"admin\"; run "
-                "it as root or as the user that sockd runs as\n";
+                "it as root or as the user that sockd runs as, on a Unix socket\n";
         static const char sent[] = "{\"auth\":true,\"state\":0,\"offset\":0,\"limit\":1024}\n";
 
         assert_exchange("$SYS.REQ.SERVER.PING.CONNZ", NULL, OUTCOME(4, "", error), sent,
@@ -359,8 +361,8 @@ static void test_too_large_a_payload_names_the_limit(void **state) {
 
 static void test_a_daemon_that_is_not_there_is_explained(void **state) {
         static const char error[] =
-                "no daemon at unix:///nonexistent/s: not running; start it with: "
-                "systemctl start sockd";
+                "no daemon at unix:///nonexistent/s: not running, or listening elsewhere; see: "
+                "systemctl status sockd";
         char line[256], json[256];
 
         snprintf(line, sizeof(line), "sockctl: %s\n", error);
@@ -368,6 +370,25 @@ static void test_a_daemon_that_is_not_there_is_explained(void **state) {
         assert_outcome(RUN("-s", "unix:///nonexistent/s", "ping"), 5, "", line);
         assert_outcome(RUN("-s", "unix:///nonexistent/s", "status"), 3, "", line);
         assert_outcome(RUN("-s", "unix:///nonexistent/s", "clients", "--json"), 5, json, "");
+        assert_outcome(RUN("-s", "/dev/null", "ping"), 5, "",
+                       "sockctl: no daemon at /dev/null: that is no socket\n");
+}
+
+static void test_the_service_is_to_be_started_where_it_listens(void **state) {
+        struct options options;
+        struct context context = {.options = &options, .unreachable_code = EXIT_UNREACHABLE};
+        char *text;
+        size_t n;
+
+        options_init(&options);
+        context.err = open_memstream(&text, &n);
+        assert_int_equal(session_fail_connect(&context, -ENOENT, "unix:///run/sockd/sockd.sock",
+                                              "No such file or directory"),
+                         EXIT_UNREACHABLE);
+        fclose(context.err);
+        assert_string_equal(text, "sockctl: no daemon at unix:///run/sockd/sockd.sock: not "
+                                  "running; start it with: systemctl start sockd\n");
+        free(text);
 }
 
 static void test_the_environment_names_the_daemon(void **state) {
@@ -466,6 +487,7 @@ int main(void) {
                 cmocka_unit_test(test_requests_without_responders_are_not_found),
                 cmocka_unit_test(test_too_large_a_payload_names_the_limit),
                 cmocka_unit_test(test_a_daemon_that_is_not_there_is_explained),
+                cmocka_unit_test(test_the_service_is_to_be_started_where_it_listens),
                 cmocka_unit_test(test_the_environment_names_the_daemon),
                 cmocka_unit_test(test_usage_errors_say_what_to_do),
                 cmocka_unit_test(test_a_benchmark_takes_no_option_that_has_no_effect),
