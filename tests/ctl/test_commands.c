@@ -451,6 +451,29 @@ static void test_nothing_is_not_published(void **state) {
         daemon_stop(&daemon);
 }
 
+static void test_subjects_that_reach_nobody_are_refused(void **state) {
+        static const char *const subjects[] = {"", ".", "a.", ".a", "a..b", "a b", "a.>.b"};
+        static const char wrong[] = " is no valid subject: that is words with a dot between them, "
+                                    "none empty or with a blank, and > only the last\n";
+
+        for (size_t i = 0; i < sizeof(subjects) / sizeof(subjects[0]); i++) {
+                char error[256];
+
+                snprintf(error, sizeof(error), "sockctl: \"%s\"%s", subjects[i], wrong);
+                assert_outcome(RUN("pub", subjects[i], "x"), 2, "", error);
+                assert_outcome(RUN("sub", subjects[i]), 2, "", error);
+                assert_outcome(RUN("request", subjects[i], "x"), 2, "", error);
+                assert_outcome(RUN("reply", subjects[i], "--echo"), 2, "", error);
+                assert_outcome(RUN("subs", subjects[i]), 2, "", error);
+                assert_outcome(RUN("bench", "--subject", subjects[i]), 2, "", error);
+                assert_outcome(RUN("pub", "--reply", subjects[i], "a"), 2, "", error);
+        }
+        assert_outcome(RUN("sub", "--queue", "", "a"), 2, "",
+                       "sockctl: --queue \"\": a word was expected\n");
+        assert_outcome(RUN("sub", "--queue", "a b", "a"), 2, "",
+                       "sockctl: --queue \"a b\": a word was expected\n");
+}
+
 static void test_help_is_there_for_every_verb(void **state) {
         static const char *const verbs[] = {"status",  "listeners", "clients", "subs",  "ping",
                                             "pub",     "sub",       "request", "reply", "bench",
@@ -492,6 +515,7 @@ int main(void) {
                 cmocka_unit_test(test_usage_errors_say_what_to_do),
                 cmocka_unit_test(test_a_benchmark_takes_no_option_that_has_no_effect),
                 cmocka_unit_test(test_nothing_is_not_published),
+                cmocka_unit_test(test_subjects_that_reach_nobody_are_refused),
                 cmocka_unit_test(test_help_is_there_for_every_verb),
         };
 
