@@ -23,9 +23,8 @@ int action_ping(struct context *context) {
                 return context_print_json(context, json_pack("{s:s,s:I}", "server_name",
                                                              sockd_server_name(context->connection),
                                                              "rtt_ns", (json_int_t)round_trip_ns));
-        fprintf(context->out, "%s answers in %.3f ms\n", sockd_server_name(context->connection),
-                (double)round_trip_ns / 1e6);
-        return context_flush(context, NULL);
+        return context_say(context, "%s answers in %.3f ms", sockd_server_name(context->connection),
+                           (double)round_trip_ns / 1e6);
 }
 
 /* What is done without a word for people is {"done": verb} for programs. */
@@ -36,8 +35,7 @@ static int act(struct context *context, const char *subject, int timeout_ms, con
                 return code;
         if (context->options->json)
                 return context_print_json(context, json_pack("{s:s}", "done", context->verb));
-        fprintf(context->out, "%s\n", said);
-        return context_flush(context, NULL);
+        return context_say(context, "%s", said);
 }
 
 int action_reload(struct context *context) {
@@ -64,10 +62,9 @@ int action_log_level(struct context *context) {
                 return code;
         if (context->options->json)
                 return context_print_json(context, data);
-        if (!level)
-                fprintf(context->out, "%s\n", report_text(data, "level"));
+        code = context_say(context, "%s", report_text(data, "level"));
         json_decref(data);
-        return context_flush(context, NULL);
+        return code;
 }
 
 static json_t *describe_server(struct context *context) {
@@ -100,14 +97,11 @@ int action_version(struct context *context) {
                         context, json_pack("{s:s,s:o*}", "sockctl", PACKAGE_VERSION, "server",
                                            code ? NULL : describe_server(context)));
         if (code)
-                fprintf(context->out, "no daemon to ask\n");
-        else if (*sockd_server_sockd_version(context->connection))
-                fprintf(context->out, "sockd %s on %s, as NATS %s\n",
-                        sockd_server_sockd_version(context->connection),
-                        sockd_server_name(context->connection),
-                        sockd_server_version(context->connection));
-        else
-                fprintf(context->out, "nats-server %s\n",
-                        sockd_server_version(context->connection));
-        return context_flush(context, NULL);
+                return context_say(context, "no daemon to ask");
+        if (*sockd_server_sockd_version(context->connection))
+                return context_say(context, "sockd %s on %s, as NATS %s",
+                                   sockd_server_sockd_version(context->connection),
+                                   sockd_server_name(context->connection),
+                                   sockd_server_version(context->connection));
+        return context_say(context, "nats-server %s", sockd_server_version(context->connection));
 }

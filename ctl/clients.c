@@ -166,9 +166,11 @@ static int kick_client(struct context *context, uint64_t id) {
         json_t *options = json_pack("{s:I}", "cid", (json_int_t)id);
         int code = control_request(context, "ID.KICK", options, REQUEST_MS, NULL);
 
-        if (code == EXIT_DONE && context->options->json)
+        if (code)
+                return code;
+        if (context->options->json)
                 return context_print_json(context, json_pack("{s:I}", "kicked", (json_int_t)id));
-        return code;
+        return context_say(context, "client %" PRIu64 " is disconnected", id);
 }
 
 int clients_run(struct context *context) {

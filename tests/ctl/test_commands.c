@@ -294,14 +294,16 @@ static void test_a_client_that_is_not_there_is_not_found(void **state) {
 }
 
 static void test_actions_ask_this_server_alone(void **state) {
-        assert_exchange("$SYS.REQ.SERVER.ID.KICK", "{\"server\":" SERVER "}", OUTCOME(0, "", ""),
-                        "{\"cid\":17}\n", WORDS("clients", "kick", "17"));
+        assert_exchange("$SYS.REQ.SERVER.ID.KICK", "{\"server\":" SERVER "}",
+                        OUTCOME(0, "client 17 is disconnected\n", ""), "{\"cid\":17}\n",
+                        WORDS("clients", "kick", "17"));
         assert_exchange("$SYS.REQ.SERVER.ID.STOP", "{\"server\":" SERVER "}",
                         OUTCOME(0, "{\"done\":\"stop\"}\n", ""), "\n", WORDS("--json", "stop"));
         assert_exchange("$SYS.REQ.SERVER.ID.LOGLEVEL", DATA("{\"level\":\"info\"}"),
                         OUTCOME(0, "info\n", ""), "\n", WORDS("log-level"));
         assert_exchange("$SYS.REQ.SERVER.ID.LOGLEVEL", DATA("{\"level\":\"debug\"}"),
-                        OUTCOME(0, "", ""), "{\"level\":\"debug\"}\n", WORDS("log-level", "debug"));
+                        OUTCOME(0, "debug\n", ""), "{\"level\":\"debug\"}\n",
+                        WORDS("log-level", "debug"));
 }
 
 static void test_a_failed_reload_tells_each_line(void **state) {
