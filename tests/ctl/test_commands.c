@@ -269,6 +269,23 @@ static void test_clients_show_who_they_are(void **state) {
                 "{\"auth\":true,\"state\":0,\"offset\":0,\"limit\":1024}\n", WORDS("clients"));
 }
 
+static void test_clients_are_sorted_by_what_there_is(void **state) {
+        static const struct exchange none[] = {{NULL, NULL}};
+        struct daemon daemon;
+
+        assert_exchange(
+                "$SYS.REQ.SERVER.PING.CONNZ", DATA("{\"total\":0,\"connections\":[]}"),
+                OUTCOME(0, "0 clients\n", ""),
+                "{\"auth\":true,\"state\":0,\"sort\":\"rtt\",\"offset\":0,\"limit\":1024}\n",
+                WORDS("clients", "--sort", "rtt"));
+        daemon_start(&daemon, none);
+        assert_outcome(RUN("-s", address, "clients", "--sort", "size"), 2, "",
+                       "sockctl: --sort \"size\": cid, start, subs, pending, msgs_to, msgs_from, "
+                       "bytes_to, bytes_from, last, idle, uptime, rtt, stop or reason was "
+                       "expected\n");
+        daemon_stop(&daemon);
+}
+
 static void test_a_client_is_shown_line_by_line(void **state) {
         assert_exchange("$SYS.REQ.SERVER.PING.CONNZ",
                         DATA("{\"total\":1,\"connections\":[{\"cid\":17,\"name\":\"n\","
@@ -304,6 +321,9 @@ static void test_actions_ask_this_server_alone(void **state) {
         assert_exchange("$SYS.REQ.SERVER.ID.LOGLEVEL", DATA("{\"level\":\"debug\"}"),
                         OUTCOME(0, "debug\n", ""), "{\"level\":\"debug\"}\n",
                         WORDS("log-level", "debug"));
+        assert_exchange("$SYS.REQ.SERVER.ID.LOGLEVEL", ERROR("400", "unknown log level"),
+                        OUTCOME(2, "", "sockctl: log-level: unknown log level\n"),
+                        "{\"level\":\"loud\"}\n", WORDS("log-level", "loud"));
 }
 
 static void test_a_failed_reload_tells_each_line(void **state) {
@@ -503,6 +523,7 @@ int main(void) {
                 cmocka_unit_test(test_status_tells_the_state),
                 cmocka_unit_test(test_lists_are_asked_page_by_page),
                 cmocka_unit_test(test_clients_show_who_they_are),
+                cmocka_unit_test(test_clients_are_sorted_by_what_there_is),
                 cmocka_unit_test(test_a_client_is_shown_line_by_line),
                 cmocka_unit_test(test_a_client_that_is_not_there_is_not_found),
                 cmocka_unit_test(test_actions_ask_this_server_alone),
