@@ -207,7 +207,8 @@ static void test_status_tells_the_state(void **state) {
                              "\"0.1.0\",\"pid\":7,\"workers\":2,\"uptime\":\"3s\",\"mem\":1048576,"
                              "\"lame_duck\":true,\"log_level\":\"info\",\"config_file\":\"\","
                              "\"max_payload\":1048576,\"max_pending\":67108864,\"connections\":3,"
-                             "\"max_connections\":10,\"total_connections\":4}"),
+                             "\"max_connections\":10,\"total_connections\":4,\"out_msgs\":1,"
+                             "\"out_bytes\":2048}"),
                         OUTCOME(0,
                                 "● host-a is draining (lame duck), up 3s\n"
                                 "       Version:  sockd 0.1.0, as NATS 2.9.10\n"
@@ -216,8 +217,8 @@ static void test_status_tells_the_state(void **state) {
                                 "       Clients:  3 of 10, 4 since the start\n"
                                 " Subscriptions:  0\n"
                                 "Slow consumers:  0\n"
-                                "      Received:  0 messages, 0\n"
-                                "          Sent:  0 messages, 0\n"
+                                "      Received:  0 messages, 0 bytes\n"
+                                "          Sent:  1 message, 2K\n"
                                 "        Limits:  payload 1M, pending 64M for each client\n"
                                 " Configuration:  no file\n"
                                 "     Log level:  info\n",
