@@ -81,6 +81,11 @@ int session_fail_connect(struct context *context, int result, const char *addres
                 return context_fail(context, EXIT_USAGE, "%s", reason);
         if (result == -EPROTONOSUPPORT || result == -ENOMEM)
                 return context_fail(context, EXIT_FAILED, "%s", reason);
+        if (result == SOCKD_TIMEOUT)
+                return context_fail(context, EXIT_TIMEOUT,
+                                    "%s: no answer in time; the daemon there hangs, or it is no "
+                                    "NATS server; --timeout waits longer",
+                                    address);
         if (strstr(reason, "maximum connections exceeded"))
                 return context_fail(context, EXIT_FAILED,
                                     "the daemon at %s is full: its max_connections are reached",

@@ -397,7 +397,9 @@ static void test_a_daemon_that_is_not_there_is_explained(void **state) {
                        "sockctl: no daemon at /dev/null: that is no socket\n");
 }
 
-static void test_the_service_is_to_be_started_where_it_listens(void **state) {
+/* Checks what a failure to connect is called. */
+static void check_failure(int result, const char *at, const char *reason, int code,
+                          const char *expected) {
         struct options options;
         struct context context = {.options = &options, .unreachable_code = EXIT_UNREACHABLE};
         char *text;
@@ -405,13 +407,25 @@ static void test_the_service_is_to_be_started_where_it_listens(void **state) {
 
         options_init(&options);
         context.err = open_memstream(&text, &n);
-        assert_int_equal(session_fail_connect(&context, -ENOENT, "unix:///run/sockd/sockd.sock",
-                                              "No such file or directory"),
-                         EXIT_UNREACHABLE);
+        assert_int_equal(session_fail_connect(&context, result, at, reason), code);
         fclose(context.err);
-        assert_string_equal(text, "sockctl: no daemon at unix:///run/sockd/sockd.sock: not "
-                                  "running; start it with: systemctl start sockd\n");
+        assert_string_equal(text, expected);
         free(text);
+}
+
+static void test_failures_to_connect_say_what_to_do(void **state) {
+        check_failure(-ENOENT, "unix:///run/sockd/sockd.sock", "No such file or directory", 5,
+                      "sockctl: no daemon at unix:///run/sockd/sockd.sock: not running; start it "
+                      "with: systemctl start sockd\n");
+        check_failure(-ECONNREFUSED, "tcp://[::1]:1", "Connection refused", 5,
+                      "sockctl: no daemon at tcp://[::1]:1: nothing listens there; see the "
+                      "listeners of its configuration\n");
+        check_failure(
+                SOCKD_TIMEOUT, "unix:@x", "no answer in time", 124,
+                "sockctl: unix:@x: no answer in time; the daemon there hangs, or it is no NATS "
+                "server; --timeout waits longer\n");
+        check_failure(-EACCES, "unix:///nonexistent/s", "Permission denied", 4,
+                      "sockctl: unix:///nonexistent/s: no permission; run it as root\n");
 }
 
 static void test_the_environment_names_the_daemon(void **state) {
@@ -534,7 +548,7 @@ int main(void) {
                 cmocka_unit_test(test_requests_without_responders_are_not_found),
                 cmocka_unit_test(test_too_large_a_payload_names_the_limit),
                 cmocka_unit_test(test_a_daemon_that_is_not_there_is_explained),
-                cmocka_unit_test(test_the_service_is_to_be_started_where_it_listens),
+                cmocka_unit_test(test_failures_to_connect_say_what_to_do),
                 cmocka_unit_test(test_the_environment_names_the_daemon),
                 cmocka_unit_test(test_usage_errors_say_what_to_do),
                 cmocka_unit_test(test_a_benchmark_takes_no_option_that_has_no_effect),

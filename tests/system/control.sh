@@ -162,6 +162,13 @@ run 'stop' 0 -s "$unix" stop
 await_end
 check 'a stopped daemon ends with 0' 0 "$status"
 
+start_daemon
+kill -STOP "$daemon"
+run 'status of a daemon that hangs' 124 -s "$unix" --timeout 1s status
+check_matches 'status of a daemon that hangs says so' 'no answer in time; the daemon there hangs' "$output"
+kill -CONT "$daemon"
+stop_daemon
+
 run 'status without a daemon' 3 -s "$unix" status
 for verb in listeners clients subs ping reload drain stop log-level 'pub a x' 'sub a' 'request a x'; do
         # shellcheck disable=SC2086 # a verb of several words
