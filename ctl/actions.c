@@ -1,22 +1,16 @@
-/* ping, reload, drain, stop, log-level, version and config: one request each, or none. */
+/* ping, reload, drain, stop, log-level and version: one request each, or none. */
 #include "ctl/actions.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "ctl/control.h"
-#include "ctl/process.h"
 #include "ctl/reports.h"
 #include "ctl/session.h"
 
 #define PING_MS   5000
 #define ACTION_MS 5000
 #define RELOAD_MS 60000
-#define CHECK_MAX ((size_t)1 << 20)
 
 int action_ping(struct context *context) {
         uint64_t round_trip_ns;
@@ -29,9 +23,8 @@ int action_ping(struct context *context) {
                 return context_print_json(context, json_pack("{s:s,s:I}", "server_name",
                                                              sockd_server_name(context->connection),
                                                              "rtt_ns", (json_int_t)round_trip_ns));
-        fprintf(context->out, "%s answers in %.3f ms\n", sockd_server_name(context->connection),
-                (double)round_trip_ns / 1e6);
-        return context_flush(context, NULL);
+        return context_say(context, "%s answers in %.3f ms", sockd_server_name(context->connection),
+                           (double)round_trip_ns / 1e6);
 }
 
 /* What is done without a word for people is {"done": verb} for programs. */
@@ -42,8 +35,7 @@ static int act(struct context *context, const char *subject, int timeout_ms, con
                 return code;
         if (context->options->json)
                 return context_print_json(context, json_pack("{s:s}", "done", context->verb));
-        fprintf(context->out, "%s\n", said);
-        return context_flush(context, NULL);
+        return context_say(context, "%s", said);
 }
 
 int action_reload(struct context *context) {
@@ -70,10 +62,9 @@ int action_log_level(struct context *context) {
                 return code;
         if (context->options->json)
                 return context_print_json(context, data);
-        if (!level)
-                fprintf(context->out, "%s\n", report_text(data, "level"));
+        code = context_say(context, "%s", report_text(data, "level"));
         json_decref(data);
-        return context_flush(context, NULL);
+        return code;
 }
 
 static json_t *describe_server(struct context *context) {
@@ -106,65 +97,11 @@ int action_version(struct context *context) {
                         context, json_pack("{s:s,s:o*}", "sockctl", PACKAGE_VERSION, "server",
                                            code ? NULL : describe_server(context)));
         if (code)
-                fprintf(context->out, "no daemon to ask\n");
-        else if (*sockd_server_sockd_version(context->connection))
-                fprintf(context->out, "sockd %s on %s, as NATS %s\n",
-                        sockd_server_sockd_version(context->connection),
-                        sockd_server_name(context->connection),
-                        sockd_server_version(context->connection));
-        else
-                fprintf(context->out, "nats-server %s\n",
-                        sockd_server_version(context->connection));
-        return context_flush(context, NULL);
-}
-
-/* The lines of the check's output as a list, and whether it was content. */
-static int print_check(struct context *context, const struct process_output *output) {
-        json_t *lines = json_array();
-        const char *line = output->bytes;
-        int code;
-
-        while (lines && *line) {
-                size_t n = strcspn(line, "\n");
-
-                if (n > 0)
-                        json_array_append_new(lines, json_stringn(line, n));
-                line += n + (line[n] ? 1 : 0);
-        }
-        code = context_print_json(
-                context, json_pack("{s:b,s:o}", "valid", output->status == 0, "output", lines));
-        return code ? code : output->status;
-}
-
-/* Checking needs no daemon that runs, only its program: a broken file is checked before a start. */
-int action_config(struct context *context) {
-        const char *action = context_argument(context, 0), *file = context_argument(context, 1);
-        const char *program = getenv("SOCKD_PROGRAM");
-        char *argv[] = {NULL, (char *)"--check", (char *)(file ? "--config" : NULL), (char *)file,
-                        NULL};
-        struct process_output output;
-        int result;
-
-        if (strcmp(action, "check") != 0)
-                return context_fail(context, EXIT_USAGE, "config \"%s\": check was expected",
-                                    action);
-        if (!program || !*program)
-                program = access(SBINDIR "/sockd", X_OK) == 0 ? SBINDIR "/sockd" : "sockd";
-        argv[0] = (char *)program;
-        if (!process_exists(program))
-                return context_fail(context, EXIT_FAILED,
-                                    "the program %s was not found; $SOCKD_PROGRAM may name it",
-                                    program);
-        if (!context->options->json) {
-                signal(SIGPIPE, SIG_DFL);
-                execvp(program, argv);
-                return context_fail(context, EXIT_FAILED, "%s: %s", program, strerror(errno));
-        }
-        result = process_run(argv, environ, NULL, 0, CHECK_MAX, true, NULL, &output);
-        if (result < 0)
-                result = context_fail(context, EXIT_FAILED, "%s: %s", program, strerror(-result));
-        else
-                result = print_check(context, &output);
-        process_output_deinit(&output);
-        return result;
+                return context_say(context, "no daemon to ask");
+        if (*sockd_server_sockd_version(context->connection))
+                return context_say(context, "sockd %s on %s, as NATS %s",
+                                   sockd_server_sockd_version(context->connection),
+                                   sockd_server_name(context->connection),
+                                   sockd_server_version(context->connection));
+        return context_say(context, "nats-server %s", sockd_server_version(context->connection));
 }

@@ -9,4 +9,3 @@ int action_drain(struct context *context);
 int action_stop(struct context *context);
 int action_log_level(struct context *context);
 int action_version(struct context *context);
-int action_config(struct context *context);

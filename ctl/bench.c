@@ -26,32 +26,57 @@
 #define TIMED_INTERVAL   16
 #define PROGRESS_NS      100000000
 
-/* Fills in what the options leave open; room for the subject is the caller's. */
-static int plan(struct context *context, struct bench *bench, char *subject, size_t n_subject) {
+/* What is given must have an effect. */
+static int check_options(struct context *context) {
         const struct options *options = context->options;
-        uint64_t n_senders = options->request ? options->n_clients : options->n_publishers;
 
-        if (n_senders == 0 || n_senders + options->n_subscribers > WORKERS_MAX)
+        if (options->request && options->n_publishers != OPTIONS_UNSET)
                 return context_fail(context, EXIT_USAGE,
-                                    "between 1 and %d connections were expected", WORKERS_MAX);
+                                    "--pubs does not go with --request, where --clients send");
+        if (!options->request && options->n_clients != OPTIONS_UNSET)
+                return context_fail(context, EXIT_USAGE,
+                                    "--clients goes with --request only; else --pubs send");
+        if (options->duration_ms == 0)
+                return context_fail(context, EXIT_USAGE,
+                                    "--duration \"0s\": at least 1ms was expected");
+        if (options->duration_ms > 0 && options->n_messages != OPTIONS_UNSET)
+                return context_fail(context, EXIT_USAGE,
+                                    "either --msgs or --duration was expected");
         if (options->request && options->n_subscribers == 0 && !options->subject)
                 return context_fail(context, EXIT_USAGE,
                                     "without responders (--subs 0), --subject must name a service");
+        return EXIT_DONE;
+}
+
+/* Fills in what the options leave open; room for the subject is the caller's. */
+static int plan(struct context *context, struct bench *bench, char *subject, size_t n_subject) {
+        const struct options *options = context->options;
+        uint64_t n_senders =
+                options_number(options->request ? options->n_clients : options->n_publishers, 1);
+        uint64_t n_receivers = options_number(options->n_subscribers, 1);
+        int code = check_options(context);
+
+        if (code)
+                return code;
+        if (n_senders + n_receivers > WORKERS_MAX)
+                return context_fail(context, EXIT_USAGE,
+                                    "%" PRIu64 " connections: no more than %d were expected",
+                                    n_senders + n_receivers, WORKERS_MAX);
         snprintf(subject, n_subject, "bench.%d", (int)getpid());
         memset(bench, 0, sizeof(*bench));
         bench->subject = options->subject ? options->subject : subject;
         bench->size = options->size;
-        bench->n_messages = options->n_messages ? options->n_messages
-                            : options->request  ? N_REQUEST
-                                                : N_PUBLISH;
+        bench->n_messages =
+                options_number(options->n_messages, options->request ? N_REQUEST : N_PUBLISH);
         if (options->duration_ms >= 0)
                 bench->n_messages = UINT64_MAX;
-        if (options->n_subscribers > 0 && bench->size >= sizeof(uint64_t))
+        if (n_receivers > 0 && bench->size >= sizeof(uint64_t))
                 bench->interval = bench->n_messages <= TIMED_ALL ? 1 : TIMED_INTERVAL;
         bench->window = WINDOW_BYTES / (bench->size + MESSAGE_OVERHEAD) + 1;
         bench->stall_ms = context_timeout(context, STALL_MS);
         bench->n_expected = options->duration_ms >= 0 ? UINT64_MAX : bench->n_messages;
         bench->n_senders = n_senders;
+        bench->n_receivers = n_receivers;
         return EXIT_DONE;
 }
 
@@ -82,7 +107,7 @@ static int make_receivers(struct context *context, struct bench *bench) {
         const struct options *options = context->options;
         enum bench_role role = options->request ? BENCH_RESPONDER : BENCH_SUBSCRIBER;
 
-        for (uint64_t i = 0; i < options->n_subscribers; i++) {
+        for (size_t i = 0; i < bench->n_receivers; i++) {
                 struct context own = *context;
                 int result, code = make_worker(context, bench, role);
 
@@ -118,7 +143,7 @@ static int make_senders(struct context *context, struct bench *bench) {
 }
 
 static int make_workers(struct context *context, struct bench *bench) {
-        size_t n = context->options->n_subscribers + bench->n_senders;
+        size_t n = bench->n_receivers + bench->n_senders;
         int code;
 
         bench->workers =

@@ -122,21 +122,26 @@ static void print_latency(struct context *context, const struct histogram *laten
         fputc('\n', context->out);
 }
 
+static void print_workers(struct context *context, const struct bench *bench, const char *noun,
+                          enum bench_role role) {
+        size_t n = count_workers(bench, role);
+
+        fprintf(context->out, "%zu %s%s, ", n, noun, n == 1 ? "" : "s");
+}
+
 static void print_text(struct context *context, const struct bench *bench,
                        const struct histogram *latency) {
         if (is_request(bench)) {
-                fprintf(context->out, "%zu requester%s, %zu responder%s, %zu bytes\n",
-                        count_workers(bench, BENCH_REQUESTER),
-                        count_workers(bench, BENCH_REQUESTER) == 1 ? "" : "s",
-                        count_workers(bench, BENCH_RESPONDER),
-                        count_workers(bench, BENCH_RESPONDER) == 1 ? "" : "s", bench->size);
+                print_workers(context, bench, "requester", BENCH_REQUESTER);
+                print_workers(context, bench, "responder", BENCH_RESPONDER);
+        } else {
+                print_workers(context, bench, "publisher", BENCH_PUBLISHER);
+                print_workers(context, bench, "subscriber", BENCH_SUBSCRIBER);
+        }
+        fprintf(context->out, "%zu byte%s\n", bench->size, bench->size == 1 ? "" : "s");
+        if (is_request(bench)) {
                 print_rate(context, bench, "answered", BENCH_REQUESTER);
         } else {
-                fprintf(context->out, "%zu publisher%s, %zu subscriber%s, %zu bytes\n",
-                        count_workers(bench, BENCH_PUBLISHER),
-                        count_workers(bench, BENCH_PUBLISHER) == 1 ? "" : "s",
-                        count_workers(bench, BENCH_SUBSCRIBER),
-                        count_workers(bench, BENCH_SUBSCRIBER) == 1 ? "" : "s", bench->size);
                 print_rate(context, bench, "published", BENCH_PUBLISHER);
                 if (count_workers(bench, BENCH_SUBSCRIBER) > 0)
                         print_rate(context, bench, "delivered", BENCH_SUBSCRIBER);

@@ -38,6 +38,7 @@ struct bench {
         uint64_t deadline_ns;           /* UINT64_MAX: none */
         uint64_t interval;              /* one message in so many tells its time; 0: none does */
         uint64_t window;                /* messages that may be under way to a subscriber */
+        size_t n_receivers;             /* subscribers or responders */
         int stall_ms;                   /* without progress for so long, it has failed */
 
         struct bench_worker *workers;   /* own */

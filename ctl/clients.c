@@ -75,6 +75,25 @@ static int state_number(const char *state) {
         return state ? -1 : 0;
 }
 
+/* Those of CONNZ (protocol.md, 9.3), which calls another one a failure of the server. */
+static int check_sort(struct context *context) {
+        static const char *const keys[] = {
+                "cid",        "start", "subs", "pending", "msgs_to", "msgs_from", "bytes_to",
+                "bytes_from", "last",  "idle", "uptime",  "rtt",     "stop",      "reason"};
+        const char *sort = context->options->sort;
+
+        if (!sort)
+                return EXIT_DONE;
+        for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+                if (strcmp(sort, keys[i]) == 0)
+                        return EXIT_DONE;
+        return context_fail(context, EXIT_USAGE,
+                            "--sort \"%s\": cid, start, subs, pending, msgs_to, msgs_from, "
+                            "bytes_to, bytes_from, last, idle, uptime, rtt, stop or reason was "
+                            "expected",
+                            sort);
+}
+
 static int list_clients(struct context *context) {
         struct table open = TABLE_INIT(open_columns), closed = TABLE_INIT(closed_columns);
         int state = state_number(context->options->state);
@@ -82,6 +101,9 @@ static int list_clients(struct context *context) {
         size_t i;
         int code;
 
+        code = check_sort(context);
+        if (code)
+                return code;
         if (state < 0)
                 return context_fail(context, EXIT_USAGE,
                                     "--state \"%s\": open, closed or all was expected",
@@ -166,9 +188,11 @@ static int kick_client(struct context *context, uint64_t id) {
         json_t *options = json_pack("{s:I}", "cid", (json_int_t)id);
         int code = control_request(context, "ID.KICK", options, REQUEST_MS, NULL);
 
-        if (code == EXIT_DONE && context->options->json)
+        if (code)
+                return code;
+        if (context->options->json)
                 return context_print_json(context, json_pack("{s:I}", "kicked", (json_int_t)id));
-        return code;
+        return context_say(context, "client %" PRIu64 " is disconnected", id);
 }
 
 int clients_run(struct context *context) {

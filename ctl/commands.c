@@ -10,10 +10,13 @@
 #include "ctl/actions.h"
 #include "ctl/bench.h"
 #include "ctl/clients.h"
+#include "ctl/config_check.h"
 #include "ctl/messaging.h"
 #include "ctl/reply.h"
 #include "ctl/reports.h"
 #include "ctl/session.h"
+#include "lib/bytes.h"
+#include "lib/subject.h"
 #include "lib/suggest.h"
 
 #define N_MANY 1000000
@@ -43,6 +46,7 @@ static const struct command commands[] = {
         {.name = "subs",
          .arguments = "[SUBJECT]",
          .run = report_subs,
+         .has_subject = true,
          .n_most = 1,
          .summary = "list subscriptions, all or those that SUBJECT reaches"},
         {.name = "ping",
@@ -52,6 +56,7 @@ static const struct command commands[] = {
         {.name = "pub",
          .arguments = "SUBJECT [DATA|-]",
          .run = messaging_pub,
+         .has_subject = true,
          .n_least = 1,
          .n_most = 2,
          .options = OPTION_REPLY | OPTION_HEADER | OPTION_COUNT,
@@ -64,12 +69,13 @@ static const struct command commands[] = {
         {.name = "sub",
          .arguments = "SUBJECT",
          .run = messaging_sub,
+         .has_subject = true,
          .n_least = 1,
          .n_most = 1,
          .options = OPTION_COUNT | OPTION_SHOW_HEADERS | OPTION_QUEUE,
          .summary = "print the messages that arrive on a subject",
-         .details = "Ends after --count messages or after --timeout. Without a message, and with\n"
-                    "less than --count, the latter exits with 124.\n\n"
+         .details = "Ends after --count messages, if that is not 0, or after --timeout. Without a\n"
+                    "message, and with less than --count, the latter exits with 124.\n\n"
                     "Examples:\n"
                     "  sockctl sub 'news.>'\n"
                     "  sockctl sub --count 1 --timeout 5s --headers job.done\n"
@@ -77,6 +83,7 @@ static const struct command commands[] = {
         {.name = "request",
          .arguments = "SUBJECT [DATA|-]",
          .run = messaging_request,
+         .has_subject = true,
          .n_least = 1,
          .n_most = 2,
          .options = OPTION_HEADER | OPTION_SHOW_HEADERS,
@@ -89,6 +96,7 @@ static const struct command commands[] = {
         {.name = "reply",
          .arguments = "SUBJECT -- PROGRAM [ARGUMENT...]",
          .run = reply_run,
+         .has_subject = true,
          .n_least = 1,
          .n_most = N_MANY,
          .options = OPTION_COUNT | OPTION_QUEUE | OPTION_ECHO,
@@ -96,7 +104,8 @@ static const struct command commands[] = {
          .details =
                  "PROGRAM gets the request on its standard input, and its subject in\n"
                  "$SOCKD_SUBJECT. If it fails the answer carries the headers Nats-Service-Error\n"
-                 "and Nats-Service-Error-Code. No shell is involved.\n\n"
+                 "and Nats-Service-Error-Code. No shell is involved. Ends after --count\n"
+                 "requests, if that is not 0.\n\n"
                  "Examples:\n"
                  "  sockctl reply svc.upper -- tr a-z A-Z\n"
                  "  sockctl reply --queue echo svc.echo --echo\n"},
@@ -111,11 +120,17 @@ static const struct command commands[] = {
                     "  sockctl bench --request --clients 8 --duration 5s\n"},
         {.name = "config",
          .arguments = "check [FILE]",
-         .run = action_config,
+         .run = config_check_run,
          .n_least = 1,
          .n_most = 2,
          .is_offline = true,
-         .summary = "check the configuration without using it"},
+         .summary = "check the configuration without using it",
+         .details =
+                 "The check is that of sockd --check, whose exit status is returned: 78 if there\n"
+                 "are errors, all of which are printed. No daemon need run.\n\n"
+                 "Examples:\n"
+                 "  sockctl config check && sockctl reload\n"
+                 "  sockctl config check /tmp/changed.conf\n"},
         {.name = "reload",
          .arguments = "",
          .run = action_reload,
@@ -217,13 +232,43 @@ static int run_help(struct context *context) {
         return context_flush(context, NULL);
 }
 
+static bool has_blank(const char *text) {
+        return text[strcspn(text, " \t\r\n")] != '\0';
+}
+
+/* A server need not say what is wrong with a subject: to an empty token nobody can subscribe, so
+ * what is published there is lost. */
+static int check_subject(struct context *context, const char *subject) {
+        if (!subject || (subject_is_valid(bytes_from_string(subject)) && !has_blank(subject)))
+                return EXIT_DONE;
+        return context_fail(context, EXIT_USAGE,
+                            "\"%s\" is no valid subject: that is words with a dot between them, "
+                            "none empty or with a blank, and > only the last",
+                            subject);
+}
+
+static int check_subjects(struct context *context, const struct command *command) {
+        const struct options *options = context->options;
+        int code = command->has_subject ? check_subject(context, context_argument(context, 0))
+                                        : EXIT_DONE;
+
+        if (code == EXIT_DONE)
+                code = check_subject(context, options->reply);
+        if (code == EXIT_DONE)
+                code = check_subject(context, options->subject);
+        if (code == EXIT_DONE && options->queue && (!*options->queue || has_blank(options->queue)))
+                code = context_fail(context, EXIT_USAGE, "--queue \"%s\": a word was expected",
+                                    options->queue);
+        return code;
+}
+
 static int check_arguments(struct context *context, const struct command *command) {
         size_t n = context->options->n_arguments;
 
         if (n < command->n_least || n > command->n_most)
                 return context_fail(context, EXIT_USAGE, "usage: sockctl %s%s%s", command->name,
                                     *command->arguments ? " " : "", command->arguments);
-        return EXIT_DONE;
+        return check_subjects(context, command);
 }
 
 static int run_command(struct context *context, const struct command *command) {

@@ -34,17 +34,35 @@ int context_fail(struct context *context, int code, const char *format, ...) {
         return code;
 }
 
+__attribute__((format(printf, 3, 0))) static void
+print_line(FILE *file, const char *prefix, const char *format, va_list arguments) {
+        char *text = NULL;
+
+        if (vasprintf(&text, format, arguments) < 0)
+                return;
+        text_make_printable(text, strlen(text));
+        fprintf(file, "%s%s\n", prefix, text);
+        free(text);
+}
+
 void context_tell(struct context *context, const char *format, ...) {
         va_list arguments;
 
         if (!context->options->is_verbose)
                 return;
-        fputs("sockctl: ", context->err);
         va_start(arguments, format);
-        vfprintf(context->err, format, arguments);
+        print_line(context->err, "sockctl: ", format, arguments);
         va_end(arguments);
-        fputc('\n', context->err);
         fflush(context->err);
+}
+
+int context_say(struct context *context, const char *format, ...) {
+        va_list arguments;
+
+        va_start(arguments, format);
+        print_line(context->out, "", format, arguments);
+        va_end(arguments);
+        return context_flush(context, NULL);
 }
 
 static int print_json(struct context *context, json_t *value, size_t flags) {

@@ -48,6 +48,11 @@ __attribute__((format(printf, 3, 4))) int context_fail(struct context *context, 
 __attribute__((format(printf, 2, 3))) void context_tell(struct context *context, const char *format,
                                                         ...);
 
+/* Prints one line on `out`, in which nothing from elsewhere can speak to the terminal, and flushes.
+ * Returns an exit code. */
+__attribute__((format(printf, 2, 3))) int context_say(struct context *context, const char *format,
+                                                      ...);
+
 /* Prints a JSON value and a newline, and flushes; takes the value over. Returns an exit code. */
 int context_print_json(struct context *context, json_t *value);
 

@@ -31,7 +31,9 @@ static int fail_from(struct context *context, const json_t *error) {
         const char *text = json_string_value(json_object_get(error, "description"));
         int exit_code = EXIT_FAILED;
 
-        if (code == 401 || code == 403)
+        if (code == 400)
+                exit_code = EXIT_USAGE;
+        else if (code == 401 || code == 403)
                 exit_code = EXIT_PERMISSION;
         else if (code == 404 || (text && strncmp(text, "no such ", 8) == 0))
                 exit_code = EXIT_NOT_FOUND;

@@ -82,7 +82,7 @@ static int publish_all(struct context *context, const struct sockd_message *mess
 
 int messaging_pub(struct context *context) {
         const struct options *options = context->options;
-        uint64_t count = options->count ? options->count : 1;
+        uint64_t count = options_number(options->count, 1);
         struct sockd_message message = {
                 .subject = context_argument(context, 0),
                 .n_subject = strlen(context_argument(context, 0)),
@@ -93,8 +93,11 @@ int messaging_pub(struct context *context) {
         };
         const char *payload;
         char *own;
-        int result, code = get_payload(context, &payload, &message.n_payload, &own);
+        int result, code;
 
+        if (count == 0)
+                return context_fail(context, EXIT_USAGE, "--count \"0\": at least 1 was expected");
+        code = get_payload(context, &payload, &message.n_payload, &own);
         if (code)
                 return code;
         message.payload = payload;
@@ -111,7 +114,7 @@ int messaging_pub(struct context *context) {
 
 /* Prints until there is nothing more to wait for. Returns an exit code. */
 static int print_messages(struct context *context, struct wait *wait) {
-        uint64_t count = context->options->count, n = 0;
+        uint64_t count = wait->count, n = 0;
         struct sockd_message message;
         int result, code;
         bool is_gone;
@@ -139,20 +142,11 @@ static int print_messages(struct context *context, struct wait *wait) {
 }
 
 int messaging_sub(struct context *context) {
-        const char *subject = context_argument(context, 0);
         struct wait wait;
-        int result, code;
+        int code = wait_subscribe(&wait, context);
 
-        result = sockd_subscribe(context->connection, subject, context->options->queue,
-                                 context->options->count, NULL);
-        if (result == 0)
-                result = sockd_flush(context->connection, FLUSH_MS);
-        if (result)
-                return session_fail(context, result, subject);
-        result = wait_init(&wait, context->options->timeout_ms);
-        if (result < 0)
-                return context_fail(context, EXIT_FAILED, "%s", strerror(-result));
-        context_tell(context, "subscribed to %s", subject);
+        if (code)
+                return code;
         code = print_messages(context, &wait);
         wait_deinit(&wait);
         return code;

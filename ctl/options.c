@@ -19,6 +19,7 @@ enum kind {
         KIND_FLAG,
         KIND_TEXT,
         KIND_COUNT,
+        KIND_POSITIVE, /* a count, and not 0 */
         KIND_SIZE,
         KIND_DURATION,
         KIND_COLOR,
@@ -68,15 +69,16 @@ static const struct row rows[] = {
          "cid, start, subs, pending, msgs_to, idle, ..."},
         {"state", 0, OPTION_STATE, KIND_TEXT, FIELD(state), "STATE", "open, closed or all"},
 
-        {"msgs", 0, OPTION_BENCH, KIND_COUNT, FIELD(n_messages), "N",
+        {"msgs", 0, OPTION_BENCH, KIND_POSITIVE, FIELD(n_messages), "N",
          "messages in all (1000000; requests: 100000)"},
         {"size", 0, OPTION_BENCH, KIND_SIZE, FIELD(size), "SIZE", "bytes of a payload (16)"},
-        {"pubs", 0, OPTION_BENCH, KIND_COUNT, FIELD(n_publishers), "N", "publishers (1)"},
+        {"pubs", 0, OPTION_BENCH, KIND_POSITIVE, FIELD(n_publishers), "N", "publishers (1)"},
         {"subs", 0, OPTION_BENCH, KIND_COUNT, FIELD(n_subscribers), "N",
          "subscribers, or with --request responders (1)"},
         {"request", 0, OPTION_BENCH, KIND_FLAG, FIELD(request), NULL,
          "measure requests and their answers"},
-        {"clients", 0, OPTION_BENCH, KIND_COUNT, FIELD(n_clients), "N", "clients that request (1)"},
+        {"clients", 0, OPTION_BENCH, KIND_POSITIVE, FIELD(n_clients), "N",
+         "clients that request (1)"},
         {"duration", 0, OPTION_BENCH, KIND_DURATION, FIELD(duration_ms), "TIME",
          "run so long, instead of --msgs"},
         {"subject", 0, OPTION_BENCH, KIND_TEXT, FIELD(subject), "SUBJECT",
@@ -90,9 +92,11 @@ void options_init(struct options *options) {
         options->timeout_ms = -1;
         options->duration_ms = -1;
         options->size = 16;
-        options->n_publishers = 1;
-        options->n_subscribers = 1;
-        options->n_clients = 1;
+        options->count = OPTIONS_UNSET;
+        options->n_messages = OPTIONS_UNSET;
+        options->n_publishers = OPTIONS_UNSET;
+        options->n_subscribers = OPTIONS_UNSET;
+        options->n_clients = OPTIONS_UNSET;
 }
 
 __attribute__((format(printf, 2, 3))) static int refuse(struct options *options, const char *format,
@@ -115,24 +119,30 @@ static uint64_t factor_of(const char *unit) {
 }
 
 static int set_count(struct options *options, const struct row *row, const char *text) {
-        uint64_t *field = (uint64_t *)((char *)options + row->offset);
-        uint64_t factor;
+        uint64_t number, factor;
         char *end;
 
         errno = 0;
-        *field = strtoull(text, &end, 10);
+        number = strtoull(text, &end, 10);
         factor = factor_of(end);
-        if (errno || factor == 0 || text[0] < '0' || text[0] > '9' || *field > INT64_MAX / factor)
+        if (factor == 0 || text[0] < '0' || text[0] > '9')
                 return refuse(options, "--%s \"%s\": a number was expected, as 1000 or 5M",
                               row->name, text);
-        *field *= factor;
+        if (errno || number > INT64_MAX / factor)
+                return refuse(options, "--%s \"%s\": the number is too large", row->name, text);
+        if (number == 0 && row->kind == KIND_POSITIVE)
+                return refuse(options, "--%s \"%s\": at least 1 was expected", row->name, text);
+        *(uint64_t *)((char *)options + row->offset) = number * factor;
         return 0;
 }
 
 static int set_size(struct options *options, const struct row *row, const char *text) {
         uint64_t *field = (uint64_t *)((char *)options + row->offset);
+        int result = units_parse_size(text, field);
 
-        if (units_parse_size(text, field) < 0)
+        if (result == -ERANGE)
+                return refuse(options, "--%s \"%s\": the size is too large", row->name, text);
+        if (result < 0)
                 return refuse(options, "--%s \"%s\": a size was expected, as 512 or 64K", row->name,
                               text);
         return 0;
@@ -140,8 +150,12 @@ static int set_size(struct options *options, const struct row *row, const char *
 
 static int set_duration(struct options *options, const struct row *row, const char *text) {
         uint64_t ms;
+        int result = units_parse_duration(text, &ms);
 
-        if (units_parse_duration(text, &ms) < 0 || ms > INT_MAX)
+        if (result == -ERANGE || (result == 0 && ms > INT_MAX))
+                return refuse(options, "--%s \"%s\": no more than 24d was expected", row->name,
+                              text);
+        if (result < 0)
                 return refuse(options, "--%s \"%s\": a time was expected, as 500ms, 5s or 2m",
                               row->name, text);
         *(int *)((char *)options + row->offset) = (int)ms;
@@ -205,6 +219,7 @@ static int set_option(struct options *options, const struct row *row, const char
                 *(const char **)((char *)options + row->offset) = value;
                 return 0;
         case KIND_COUNT:
+        case KIND_POSITIVE:
                 return set_count(options, row, value);
         case KIND_SIZE:
                 return set_size(options, row, value);

@@ -25,6 +25,9 @@ enum json { JSON_OFF, JSON_AUTO, JSON_SHORT, JSON_PRETTY };
 
 #define OPTIONS_HEADERS_SIZE 16384
 
+/* A number that was not given; options_number() puts the verb's own in its place. */
+#define OPTIONS_UNSET UINT64_MAX
+
 struct options {
         /* For every verb. */
         const char *server;             /* borrowed from argv, as all texts here; NULL: default */
@@ -39,7 +42,7 @@ struct options {
         const char *reply;
         char headers[OPTIONS_HEADERS_SIZE]; /* a header block, complete */
         size_t n_headers;
-        uint64_t count;                 /* 0: not given */
+        uint64_t count;                 /* OPTIONS_UNSET, as all numbers here */
         bool show_headers;
         const char *queue;
         bool echo;
@@ -54,6 +57,10 @@ struct options {
 
         char error[256];                /* why options_parse() failed */
 };
+
+static inline uint64_t options_number(uint64_t number, uint64_t own) {
+        return number == OPTIONS_UNSET ? own : number;
+}
 
 void options_init(struct options *options);
 

@@ -161,7 +161,7 @@ static int serve(struct context *context, struct wait *wait) {
         struct sockd_message message;
         int result;
 
-        for (uint64_t n = 0; options->count == 0 || n < options->count; n++) {
+        for (uint64_t n = 0; wait->count == 0 || n < wait->count; n++) {
                 result = wait_next(wait, context, &message);
                 if (result == WAIT_INTERRUPTED || result == WAIT_READER_GONE)
                         break;
@@ -192,22 +192,13 @@ static int check_program(struct context *context) {
 }
 
 int reply_run(struct context *context) {
-        const char *subject = context_argument(context, 0);
         struct wait wait;
-        int result, code = check_program(context);
+        int code = check_program(context);
 
+        if (code == EXIT_DONE)
+                code = wait_subscribe(&wait, context);
         if (code)
                 return code;
-        result = sockd_subscribe(context->connection, subject, context->options->queue,
-                                 context->options->count, NULL);
-        if (result == 0)
-                result = sockd_flush(context->connection, FLUSH_MS);
-        if (result)
-                return session_fail(context, result, subject);
-        result = wait_init(&wait, context->options->timeout_ms);
-        if (result < 0)
-                return context_fail(context, EXIT_FAILED, "%s", strerror(-result));
-        context_tell(context, "subscribed to %s", subject);
         code = serve(context, &wait);
         wait_deinit(&wait);
         return code;

@@ -98,11 +98,12 @@ static void add_traffic(struct table *table, const json_t *data, const char *lab
                         const char *messages, const char *bytes) {
         char n[TABLE_COUNT_MAX], size[UNITS_TEXT_MAX];
 
+        units_format_size_approximate(size, report_number(data, bytes));
         table_add(table, label);
-        table_add_format(table, "%s message%s, %s",
+        table_add_format(table, "%s message%s, %s%s",
                          table_format_count(n, report_number(data, messages)),
-                         report_number(data, messages) == 1 ? "" : "s",
-                         units_format_size_approximate(size, report_number(data, bytes)));
+                         report_number(data, messages) == 1 ? "" : "s", size,
+                         strpbrk(size, "KMGT") ? "" : " bytes");
 }
 
 static void add_configuration(struct table *table, const json_t *data) {

@@ -17,7 +17,8 @@
 
 #define CONNECT_MS     5000
 #define LEAST_MS       1000 /* a short --timeout means the answer, not the way there */
-#define SYSTEM_ADDRESS "unix://" RUNSTATEDIR "/sockd/sockd.sock"
+#define SYSTEM_PATH    RUNSTATEDIR "/sockd/sockd.sock"
+#define SYSTEM_ADDRESS "unix://" SYSTEM_PATH
 
 static bool is_unix_path(const char *address,
                          char path[static sizeof(((struct address *)0)->path)]) {
@@ -51,6 +52,23 @@ static bool is_absent(int result) {
         return result == -ENOENT || result == -ECONNREFUSED || result == -ENOTDIR;
 }
 
+static int fail_absent(struct context *context, const char *address, const char *path) {
+        struct stat status;
+
+        if (stat(path, &status) == 0 && !S_ISSOCK(status.st_mode))
+                return context_fail(context, context->unreachable_code,
+                                    "no daemon at %s: that is no socket", address);
+        if (strcmp(path, SYSTEM_PATH) == 0)
+                return context_fail(context, context->unreachable_code,
+                                    "no daemon at %s: not running; start it with: "
+                                    "systemctl start sockd",
+                                    address);
+        return context_fail(context, context->unreachable_code,
+                            "no daemon at %s: not running, or listening elsewhere; see: "
+                            "systemctl status sockd",
+                            address);
+}
+
 int session_fail_connect(struct context *context, int result, const char *address,
                          const char *reason) {
         char path[sizeof(((struct address *)0)->path)];
@@ -63,15 +81,17 @@ int session_fail_connect(struct context *context, int result, const char *addres
                 return context_fail(context, EXIT_USAGE, "%s", reason);
         if (result == -EPROTONOSUPPORT || result == -ENOMEM)
                 return context_fail(context, EXIT_FAILED, "%s", reason);
+        if (result == SOCKD_TIMEOUT)
+                return context_fail(context, EXIT_TIMEOUT,
+                                    "%s: no answer in time; the daemon there hangs, or it is no "
+                                    "NATS server; --timeout waits longer",
+                                    address);
         if (strstr(reason, "maximum connections exceeded"))
                 return context_fail(context, EXIT_FAILED,
                                     "the daemon at %s is full: its max_connections are reached",
                                     address);
         if (is_absent(result) && is_unix_path(address, path))
-                return context_fail(context, context->unreachable_code,
-                                    "no daemon at %s: not running; start it with: "
-                                    "systemctl start sockd",
-                                    address);
+                return fail_absent(context, address, path);
         if (result == -ECONNREFUSED)
                 return context_fail(context, context->unreachable_code,
                                     "no daemon at %s: nothing listens there; see the listeners of "
@@ -143,7 +163,7 @@ static int fail_denied(struct context *context, const char *subject) {
                 return context_fail(
                         context, EXIT_PERMISSION,
                         "\"%s\" needs the role \"monitor\" or \"admin\"; run it as root "
-                        "or as the user that sockd runs as",
+                        "or as the user that sockd runs as, on a Unix socket",
                         context->verb);
         return context_fail(context, EXIT_PERMISSION, "%s; ask for this permission in sockd.conf",
                             sockd_error_text(context->connection));

@@ -6,9 +6,14 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "ctl/session.h"
+
+#define FLUSH_MS 10000
 
 static int64_t now_ms(void) {
         struct timespec now;
@@ -17,7 +22,9 @@ static int64_t now_ms(void) {
         return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-int wait_init(struct wait *wait, int timeout_ms) {
+/* Takes SIGINT and SIGTERM out of the way of system calls, and starts the clock; timeout_ms < 0:
+ * none. Returns 0 or -errno. */
+static int init(struct wait *wait, int timeout_ms) {
         sigset_t signals;
 
         sigemptyset(&signals);
@@ -27,6 +34,24 @@ int wait_init(struct wait *wait, int timeout_ms) {
         wait->deadline_ms = timeout_ms < 0 ? INT64_MAX : now_ms() + timeout_ms;
         wait->signals = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
         return wait->signals < 0 ? -errno : 0;
+}
+
+int wait_subscribe(struct wait *wait, struct context *context) {
+        const struct options *options = context->options;
+        const char *subject = context_argument(context, 0);
+        int result;
+
+        wait->count = options_number(options->count, 0);
+        result = sockd_subscribe(context->connection, subject, options->queue, wait->count, NULL);
+        if (result == 0)
+                result = sockd_flush(context->connection, FLUSH_MS);
+        if (result)
+                return session_fail(context, result, subject);
+        result = init(wait, options->timeout_ms);
+        if (result < 0)
+                return context_fail(context, EXIT_FAILED, "%s", strerror(-result));
+        context_tell(context, "subscribed to %s", subject);
+        return EXIT_DONE;
 }
 
 void wait_deinit(struct wait *wait) {

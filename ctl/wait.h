@@ -12,11 +12,13 @@ enum {
 struct wait {
         int signals;                    /* signalfd(2), own */
         int64_t deadline_ms;            /* CLOCK_MONOTONIC; INT64_MAX: none */
+        uint64_t count;                 /* messages to wait for; 0: no limit */
 };
 
-/* Takes SIGINT and SIGTERM out of the way of system calls, and starts the clock; timeout_ms < 0:
- * none. Returns 0 or -errno. */
-int wait_init(struct wait *wait, int timeout_ms);
+/* Subscribes to the verb's subject, as its options say, and starts the clock once that is in
+ * effect; from then on SIGINT and SIGTERM end the wait instead of the process. Returns EXIT_DONE,
+ * or a code after having said why, and then there is nothing to deinit. */
+int wait_subscribe(struct wait *wait, struct context *context);
 void wait_deinit(struct wait *wait);
 
 /* As sockd_next(), until the deadline. */

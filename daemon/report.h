@@ -5,6 +5,7 @@
 #pragma once
 
 #include "daemon/closed_log.h"
+#include "daemon/report_sort.h"
 #include "daemon/server.h"
 
 #include <jansson.h>
@@ -30,7 +31,3 @@ char *report_subject(const struct subscription *subscription, size_t *lengthp);
 
 /* The time of the moment, RFC 3339. */
 json_t *report_now(void);
-
-/* Sorts the connections of CONNZ by a key of protocol.md 9.3. Returns a new array with the elements
- * from offset on, at most limit, or NULL if the key is not known. */
-json_t *report_sort(json_t *connections, const char *key, size_t offset, size_t limit);

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 #include <unistd.h>
 
 #include "ctl/commands.h"
+#include "ctl/session.h"
 
 #define SERVER     "{\"name\":\"host-a\",\"id\":\"ID\"}"
 #define DATA(text) "{\"server\":" SERVER ",\"data\":" text "}"
@@ -205,7 +207,8 @@ static void test_status_tells_the_state(void **state) {
                              "\"0.1.0\",\"pid\":7,\"workers\":2,\"uptime\":\"3s\",\"mem\":1048576,"
                              "\"lame_duck\":true,\"log_level\":\"info\",\"config_file\":\"\","
                              "\"max_payload\":1048576,\"max_pending\":67108864,\"connections\":3,"
-                             "\"max_connections\":10,\"total_connections\":4}"),
+                             "\"max_connections\":10,\"total_connections\":4,\"out_msgs\":1,"
+                             "\"out_bytes\":2048}"),
                         OUTCOME(0,
                                 "● host-a is draining (lame duck), up 3s\n"
                                 "       Version:  sockd 0.1.0, as NATS 2.9.10\n"
@@ -214,8 +217,8 @@ static void test_status_tells_the_state(void **state) {
                                 "       Clients:  3 of 10, 4 since the start\n"
                                 " Subscriptions:  0\n"
                                 "Slow consumers:  0\n"
-                                "      Received:  0 messages, 0\n"
-                                "          Sent:  0 messages, 0\n"
+                                "      Received:  0 messages, 0 bytes\n"
+                                "          Sent:  1 message, 2K\n"
                                 "        Limits:  payload 1M, pending 64M for each client\n"
                                 " Configuration:  no file\n"
                                 "     Log level:  info\n",
@@ -267,6 +270,23 @@ static void test_clients_show_who_they_are(void **state) {
                 "{\"auth\":true,\"state\":0,\"offset\":0,\"limit\":1024}\n", WORDS("clients"));
 }
 
+static void test_clients_are_sorted_by_what_there_is(void **state) {
+        static const struct exchange none[] = {{NULL, NULL}};
+        struct daemon daemon;
+
+        assert_exchange(
+                "$SYS.REQ.SERVER.PING.CONNZ", DATA("{\"total\":0,\"connections\":[]}"),
+                OUTCOME(0, "0 clients\n", ""),
+                "{\"auth\":true,\"state\":0,\"sort\":\"rtt\",\"offset\":0,\"limit\":1024}\n",
+                WORDS("clients", "--sort", "rtt"));
+        daemon_start(&daemon, none);
+        assert_outcome(RUN("-s", address, "clients", "--sort", "size"), 2, "",
+                       "sockctl: --sort \"size\": cid, start, subs, pending, msgs_to, msgs_from, "
+                       "bytes_to, bytes_from, last, idle, uptime, rtt, stop or reason was "
+                       "expected\n");
+        daemon_stop(&daemon);
+}
+
 static void test_a_client_is_shown_line_by_line(void **state) {
         assert_exchange("$SYS.REQ.SERVER.PING.CONNZ",
                         DATA("{\"total\":1,\"connections\":[{\"cid\":17,\"name\":\"n\","
@@ -292,14 +312,19 @@ static void test_a_client_that_is_not_there_is_not_found(void **state) {
 }
 
 static void test_actions_ask_this_server_alone(void **state) {
-        assert_exchange("$SYS.REQ.SERVER.ID.KICK", "{\"server\":" SERVER "}", OUTCOME(0, "", ""),
-                        "{\"cid\":17}\n", WORDS("clients", "kick", "17"));
+        assert_exchange("$SYS.REQ.SERVER.ID.KICK", "{\"server\":" SERVER "}",
+                        OUTCOME(0, "client 17 is disconnected\n", ""), "{\"cid\":17}\n",
+                        WORDS("clients", "kick", "17"));
         assert_exchange("$SYS.REQ.SERVER.ID.STOP", "{\"server\":" SERVER "}",
                         OUTCOME(0, "{\"done\":\"stop\"}\n", ""), "\n", WORDS("--json", "stop"));
         assert_exchange("$SYS.REQ.SERVER.ID.LOGLEVEL", DATA("{\"level\":\"info\"}"),
                         OUTCOME(0, "info\n", ""), "\n", WORDS("log-level"));
         assert_exchange("$SYS.REQ.SERVER.ID.LOGLEVEL", DATA("{\"level\":\"debug\"}"),
-                        OUTCOME(0, "", ""), "{\"level\":\"debug\"}\n", WORDS("log-level", "debug"));
+                        OUTCOME(0, "debug\n", ""), "{\"level\":\"debug\"}\n",
+                        WORDS("log-level", "debug"));
+        assert_exchange("$SYS.REQ.SERVER.ID.LOGLEVEL", ERROR("400", "unknown log level"),
+                        OUTCOME(2, "", "sockctl: log-level: unknown log level\n"),
+                        "{\"level\":\"loud\"}\n", WORDS("log-level", "loud"));
 }
 
 static void test_a_failed_reload_tells_each_line(void **state) {
@@ -315,7 +340,7 @@ static void test_a_failed_reload_tells_each_line(void **state) {
 static void test_missing_rights_name_the_role(void **state) {
         static const char error[] =
                 "sockctl: \"clients\" needs the role \"monitor\" or \"admin\"; run "
-                "it as root or as the user that sockd runs as\n";
+                "it as root or as the user that sockd runs as, on a Unix socket\n";
         static const char sent[] = "{\"auth\":true,\"state\":0,\"offset\":0,\"limit\":1024}\n";
 
         assert_exchange("$SYS.REQ.SERVER.PING.CONNZ", NULL, OUTCOME(4, "", error), sent,
@@ -359,8 +384,8 @@ static void test_too_large_a_payload_names_the_limit(void **state) {
 
 static void test_a_daemon_that_is_not_there_is_explained(void **state) {
         static const char error[] =
-                "no daemon at unix:///nonexistent/s: not running; start it with: "
-                "systemctl start sockd";
+                "no daemon at unix:///nonexistent/s: not running, or listening elsewhere; see: "
+                "systemctl status sockd";
         char line[256], json[256];
 
         snprintf(line, sizeof(line), "sockctl: %s\n", error);
@@ -368,6 +393,39 @@ static void test_a_daemon_that_is_not_there_is_explained(void **state) {
         assert_outcome(RUN("-s", "unix:///nonexistent/s", "ping"), 5, "", line);
         assert_outcome(RUN("-s", "unix:///nonexistent/s", "status"), 3, "", line);
         assert_outcome(RUN("-s", "unix:///nonexistent/s", "clients", "--json"), 5, json, "");
+        assert_outcome(RUN("-s", "/dev/null", "ping"), 5, "",
+                       "sockctl: no daemon at /dev/null: that is no socket\n");
+}
+
+/* Checks what a failure to connect is called. */
+static void check_failure(int result, const char *at, const char *reason, int code,
+                          const char *expected) {
+        struct options options;
+        struct context context = {.options = &options, .unreachable_code = EXIT_UNREACHABLE};
+        char *text;
+        size_t n;
+
+        options_init(&options);
+        context.err = open_memstream(&text, &n);
+        assert_int_equal(session_fail_connect(&context, result, at, reason), code);
+        fclose(context.err);
+        assert_string_equal(text, expected);
+        free(text);
+}
+
+static void test_failures_to_connect_say_what_to_do(void **state) {
+        check_failure(-ENOENT, "unix:///run/sockd/sockd.sock", "No such file or directory", 5,
+                      "sockctl: no daemon at unix:///run/sockd/sockd.sock: not running; start it "
+                      "with: systemctl start sockd\n");
+        check_failure(-ECONNREFUSED, "tcp://[::1]:1", "Connection refused", 5,
+                      "sockctl: no daemon at tcp://[::1]:1: nothing listens there; see the "
+                      "listeners of its configuration\n");
+        check_failure(
+                SOCKD_TIMEOUT, "unix:@x", "no answer in time", 124,
+                "sockctl: unix:@x: no answer in time; the daemon there hangs, or it is no NATS "
+                "server; --timeout waits longer\n");
+        check_failure(-EACCES, "unix:///nonexistent/s", "Permission denied", 4,
+                      "sockctl: unix:///nonexistent/s: no permission; run it as root\n");
 }
 
 static void test_the_environment_names_the_daemon(void **state) {
@@ -405,6 +463,54 @@ static void test_usage_errors_say_what_to_do(void **state) {
                 "");
 }
 
+static void test_a_benchmark_takes_no_option_that_has_no_effect(void **state) {
+        assert_outcome(RUN("bench", "--msgs", "0"), 2, "",
+                       "sockctl: --msgs \"0\": at least 1 was expected; see sockctl help bench\n");
+        assert_outcome(RUN("bench", "--duration", "0s"), 2, "",
+                       "sockctl: --duration \"0s\": at least 1ms was expected\n");
+        assert_outcome(RUN("bench", "--duration", "1s", "--msgs", "1"), 2, "",
+                       "sockctl: either --msgs or --duration was expected\n");
+        assert_outcome(RUN("bench", "--clients", "2"), 2, "",
+                       "sockctl: --clients goes with --request only; else --pubs send\n");
+        assert_outcome(RUN("bench", "--request", "--pubs", "2"), 2, "",
+                       "sockctl: --pubs does not go with --request, where --clients send\n");
+        assert_outcome(RUN("bench", "--pubs", "600", "--subs", "401"), 2, "",
+                       "sockctl: 1001 connections: no more than 1000 were expected\n");
+}
+
+static void test_nothing_is_not_published(void **state) {
+        static const struct exchange none[] = {{NULL, NULL}};
+        struct daemon daemon;
+
+        daemon_start(&daemon, none);
+        assert_outcome(RUN("-s", address, "pub", "a", "x", "--count", "0"), 2, "",
+                       "sockctl: --count \"0\": at least 1 was expected\n");
+        daemon_stop(&daemon);
+}
+
+static void test_subjects_that_reach_nobody_are_refused(void **state) {
+        static const char *const subjects[] = {"", ".", "a.", ".a", "a..b", "a b", "a.>.b"};
+        static const char wrong[] = " is no valid subject: that is words with a dot between them, "
+                                    "none empty or with a blank, and > only the last\n";
+
+        for (size_t i = 0; i < sizeof(subjects) / sizeof(subjects[0]); i++) {
+                char error[256];
+
+                snprintf(error, sizeof(error), "sockctl: \"%s\"%s", subjects[i], wrong);
+                assert_outcome(RUN("pub", subjects[i], "x"), 2, "", error);
+                assert_outcome(RUN("sub", subjects[i]), 2, "", error);
+                assert_outcome(RUN("request", subjects[i], "x"), 2, "", error);
+                assert_outcome(RUN("reply", subjects[i], "--echo"), 2, "", error);
+                assert_outcome(RUN("subs", subjects[i]), 2, "", error);
+                assert_outcome(RUN("bench", "--subject", subjects[i]), 2, "", error);
+                assert_outcome(RUN("pub", "--reply", subjects[i], "a"), 2, "", error);
+        }
+        assert_outcome(RUN("sub", "--queue", "", "a"), 2, "",
+                       "sockctl: --queue \"\": a word was expected\n");
+        assert_outcome(RUN("sub", "--queue", "a b", "a"), 2, "",
+                       "sockctl: --queue \"a b\": a word was expected\n");
+}
+
 static void test_help_is_there_for_every_verb(void **state) {
         static const char *const verbs[] = {"status",  "listeners", "clients", "subs",  "ping",
                                             "pub",     "sub",       "request", "reply", "bench",
@@ -432,6 +538,7 @@ int main(void) {
                 cmocka_unit_test(test_status_tells_the_state),
                 cmocka_unit_test(test_lists_are_asked_page_by_page),
                 cmocka_unit_test(test_clients_show_who_they_are),
+                cmocka_unit_test(test_clients_are_sorted_by_what_there_is),
                 cmocka_unit_test(test_a_client_is_shown_line_by_line),
                 cmocka_unit_test(test_a_client_that_is_not_there_is_not_found),
                 cmocka_unit_test(test_actions_ask_this_server_alone),
@@ -441,8 +548,12 @@ int main(void) {
                 cmocka_unit_test(test_requests_without_responders_are_not_found),
                 cmocka_unit_test(test_too_large_a_payload_names_the_limit),
                 cmocka_unit_test(test_a_daemon_that_is_not_there_is_explained),
+                cmocka_unit_test(test_failures_to_connect_say_what_to_do),
                 cmocka_unit_test(test_the_environment_names_the_daemon),
                 cmocka_unit_test(test_usage_errors_say_what_to_do),
+                cmocka_unit_test(test_a_benchmark_takes_no_option_that_has_no_effect),
+                cmocka_unit_test(test_nothing_is_not_published),
+                cmocka_unit_test(test_subjects_that_reach_nobody_are_refused),
                 cmocka_unit_test(test_help_is_there_for_every_verb),
         };
 

@@ -102,6 +102,17 @@ static void test_counts_take_units(void **state) {
         assert_int_equal(options.size, 65536);
 }
 
+static void test_a_number_of_none_is_told_from_none_given(void **state) {
+        struct options options;
+        char *argv[N_MAX];
+
+        assert_int_equal(PARSE(&options, OPTION_COUNT | OPTION_BENCH, false, argv, "--count", "0"),
+                         0);
+        assert_int_equal(options.count, 0);
+        assert_int_equal(options_number(options.count, 7), 0);
+        assert_int_equal(options_number(options.n_subscribers, 7), 7);
+}
+
 static void test_refusals_say_what_was_expected(void **state) {
         static const struct {
                 const char *option, *value, *error;
@@ -117,7 +128,20 @@ static void test_refusals_say_what_was_expected(void **state) {
                 {"--count", "-1", "--count \"-1\": a number was expected, as 1000 or 5M"},
                 {"--count", "1x", "--count \"1x\": a number was expected, as 1000 or 5M"},
                 {"--count", "99999999999999999999",
-                 "--count \"99999999999999999999\": a number was expected, as 1000 or 5M"},
+                 "--count \"99999999999999999999\": the number is too large"},
+                {"--count", "10000000000G", "--count \"10000000000G\": the number is too large"},
+                {"--count", "", "--count \"\": a number was expected, as 1000 or 5M"},
+                {"--count", " 1", "--count \" 1\": a number was expected, as 1000 or 5M"},
+                {"--count", "0x1", "--count \"0x1\": a number was expected, as 1000 or 5M"},
+                {"--count", "1.5", "--count \"1.5\": a number was expected, as 1000 or 5M"},
+                {"--msgs", "0", "--msgs \"0\": at least 1 was expected"},
+                {"--pubs", "0k", "--pubs \"0k\": at least 1 was expected"},
+                {"--clients", "0", "--clients \"0\": at least 1 was expected"},
+                {"--subs", "-1", "--subs \"-1\": a number was expected, as 1000 or 5M"},
+                {"--size", "-1", "--size \"-1\": a size was expected, as 512 or 64K"},
+                {"--size", "99999999T", "--size \"99999999T\": the size is too large"},
+                {"--timeout", "-1s", "--timeout \"-1s\": a time was expected, as 500ms, 5s or 2m"},
+                {"--timeout", "25d", "--timeout \"25d\": no more than 24d was expected"},
                 {"-H", "x", "--header \"x\": 'NAME: VALUE' was expected"},
                 {"-H", "a b: x", "--header \"a b: x\": 'NAME: VALUE' was expected"},
         };
@@ -125,7 +149,8 @@ static void test_refusals_say_what_was_expected(void **state) {
         char *argv[N_MAX];
 
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-                assert_int_equal(PARSE(&options, OPTION_GLOBAL | OPTION_COUNT | OPTION_HEADER,
+                assert_int_equal(PARSE(&options,
+                                       OPTION_GLOBAL | OPTION_COUNT | OPTION_HEADER | OPTION_BENCH,
                                        false, argv, cases[i].option, cases[i].value),
                                  -EINVAL);
                 assert_string_equal(options.error, cases[i].error);
@@ -140,6 +165,7 @@ int main(void) {
                 cmocka_unit_test(test_parsing_stops_at_the_verb),
                 cmocka_unit_test(test_headers_make_a_block),
                 cmocka_unit_test(test_counts_take_units),
+                cmocka_unit_test(test_a_number_of_none_is_told_from_none_given),
                 cmocka_unit_test(test_refusals_say_what_was_expected),
         };
 

@@ -107,6 +107,9 @@ check 'headers come before the payload' "$(printf 'A: b\nC: d\n\nx')" "$(cat "$d
 "$sockctl" sub --timeout 10ms test.nothing 2>/dev/null
 check 'a subscriber without a message exits with 124' 124 $?
 
+"$sockctl" sub --count 0 --timeout 10ms test.nothing 2>/dev/null
+check 'a count of 0 is no limit' 124 $?
+
 listen sub test.interrupt
 kill -INT "$background"
 finish
@@ -147,6 +150,21 @@ check 'an echo answers what was asked' 'hello' "$("$sockctl" request test.echo h
 check 'an echo keeps headers' "$(printf 'A: b\n\nhello')" \
         "$("$sockctl" request --headers -H 'A: b' test.echo hello)"
 finish
+
+"$sockctl" ping 2>/dev/null >&-
+check 'a closed standard output is a failure, and not the connection' 1 $?
+"$sockctl" sub --timeout 10ms test.nothing 2>/dev/null >&-
+check 'nor is it for a subscriber' 124 $?
+"$sockctl" pub test.closed 2>/dev/null <&-
+check 'a closed standard input is a failure' 1 $?
+"$sockctl" pub test.closed x 2>&-
+check 'a closed standard error is none' 0 $?
+if [ -c /dev/full ]; then
+        "$sockctl" ping 2>/dev/null >/dev/full
+        check 'a full disk is a failure' 1 $?
+fi
+{ "$sockctl" ping; echo $? >"$directory/status"; } | true
+check 'a reader that has gone is none' 0 "$(cat "$directory/status")"
 
 "$sockctl" pub 'a b' x 2>/dev/null
 check 'an invalid subject is a usage error' 2 $?

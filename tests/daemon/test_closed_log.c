@@ -116,15 +116,14 @@ static void test_workers_add_at_the_same_time(void **state) {
         assert_int_equal(n, 8000);
 }
 
+#define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(test_an_empty_log_visits_nobody, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(test_connections_are_visited_oldest_first, set_up,
-                                                tear_down),
-                cmocka_unit_test_setup_teardown(test_the_oldest_goes_when_the_ring_is_full, set_up,
-                                                tear_down),
-                cmocka_unit_test_setup_teardown(test_workers_add_at_the_same_time, set_up,
-                                                tear_down),
+                TEST(test_an_empty_log_visits_nobody),
+                TEST(test_connections_are_visited_oldest_first),
+                TEST(test_the_oldest_goes_when_the_ring_is_full),
+                TEST(test_workers_add_at_the_same_time),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,6 +31,12 @@ static enum connect_result apply(const char *json) {
         return connect_apply(&client, bytes_from_string(json));
 }
 
+static void check_malformed(const char *const *rows, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                if (apply(rows[i]) != CONNECT_MALFORMED)
+                        fail_msg("%s is taken", rows[i]);
+}
+
 static bool has_headers(void) {
         return atomic_load(&client.headers) && client.parser.headers;
 }
@@ -164,9 +170,7 @@ static void test_wrong_types_are_refused(void **state) {
                 "{\"account\":\"x\",\"new_account\":1}",
         };
 
-        for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-                if (apply(rows[i]) != CONNECT_MALFORMED)
-                        fail_msg("%s is taken", rows[i]);
+        check_malformed(rows, ARRAY_SIZE(rows));
 }
 
 static void test_what_is_no_object_is_refused(void **state) {
@@ -201,9 +205,7 @@ static void test_what_is_no_object_is_refused(void **state) {
                 "{\"protocol\":+1}",
         };
 
-        for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-                if (apply(rows[i]) != CONNECT_MALFORMED)
-                        fail_msg("%s is taken", rows[i]);
+        check_malformed(rows, ARRAY_SIZE(rows));
         assert_int_equal(connect_apply(&client, BYTES("{}\0")), CONNECT_MALFORMED);
         assert_int_equal(connect_apply(&client, BYTES("{\0}")), CONNECT_MALFORMED);
         check_defaults();
@@ -325,31 +327,25 @@ static void test_info_of_a_client_must_be_an_object(void **state) {
         assert_false(connect_is_object((struct bytes){NULL, 0}));
 }
 
+#define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(test_an_empty_object_changes_nothing, set_up,
-                                                tear_down),
-                cmocka_unit_test_setup_teardown(test_every_key_is_taken, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(test_keys_are_compared_without_case, set_up,
-                                                tear_down),
-                cmocka_unit_test_setup_teardown(test_null_leaves_a_key_as_it_is, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(test_unknown_keys_are_ignored, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(test_the_last_of_several_keys_counts, set_up,
-                                                tear_down),
-                cmocka_unit_test_setup_teardown(test_a_second_connect_is_merged_over_the_first,
-                                                set_up, tear_down),
-                cmocka_unit_test_setup_teardown(test_wrong_types_are_refused, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(test_what_is_no_object_is_refused, set_up,
-                                                tear_down),
-                cmocka_unit_test_setup_teardown(test_deep_nesting_harms_nobody, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(test_accounts_are_refused, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(test_unknown_protocols_are_refused, set_up,
-                                                tear_down),
-                cmocka_unit_test_setup_teardown(test_no_responders_needs_headers, set_up,
-                                                tear_down),
-                cmocka_unit_test_setup_teardown(test_long_names_are_cut, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(test_names_are_cut_between_characters, set_up,
-                                                tear_down),
+                TEST(test_an_empty_object_changes_nothing),
+                TEST(test_every_key_is_taken),
+                TEST(test_keys_are_compared_without_case),
+                TEST(test_null_leaves_a_key_as_it_is),
+                TEST(test_unknown_keys_are_ignored),
+                TEST(test_the_last_of_several_keys_counts),
+                TEST(test_a_second_connect_is_merged_over_the_first),
+                TEST(test_wrong_types_are_refused),
+                TEST(test_what_is_no_object_is_refused),
+                TEST(test_deep_nesting_harms_nobody),
+                TEST(test_accounts_are_refused),
+                TEST(test_unknown_protocols_are_refused),
+                TEST(test_no_responders_needs_headers),
+                TEST(test_long_names_are_cut),
+                TEST(test_names_are_cut_between_characters),
                 cmocka_unit_test(test_info_of_a_client_must_be_an_object),
         };
 

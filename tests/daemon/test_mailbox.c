@@ -197,20 +197,18 @@ static void test_the_owner_is_called_before_the_first_task(void **state) {
         mailbox_close(&mailbox);
 }
 
+#define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(test_tasks_run_in_the_order_posted, set_up,
-                                                tear_down),
-                cmocka_unit_test_setup_teardown(test_any_thread_may_post, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(test_closing_runs_what_was_posted_before, set_up,
-                                                tear_down),
-                cmocka_unit_test_setup_teardown(test_a_closed_mailbox_refuses, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(test_a_task_may_post, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(test_what_the_last_tasks_post_is_refused, set_up,
-                                                tear_down),
-                cmocka_unit_test_setup_teardown(test_a_task_may_free_itself, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(test_the_owner_is_called_before_the_first_task,
-                                                set_up, tear_down),
+                TEST(test_tasks_run_in_the_order_posted),
+                TEST(test_any_thread_may_post),
+                TEST(test_closing_runs_what_was_posted_before),
+                TEST(test_a_closed_mailbox_refuses),
+                TEST(test_a_task_may_post),
+                TEST(test_what_the_last_tasks_post_is_refused),
+                TEST(test_a_task_may_free_itself),
+                TEST(test_the_owner_is_called_before_the_first_task),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

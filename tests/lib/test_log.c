@@ -330,33 +330,25 @@ static void test_limit_suppresses_and_says_how_many(void **state) {
                        "line 1\n.*warning: 3 lines like the next one were suppressed\n.*line 5\n$");
 }
 
+#define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(test_line_has_time_level_and_text, set_up,
-                                                tear_down),
-                cmocka_unit_test_setup_teardown(test_level_decides_what_is_written, set_up,
-                                                tear_down),
+                TEST(test_line_has_time_level_and_text),
+                TEST(test_level_decides_what_is_written),
                 cmocka_unit_test(test_levels_have_names),
-                cmocka_unit_test_setup_teardown(test_text_is_made_printable, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(test_long_line_is_cut_between_characters, set_up,
-                                                tear_down),
-                cmocka_unit_test_setup_teardown(test_line_that_just_fits_is_whole, set_up,
-                                                tear_down),
-                cmocka_unit_test_setup_teardown(test_errno_is_kept_and_known, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(test_file_is_appended_to_and_opened_again, set_up,
-                                                tear_down),
-                cmocka_unit_test_setup_teardown(test_failure_keeps_the_former_target, set_up,
-                                                tear_down),
-                cmocka_unit_test_setup_teardown(test_journal_behind_stderr_gets_priorities, set_up,
-                                                tear_down),
-                cmocka_unit_test_setup_teardown(test_full_pipe_does_not_block, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(test_full_socket_does_not_block, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(test_reader_that_is_gone_raises_no_signal, set_up,
-                                                tear_down),
-                cmocka_unit_test_setup_teardown(test_lines_of_threads_do_not_mix, set_up,
-                                                tear_down),
-                cmocka_unit_test_setup_teardown(test_limit_suppresses_and_says_how_many, set_up,
-                                                tear_down),
+                TEST(test_text_is_made_printable),
+                TEST(test_long_line_is_cut_between_characters),
+                TEST(test_line_that_just_fits_is_whole),
+                TEST(test_errno_is_kept_and_known),
+                TEST(test_file_is_appended_to_and_opened_again),
+                TEST(test_failure_keeps_the_former_target),
+                TEST(test_journal_behind_stderr_gets_priorities),
+                TEST(test_full_pipe_does_not_block),
+                TEST(test_full_socket_does_not_block),
+                TEST(test_reader_that_is_gone_raises_no_signal),
+                TEST(test_lines_of_threads_do_not_mix),
+                TEST(test_limit_suppresses_and_says_how_many),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -107,7 +107,7 @@ denied() {
                 # shellcheck disable=SC2086 # a verb of several words
                 output=$(timeout 20 "$@" $verb 2>&1)
                 check "$denied_name: $verb exits with 4" 4 $?
-                check "$denied_name: $verb says what to do" "sockctl: \"${verb%% *}\" needs the role \"monitor\" or \"admin\"; run it as root or as the user that sockd runs as" \
+                check "$denied_name: $verb says what to do" "sockctl: \"${verb%% *}\" needs the role \"monitor\" or \"admin\"; run it as root or as the user that sockd runs as, on a Unix socket" \
                         "$output"
         done
 }
@@ -162,12 +162,19 @@ run 'stop' 0 -s "$unix" stop
 await_end
 check 'a stopped daemon ends with 0' 0 "$status"
 
+start_daemon
+kill -STOP "$daemon"
+run 'status of a daemon that hangs' 124 -s "$unix" --timeout 1s status
+check_matches 'status of a daemon that hangs says so' 'no answer in time; the daemon there hangs' "$output"
+kill -CONT "$daemon"
+stop_daemon
+
 run 'status without a daemon' 3 -s "$unix" status
 for verb in listeners clients subs ping reload drain stop log-level 'pub a x' 'sub a' 'request a x'; do
         # shellcheck disable=SC2086 # a verb of several words
         run "$verb without a daemon" 5 -s "$unix" $verb
         check "$verb without a daemon says so" \
-                "sockctl: no daemon at $unix: not running; start it with: systemctl start sockd" "$output"
+                "sockctl: no daemon at $unix: not running, or listening elsewhere; see: systemctl status sockd" "$output"
 done
 run 'ping without a daemon on TCP' 5 -s "$tcp" ping
 check 'ping without a daemon on TCP says so' \

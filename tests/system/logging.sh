@@ -30,7 +30,7 @@ empty_log
 talk "$unix" 'CONNECT {"verbose":false}\r\nSUB quiet 1\r\nPING\r\n' >/dev/null
 check 'a level that was set back is quiet' 0 "$(count_log 'quiet|trace:')"
 ctl log-level loud >"$directory/out" 2>&1
-check 'an unknown level is an error' 1 $?
+check 'an unknown level is an error of usage' 2 $?
 check_matches 'and the levels are named' 'expected error, warning, info, debug or trace' "$(cat "$directory/out")"
 
 ctl log-level trace >/dev/null
