@@ -7,6 +7,7 @@
 #include "daemon/connection.h"
 #include "daemon/instance.h"
 #include "daemon/report.h"
+#include "daemon/report_sort.h"
 #include "daemon/server.h"
 #include "daemon/subject_index.h"
 #include "lib/subject.h"

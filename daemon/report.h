@@ -5,7 +5,6 @@
 #pragma once
 
 #include "daemon/closed_log.h"
-#include "daemon/report_sort.h"
 #include "daemon/server.h"
 
 #include <jansson.h>
