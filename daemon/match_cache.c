@@ -20,23 +20,32 @@ void match_cache_deinit(struct match_cache *cache) {
 
 /* Where the subject's entry is. Cheap rather than good: a collision costs a lookup. */
 static size_t place_of(struct bytes subject) {
+        const char *text = subject.data;
+        size_t n = subject.length;
         uint64_t head = 0, tail = 0;
-        size_t n = subject.length < 8 ? subject.length : 8;
 
-        memcpy(&head, subject.data, n);
-        memcpy(&tail, subject.data + subject.length - n, n);
-        head = (head ^ (tail * 31) ^ subject.length) * UINT64_C(0x9e3779b97f4a7c15);
+        if (n >= 8) {
+                head = bytes_load64(text);
+                tail = bytes_load64(text + n - 8);
+        } else if (n >= 4) {
+                head = bytes_load32(text);
+                tail = bytes_load32(text + n - 4);
+        } else if (n > 0) {
+                head = (unsigned char)text[0];
+                tail = (unsigned char)text[n - 1];
+        }
+        head = (head ^ (tail * 31) ^ n) * UINT64_C(0x9e3779b97f4a7c15);
         return head >> 56;
 }
 
 static bool entry_is(const struct match_cache_entry *entry, const struct subject_index *index,
                      struct bytes subject) {
-        return entry->index == index && entry->length == subject.length &&
-               memcmp(entry->subject, subject.data, subject.length) == 0;
+        return entry->index == index &&
+               bytes_equal((struct bytes){entry->subject, entry->length}, subject);
 }
 
-static const struct match *look_up(struct match_cache *cache, struct subject_index *index,
-                                   struct bytes subject, int *rp) {
+static struct match *look_up(struct match_cache *cache, struct subject_index *index,
+                             struct bytes subject, int *rp) {
         *rp = subject_index_match(index, subject, &cache->scratch);
         cache->n_visited += cache->scratch.n_visited + match_count(&cache->scratch);
         return &cache->scratch;
@@ -55,8 +64,8 @@ static void cache_shrink(struct match_cache *cache, const struct match_cache_ent
         cache->n_subscriptions = match_count(&except->match);
 }
 
-static const struct match *cache_fill(struct match_cache *cache, struct match_cache_entry *entry,
-                                      struct subject_index *index, struct bytes subject, int *rp) {
+static struct match *cache_fill(struct match_cache *cache, struct match_cache_entry *entry,
+                                struct subject_index *index, struct bytes subject, int *rp) {
         cache->n_subscriptions -= match_count(&entry->match);
         /* Before the lookup, so that what changes meanwhile is noticed. */
         entry->generation = subject_index_generation(index);
@@ -73,8 +82,8 @@ static const struct match *cache_fill(struct match_cache *cache, struct match_ca
         return &entry->match;
 }
 
-const struct match *match_cache_find(struct match_cache *cache, struct subject_index *index,
-                                     struct bytes subject, int *rp) {
+struct match *match_cache_find(struct match_cache *cache, struct subject_index *index,
+                               struct bytes subject, int *rp) {
         struct match_cache_entry **place, *entry;
 
         if (subject.length > MATCH_CACHE_SUBJECT_MAX)
