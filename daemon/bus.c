@@ -27,28 +27,45 @@ void bus_unsubscribe(struct bus *bus, struct reclaim *reclaim, struct subscripti
         subscription_retire(subscription, reclaim);
 }
 
-static bool deliver(struct worker *worker, struct subscription *subscription,
-                    const struct message *message, const struct receiver *except) {
+static size_t deliver(struct worker *worker, struct subscription *subscription,
+                      const struct message *message, const struct receiver *except) {
         struct receiver *receiver = subscription->receiver;
 
-        return receiver != except && receiver->deliver(receiver, worker, subscription, message);
+        return receiver == except ? 0 : receiver->deliver(receiver, worker, subscription, message);
 }
 
 /* One member takes the message: a random one, or the next in turn that can. */
-static bool deliver_group(struct worker *worker, const struct match_group *group,
-                          const struct message *message, const struct receiver *except) {
+static size_t deliver_to_one(struct worker *worker, const struct match_group *group,
+                             const struct message *message, const struct receiver *except) {
         unsigned n = group->n_members;
         unsigned first = n > 1 ? (unsigned)(worker_random(worker) % n) : 0;
 
         for (unsigned i = 0; i < n; i++)
                 if (deliver(worker, group->members[(first + i) % n], message, except))
-                        return true;
-        return false;
+                        return 1;
+        return 0;
 }
 
-static const struct match *bus_match(struct bus *bus, struct worker *worker, struct bytes subject) {
+/* Delivers each message of a run by itself, in turn to all. */
+static size_t deliver_singly(struct worker *worker, const struct match *match,
+                             const struct message *run, const struct receiver *except) {
+        struct message message = *run;
+        size_t n_taken = 0;
+
+        message.count = 1;
+        for (size_t left = run->count; left > 0; left--) {
+                for (unsigned i = 0; i < match->n_plain; i++)
+                        n_taken += deliver(worker, match->plain[i], &message, except);
+                for (unsigned i = 0; i < match->n_groups; i++)
+                        n_taken += deliver_to_one(worker, &match->groups[i], &message, except);
+                message.payload.data += run->stride;
+        }
+        return n_taken;
+}
+
+static struct match *bus_match(struct bus *bus, struct worker *worker, struct bytes subject) {
         static struct log_limit limit = {.burst = 1, .interval_ms = 10000};
-        const struct match *match;
+        struct match *match;
         int r;
 
         match = match_cache_find(&worker->matches, bus->index, subject, &r);
@@ -58,25 +75,25 @@ static const struct match *bus_match(struct bus *bus, struct worker *worker, str
         return match;
 }
 
-unsigned bus_publish(struct bus *bus, struct worker *worker, const struct message *message,
-                     const struct receiver *except) {
+size_t bus_publish(struct bus *bus, struct worker *worker, const struct message *message,
+                   const struct receiver *except) {
         uint64_t n_visited = worker->matches.n_visited;
-        const struct match *match = bus_match(bus, worker, message->subject);
-        unsigned n_taken = 0;
+        struct match *match = bus_match(bus, worker, message->subject);
+        size_t n_receivers = match->n_plain + match->n_groups, n_taken = 0;
 
         worker->pressure.n_work +=
-                worker->matches.n_visited - n_visited + match->n_plain + match->n_groups + 1;
+                worker->matches.n_visited - n_visited + message->count * (n_receivers + 1);
+        if (match->n_groups > 0 || (message->count > 1 && !match_is_distinct(match)))
+                return deliver_singly(worker, match, message, except);
         for (unsigned i = 0; i < match->n_plain; i++)
                 n_taken += deliver(worker, match->plain[i], message, except);
-        for (unsigned i = 0; i < match->n_groups; i++)
-                n_taken += deliver_group(worker, &match->groups[i], message, except);
         return n_taken;
 }
 
-unsigned bus_publish_to(struct bus *bus, struct worker *worker, const struct message *message,
-                        const struct receiver *receiver) {
+size_t bus_publish_to(struct bus *bus, struct worker *worker, const struct message *message,
+                      const struct receiver *receiver) {
         const struct match *match = bus_match(bus, worker, message->subject);
-        unsigned n_taken = 0;
+        size_t n_taken = 0;
 
         for (unsigned i = 0; i < match->n_plain; i++)
                 if (match->plain[i]->receiver == receiver)

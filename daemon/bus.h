@@ -24,15 +24,15 @@ int bus_subscribe(struct bus *bus, struct reclaim *reclaim, struct bytes subject
                   struct subscription *subscription);
 void bus_unsubscribe(struct bus *bus, struct reclaim *reclaim, struct subscription *subscription);
 
-/* Delivers a message to all that it reaches, but not to `except` (NULL: nobody is left out). In a
- * worker's thread, within a batch. Returns how many took it. */
-unsigned bus_publish(struct bus *bus, struct worker *worker, const struct message *message,
-                     const struct receiver *except);
+/* Delivers a message, or a run, to all that it reaches, but not to `except` (NULL: nobody is left
+ * out). In a worker's thread, within a batch. Returns how many deliveries that were. */
+size_t bus_publish(struct bus *bus, struct worker *worker, const struct message *message,
+                   const struct receiver *except);
 
 /* Delivers a message to the subscriptions of one receiver only, which nobody else can read or
  * answer in its place. Otherwise as above. */
-unsigned bus_publish_to(struct bus *bus, struct worker *worker, const struct message *message,
-                        const struct receiver *receiver);
+size_t bus_publish_to(struct bus *bus, struct worker *worker, const struct message *message,
+                      const struct receiver *receiver);
 
 /* The plain subscription of `receiver` that a message to `subject` would reach, or NULL. In a
  * worker's thread; valid until the end of the batch. */

@@ -18,6 +18,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* How many messages are taken as one at most, so that what comes with each is done once for all. */
+#define MAX_RUN 64
 /* How much of a line a log line shows. */
 #define TRACE_MAX 256
 
@@ -82,17 +84,18 @@ static struct bus *client_bus(struct client *client, struct bytes subject) {
 
 /* Tells a requester that nobody heard it (protocol.md 6.6). */
 static void client_no_responders(struct client *client, struct bytes reply) {
-        static const char status[] = "NATS/1.0 503\r\n\r\n";
+        static const char status[] = "NATS/1.0 503\r\n\r\n\r\n";
         struct subscription *subscription =
                 bus_find_plain(client->bus, client->worker, reply, &client->receiver);
+        size_t size = sizeof(status) - 3; /* without the last CR LF */
         struct message message = {
-                .subject = reply, .header_size = sizeof(status) - 1, .payload = BYTES(status)};
+                .subject = reply, .header_size = size, .payload = {status, size}, .count = 1};
         struct stage *stage;
 
         if (!subscription)
                 return;
         stage = connection_output(client->worker, client->connection);
-        if (stage && client_stage_message(stage, subscription, &message, true) >= 0)
+        if (stage && client_stage_messages(stage, subscription, &message, true) >= 0)
                 connection_output_done(client->worker, stage);
 }
 
@@ -102,20 +105,25 @@ static void client_publish(struct client *client, const struct operation *operat
                 .reply = operation->reply,
                 .header_size = operation->header_size,
                 .payload = operation->payload,
+                .count = operation->count,
+                .stride = operation->stride,
                 .block = client->connection->input_block,
                 .bus = client->bus,
                 .publisher = client->connection,
         };
         struct bus *bus = client_bus(client, message.subject);
-        unsigned n_taken = 0;
+        bool is_wrong = client->pedantic && !subject_is_literal(message.subject);
+        size_t n_taken = 0, n_bytes = message.count * message.payload.length;
 
-        counter_add(&client->connection->in_messages, 1);
-        counter_add(&client->connection->in_bytes, message.payload.length);
-        counter_add(&client->worker->stats.in_messages, 1);
-        counter_add(&client->worker->stats.in_bytes, message.payload.length);
-        if (client->pedantic && !subject_is_literal(message.subject))
-                client_error(client, ERROR_INVALID_PUBLISH);
-        client_acknowledge(client);
+        counter_add(&client->connection->in_messages, message.count);
+        counter_add(&client->connection->in_bytes, n_bytes);
+        counter_add(&client->worker->stats.in_messages, message.count);
+        counter_add(&client->worker->stats.in_bytes, n_bytes);
+        for (size_t i = 0; (is_wrong || client->verbose) && i < message.count; i++) {
+                if (is_wrong)
+                        client_error(client, ERROR_INVALID_PUBLISH);
+                client_acknowledge(client);
+        }
         if (bus)
                 n_taken = bus_publish(bus, client->worker, &message,
                                       client->echo ? NULL : &client->receiver);
@@ -169,7 +177,7 @@ static void client_trace(const struct client *client, const struct operation *op
 }
 
 void client_operation(struct client *client, const struct operation *operation) {
-        if (log_is_enabled(LOG_LEVEL_TRACE))
+        for (size_t i = 0; log_is_enabled(LOG_LEVEL_TRACE) && i < operation->count; i++)
                 client_trace(client, operation);
         switch (operation->verb) {
         case VERB_PUB:
@@ -231,6 +239,7 @@ void client_end_input(struct client *client) {
 /* --- beginning and end ------------------------------------------------------------------------ */
 
 static void client_adopt_limits(struct client *client) {
+        client->parser.max_run = MAX_RUN;
         client->parser.max_control_line = client->worker->config->server.max_control_line;
         client->parser.max_payload = client->worker->config->server.max_payload;
 }

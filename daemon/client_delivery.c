@@ -8,6 +8,8 @@
 
 /* Payloads from this length on are referred to rather than copied. */
 #define SHARE_MIN 4096
+/* How much of a run is copied in one piece. */
+#define COPY_MAX (16 * 1024)
 
 /* Ends a subscription that has had its last message, in the client's own thread. */
 struct expiry {
@@ -54,8 +56,45 @@ static void pressure_note(struct pressure *pressure, struct connection *connecti
         pressure->is_critical |= congestion == CONGESTION_CRITICAL;
 }
 
-int client_stage_message(struct stage *stage, struct subscription *subscription,
-                         const struct message *message, bool headers) {
+/* Appends messages with their payloads, in one piece. */
+static ssize_t stage_copies(struct stage *stage, const struct writer_message *line,
+                            struct bytes payload, size_t count, size_t stride) {
+        size_t each = writer_message_line_max(line) + payload.length + 2, line_length;
+        char *start, *end;
+
+        if (count > COPY_MAX / each)
+                count = each < COPY_MAX ? COPY_MAX / each : 1;
+        start = outbox_reserve(&stage->outbox, count * each);
+        if (!start)
+                return -ENOMEM;
+        end = writer_message_line(start, line);
+        line_length = (size_t)(end - start);
+        payload.length += 2; /* CR LF */
+        end = bytes_copy(end, payload);
+        for (size_t i = 1; i < count; i++) {
+                payload.data += stride;
+                end = bytes_copy(end, (struct bytes){start, line_length});
+                end = bytes_copy(end, payload);
+        }
+        outbox_commit(&stage->outbox, (size_t)(end - start));
+        return (ssize_t)count;
+}
+
+/* Appends one message that refers to its payload. */
+static ssize_t stage_shared(struct stage *stage, const struct writer_message *line,
+                            struct block *block, struct bytes payload) {
+        char *start = outbox_reserve(&stage->outbox, writer_message_line_max(line)), *end;
+
+        if (!start)
+                return -ENOMEM;
+        end = writer_message_line(start, line);
+        outbox_commit(&stage->outbox, (size_t)(end - start));
+        payload.length += 2; /* CR LF */
+        return outbox_append_shared(&stage->outbox, block, payload) < 0 ? -ENOMEM : 1;
+}
+
+ssize_t client_stage_messages(struct stage *stage, struct subscription *subscription,
+                              const struct message *message, bool headers) {
         size_t skipped = headers ? 0 : message->header_size;
         struct bytes payload = {message->payload.data + skipped, message->payload.length - skipped};
         struct writer_message line = {
@@ -65,47 +104,58 @@ int client_stage_message(struct stage *stage, struct subscription *subscription,
                 .header_size = headers ? message->header_size : 0,
                 .size = payload.length,
         };
-        bool is_shared = message->block && payload.length >= SHARE_MIN;
-        size_t room = writer_message_line_max(&line) + (is_shared ? 0 : payload.length + 2);
-        char *start = outbox_reserve(&stage->outbox, room), *end;
-        int r;
+        ssize_t n = message->block && payload.length >= SHARE_MIN
+                            ? stage_shared(stage, &line, message->block, payload)
+                            : stage_copies(stage, &line, payload, message->count, message->stride);
 
-        if (!start)
-                return -ENOMEM;
-        end = writer_message_line(start, &line);
-        if (!is_shared)
-                end = bytes_copy(bytes_copy(end, payload), BYTES("\r\n"));
-        outbox_commit(&stage->outbox, (size_t)(end - start));
-        stage->n_messages++;
-        stage->n_payload_bytes += payload.length;
-        if (!is_shared)
-                return 0;
-        r = outbox_append_shared(&stage->outbox, message->block, payload);
-        return r < 0 ? r : outbox_append(&stage->outbox, BYTES("\r\n"));
+        if (n > 0) {
+                stage->n_messages += (size_t)n;
+                stage->n_payload_bytes += (size_t)n * payload.length;
+        }
+        return n;
 }
 
-bool client_deliver(struct receiver *receiver, struct worker *worker,
-                    struct subscription *subscription, const struct message *message) {
+/* Stages all of a run, and lets go on the way what has become enough. */
+static int client_stage_run(struct client *client, struct worker *worker,
+                            struct subscription *subscription, struct message run) {
+        bool headers = atomic_load_explicit(&client->headers, memory_order_relaxed);
+
+        while (run.count > 0) {
+                struct stage *stage = connection_output(worker, client->connection);
+                ssize_t n;
+
+                if (!stage)
+                        return 0; /* it ends */
+                n = client_stage_messages(stage, subscription, &run, headers);
+                if (n < 0)
+                        return (int)n;
+                connection_output_done(worker, stage);
+                run.count -= (size_t)n;
+                run.payload.data += (size_t)n * run.stride;
+        }
+        return 0;
+}
+
+size_t client_deliver(struct receiver *receiver, struct worker *worker,
+                      struct subscription *subscription, const struct message *message) {
         struct client *client = container_of(receiver, struct client, receiver);
         struct connection *connection = client->connection;
-        struct stage *stage = connection_output(worker, connection);
+        struct message run = *message;
         bool is_last;
 
-        if (!stage || !subscription_count(subscription, &is_last))
-                return false;
-        if (client_stage_message(stage, subscription, message,
-                                 atomic_load_explicit(&client->headers, memory_order_relaxed)) <
-            0) {
+        if (!connection_output(worker, connection))
+                return 0;
+        run.count = subscription_count(subscription, message->count, &is_last);
+        if (run.count == 0)
+                return 0;
+        if (client_stage_run(client, worker, subscription, run) < 0) {
                 connection_condemn_output(worker, connection);
-                return false;
+                return 0;
         }
         pressure_note(&worker->pressure, connection);
-        connection_output_done(worker, stage);
-        if (!is_last)
-                return true;
-        if (worker == client->worker)
+        if (is_last && worker == client->worker)
                 client_end_subscription(client, subscription);
-        else
+        else if (is_last)
                 client_post_expiry(client, subscription_sid(subscription));
-        return true;
+        return run.count;
 }

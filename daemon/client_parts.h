@@ -61,9 +61,10 @@ void client_ping(struct client *client);
 void client_ponged(struct client *client);
 
 /* Delivers a message; see struct receiver. The publisher's thread. */
-bool client_deliver(struct receiver *receiver, struct worker *worker,
-                    struct subscription *subscription, const struct message *message);
+size_t client_deliver(struct receiver *receiver, struct worker *worker,
+                      struct subscription *subscription, const struct message *message);
 
-/* Appends one message to a stage, in the form that the client gets it. Returns 0 or -ENOMEM. */
-int client_stage_message(struct stage *stage, struct subscription *subscription,
-                         const struct message *message, bool headers);
+/* Appends a run to a stage, in the form that the client gets it: the first of its messages, as many
+ * as make a good piece. Returns how many, or -ENOMEM. */
+ssize_t client_stage_messages(struct stage *stage, struct subscription *subscription,
+                              const struct message *message, bool headers);

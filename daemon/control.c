@@ -29,14 +29,15 @@ struct answer {
         struct bus *bus;
         uint64_t id; /* of the connection that asked */
         uint32_t slot;
-        char *reply, *json; /* owned */
+        char *reply, *payload; /* owned; CR LF is behind the payload */
+        size_t n_payload;
 };
 
 static struct answer *answer_free(struct answer *answer) {
         if (!answer)
                 return NULL;
         free(answer->reply);
-        free(answer->json);
+        free(answer->payload);
         free(answer);
         return NULL;
 }
@@ -46,7 +47,8 @@ static void answer_publish(struct task *task) {
         struct answer *answer = container_of(task, struct answer, task);
         struct connection *asker = instance_find(answer->worker->instance, answer->slot);
         struct message message = {.subject = bytes_from_string(answer->reply),
-                                  .payload = bytes_from_string(answer->json),
+                                  .payload = {answer->payload, answer->n_payload},
+                                  .count = 1,
                                   .bus = answer->bus};
         struct client *client = asker && asker->id == answer->id ? asker->state : NULL;
 
@@ -66,6 +68,16 @@ static struct control_request *request_free(struct control_request *request) {
         return NULL;
 }
 
+/* The object as a payload with CR LF behind it, or NULL if there is no memory. */
+static char *dump(const json_t *object, size_t *lengthp) {
+        char *json = json_dumps(object, JSON_COMPACT), *payload = NULL;
+        int n = json ? asprintf(&payload, "%s\r\n", json) : -1;
+
+        free(json);
+        *lengthp = n < 0 ? 0 : (size_t)n - 2;
+        return n < 0 ? NULL : payload;
+}
+
 /* Sends the JSON object to whoever asked, and frees the request. */
 static void request_finish(struct control_request *request, json_t *object) {
         struct answer *answer = request->reply ? calloc(1, sizeof(*answer)) : NULL;
@@ -76,10 +88,10 @@ static void request_finish(struct control_request *request, json_t *object) {
                                           .bus = request->bus,
                                           .id = request->asker_id,
                                           .slot = request->asker_slot,
-                                          .reply = request->reply,
-                                          .json = json_dumps(object, JSON_COMPACT)};
+                                          .reply = request->reply};
                 request->reply = NULL;
-                if (!answer->json || mailbox_post(&answer->worker->mailbox, &answer->task) < 0)
+                answer->payload = dump(object, &answer->n_payload);
+                if (!answer->payload || mailbox_post(&answer->worker->mailbox, &answer->task) < 0)
                         answer_free(answer);
         }
         json_decref(object);
@@ -222,8 +234,8 @@ static void request_run(struct task *task) {
 }
 
 /* In the requester's worker. */
-static bool control_deliver(struct receiver *receiver, struct worker *worker,
-                            struct subscription *subscription, const struct message *message) {
+static size_t control_deliver(struct receiver *receiver, struct worker *worker,
+                              struct subscription *subscription, const struct message *message) {
         struct control *control = container_of(receiver, struct control, receiver);
         const struct control_row *row = row_of(message->subject);
         struct bytes payload = {message->payload.data + message->header_size,
@@ -231,15 +243,15 @@ static bool control_deliver(struct receiver *receiver, struct worker *worker,
         struct control_request *request;
 
         if (!row || !message->publisher)
-                return false;
+                return 0;
         if (atomic_fetch_add(&control->n_requests, 1) >= CONTROL_MAX_REQUESTS) {
                 atomic_fetch_sub(&control->n_requests, 1);
-                return false;
+                return 0;
         }
         request = calloc(1, sizeof(*request));
         if (!request) {
                 atomic_fetch_sub(&control->n_requests, 1);
-                return false;
+                return 0;
         }
         *request = (struct control_request){.task.run = request_run,
                                             .control = control,
@@ -254,7 +266,7 @@ static bool control_deliver(struct receiver *receiver, struct worker *worker,
         request->reply = message->reply.length > 0 ? copy_text(message->reply) : NULL;
         if (!request->payload || mailbox_post(&control->server->mailbox, &request->task) < 0)
                 request_free(request);
-        return true;
+        return 1;
 }
 
 static int control_subscribe(struct control *control, size_t i, const char *subject) {

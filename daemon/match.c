@@ -20,6 +20,7 @@ void match_clear(struct match *match) {
         match->n_queued = 0;
         match->n_steps = 0;
         match->n_visited = 0;
+        match->distinct = DISTINCT_UNKNOWN;
         if (match->n_groups > 0)
                 memset(match->buckets, 0, match->n_buckets * sizeof(*match->buckets));
         match->n_groups = 0;
@@ -160,6 +161,34 @@ void match_finish(struct match *match) {
 
                 group->members[group->n_members++] = match->queued[i];
         }
+}
+
+static int compare_pointers(const void *a, const void *b) {
+        uintptr_t x = (uintptr_t) * (void *const *)a, y = (uintptr_t) * (void *const *)b;
+
+        return (x > y) - (x < y);
+}
+
+static bool receivers_are_distinct(const struct match *match) {
+        struct receiver **receivers = calloc(match->n_plain, sizeof(struct receiver *));
+        bool is_distinct = receivers != NULL;
+
+        for (unsigned i = 0; receivers && i < match->n_plain; i++)
+                receivers[i] = match->plain[i]->receiver;
+        if (receivers)
+                qsort(receivers, match->n_plain, sizeof(struct receiver *), compare_pointers);
+        for (unsigned i = 1; is_distinct && i < match->n_plain; i++)
+                is_distinct = receivers[i - 1] != receivers[i];
+        free(receivers);
+        return is_distinct;
+}
+
+bool match_is_distinct(struct match *match) {
+        if (match->n_plain <= 1)
+                return true;
+        if (match->distinct == DISTINCT_UNKNOWN)
+                match->distinct = receivers_are_distinct(match) ? DISTINCT_YES : DISTINCT_NO;
+        return match->distinct == DISTINCT_YES;
 }
 
 int match_push(struct match *match, struct index_node *node, struct bytes rest) {

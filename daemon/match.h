@@ -33,6 +33,7 @@ struct match {
         struct match_step *steps; /* a stack, for the index */
         unsigned n_steps, steps_capacity;
         unsigned n_visited; /* nodes that the index looked at */
+        enum { DISTINCT_UNKNOWN, DISTINCT_YES, DISTINCT_NO } distinct; /* see match_is_distinct() */
 };
 
 /* How many subscriptions were found. */
@@ -51,6 +52,10 @@ int match_add(struct match *match, struct subscription *subscription);
 
 /* After the last one: puts the members of each group together. */
 void match_finish(struct match *match);
+
+/* Whether no receiver is among the plain subscriptions twice. Found out when first asked; without
+ * memory for that, false. */
+bool match_is_distinct(struct match *match);
 
 /* The stack of the index's walk. push returns 0 or -ENOMEM; pop false if it is empty. */
 int match_push(struct match *match, struct index_node *node, struct bytes rest);

@@ -35,5 +35,5 @@ void match_cache_deinit(struct match_cache *cache);
 
 /* What a subject reaches; valid until the next call and the calling thread's quiescent state.
  * Incomplete if there is no memory: then *rp is -ENOMEM, else 0. */
-const struct match *match_cache_find(struct match_cache *cache, struct subject_index *index,
-                                     struct bytes subject, int *rp);
+struct match *match_cache_find(struct match_cache *cache, struct subject_index *index,
+                               struct bytes subject, int *rp);

@@ -1,4 +1,5 @@
-/* One published message, for as long as it is being delivered.
+/* A published message, or a run of them that differ in their payload alone, for as long as it is
+ * being delivered.
  *
  * Everything in it lies in the publisher's input and is valid during the batch only; what has to
  * stay longer is copied, or refers to the block.
@@ -15,7 +16,9 @@ struct message {
         struct bytes subject;
         struct bytes reply;           /* length 0: none */
         size_t header_size;           /* how much of the payload is headers */
-        struct bytes payload;         /* headers and payload */
+        struct bytes payload;         /* headers and payload; CR LF is behind it */
+        size_t count;                 /* messages in the run */
+        size_t stride;                /* from one payload to the next */
         struct block *block;          /* what the payload lies in; borrowed, NULL: unknown */
         struct bus *bus;              /* where it was published */
         struct connection *publisher; /* valid during the batch; NULL: sockd itself */

@@ -20,9 +20,9 @@ struct worker;
 /* Whoever can get a message: a client, or a service of sockd's own. */
 struct receiver {
         /* Takes a message for a subscription of this receiver, in the thread of `worker`, which is
-         * the publisher's. Returns whether the message was taken. */
-        bool (*deliver)(struct receiver *receiver, struct worker *worker,
-                        struct subscription *subscription, const struct message *message);
+         * the publisher's. Returns how many of the run were taken, the first ones. */
+        size_t (*deliver)(struct receiver *receiver, struct worker *worker,
+                          struct subscription *subscription, const struct message *message);
 };
 
 struct subscription {
@@ -65,25 +65,28 @@ static inline struct bytes subscription_queue(const struct subscription *subscri
                               subscription->queue_length};
 }
 
-/* Counts one delivery. Returns false if the maximum was reached before, so that this one must not
- * take place; *lastp: this is the last. Whoever sets a maximum looks at the count afterwards, and
+/* Counts up to `wanted` deliveries. Returns how many may take place until the maximum is reached;
+ * *lastp: with the last of them it is. Whoever sets a maximum looks at the count afterwards, and
  * this at the maximum, all in one order: one of them sees that it was reached. */
-static inline bool subscription_count(struct subscription *subscription, bool *lastp) {
-        uint64_t max = atomic_load(&subscription->max), n;
+static inline size_t subscription_count(struct subscription *subscription, size_t wanted,
+                                        bool *lastp) {
+        uint64_t max = atomic_load(&subscription->max), n, taken;
 
         *lastp = false;
         if (max == 0) {
-                n = atomic_fetch_add(&subscription->n_delivered, 1) + 1;
-                *lastp = n == atomic_load(&subscription->max);
-                return true;
+                n = atomic_fetch_add(&subscription->n_delivered, wanted);
+                max = atomic_load(&subscription->max);
+                *lastp = n < max && max <= n + wanted;
+                return wanted;
         }
         n = atomic_load(&subscription->n_delivered);
         do {
                 if (n >= max)
-                        return false;
-        } while (!atomic_compare_exchange_weak(&subscription->n_delivered, &n, n + 1));
-        *lastp = n + 1 == max;
-        return true;
+                        return 0;
+                taken = wanted < max - n ? wanted : max - n;
+        } while (!atomic_compare_exchange_weak(&subscription->n_delivered, &n, n + taken));
+        *lastp = n + taken == max;
+        return taken;
 }
 
 /* Whether it has reached its maximum. */

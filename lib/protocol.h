@@ -23,7 +23,8 @@ enum verb {
         VERB_ERR,
 };
 
-/* One operation of a client. All slices point into the parser's input. */
+/* One operation of a client, or a run of them: so many PUBs whose lines are the same stand behind
+ * each other. All slices point into the parser's input. */
 struct operation {
         enum verb verb;
         struct bytes arguments; /* what stood between the verb and the end of the line */
@@ -33,7 +34,9 @@ struct operation {
         struct bytes sid;       /* SUB, UNSUB */
         uint64_t max;           /* UNSUB; 0: now */
         size_t header_size;     /* HPUB: how much of the payload is headers */
-        struct bytes payload;   /* PUB, HPUB: headers and payload, without the final CRLF */
+        struct bytes payload;   /* PUB, HPUB: headers and payload; the final CRLF is behind it */
+        size_t count;           /* PUB: how many are in the run; otherwise 1 */
+        size_t stride;          /* from one payload of the run to the next */
 };
 
 /* Texts of -ERR (protocol.md 4.4). Clients compare them, so they are fixed. */

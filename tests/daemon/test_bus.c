@@ -28,8 +28,8 @@ static struct fake fakes[8];
 static struct subscription *subscriptions[64];
 static unsigned n_subscriptions, turn;
 
-static bool take(struct receiver *receiver, struct worker *in, struct subscription *subscription,
-                 const struct message *message) {
+static size_t take(struct receiver *receiver, struct worker *in, struct subscription *subscription,
+                   const struct message *message) {
         struct fake *fake = container_of(receiver, struct fake, receiver);
 
         assert_ptr_equal(in, &worker);
@@ -37,10 +37,10 @@ static bool take(struct receiver *receiver, struct worker *in, struct subscripti
         assert_true(message->subject.length > 0);
         fake->n_tried++;
         if (fake->refuses)
-                return false;
-        fake->n_taken++;
+                return 0;
+        fake->n_taken += (unsigned)message->count;
         fake->first_turn = ++turn;
-        return true;
+        return message->count;
 }
 
 static int set_up(void **state) {
@@ -82,10 +82,15 @@ static void unsubscribe(struct subscription *subscription) {
                 }
 }
 
-static unsigned publish(const char *subject, const struct fake *except) {
-        struct message message = {.subject = bytes_from_string(subject), .payload = BYTES("hello")};
+static size_t publish_run(const char *subject, size_t count, const struct fake *except) {
+        struct message message = {
+                .subject = bytes_from_string(subject), .payload = BYTES("hello"), .count = count};
 
         return bus_publish(&bus, &worker, &message, except ? &except->receiver : NULL);
+}
+
+static size_t publish(const char *subject, const struct fake *except) {
+        return publish_run(subject, 1, except);
 }
 
 static void test_publish_reaches_wildcard_subscriber(void **state) {
@@ -259,6 +264,33 @@ static void test_two_buses_do_not_mix(void **state) {
         bus_deinit(&other);
 }
 
+static void test_a_run_is_delivered_at_once(void **state) {
+        subscribe(0, "a", "");
+        subscribe(1, "*", "");
+        assert_int_equal(publish_run("a", 5, NULL), 10);
+        assert_int_equal(fakes[0].n_tried, 1);
+        assert_int_equal(fakes[0].n_taken, 5);
+        assert_int_equal(fakes[1].n_tried, 1);
+        assert_int_equal(publish_run("a", 5, &fakes[0]), 5);
+}
+
+static void test_a_run_keeps_the_order_of_a_receiver(void **state) {
+        /* Who subscribed twice gets each message twice before the next one. */
+        subscribe(0, "a", "");
+        subscribe(0, "*", "");
+        assert_int_equal(publish_run("a", 5, NULL), 10);
+        assert_int_equal(fakes[0].n_tried, 10);
+}
+
+static void test_a_run_is_shared_out_in_a_group(void **state) {
+        subscribe(0, "a", "group");
+        subscribe(1, "a", "group");
+        assert_int_equal(publish_run("a", 1000, NULL), 1000);
+        assert_in_range(fakes[0].n_taken, 400, 600);
+        assert_int_equal(fakes[0].n_taken + fakes[1].n_taken, 1000);
+        assert_int_equal(fakes[0].n_tried, fakes[0].n_taken);
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void) {
@@ -277,6 +309,9 @@ int main(void) {
                 TEST(test_without_echo_another_member_is_chosen),
                 TEST(test_the_own_plain_subscription_is_found),
                 TEST(test_two_buses_do_not_mix),
+                TEST(test_a_run_is_delivered_at_once),
+                TEST(test_a_run_keeps_the_order_of_a_receiver),
+                TEST(test_a_run_is_shared_out_in_a_group),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

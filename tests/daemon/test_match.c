@@ -161,6 +161,28 @@ static void test_steps_are_a_stack(void **state) {
         match_deinit(&match);
 }
 
+static void test_a_receiver_twice_is_noticed(void **state) {
+        /* Among plain subscriptions; asked anew after the match was cleared. */
+        static struct receiver receivers[3];
+        struct match match = {.n_plain = 0};
+        struct subscription *subscriptions[4];
+
+        for (size_t i = 0; i < 4; i++) {
+                subscriptions[i] = subscription_new(&receivers[i % 3], BYTES("1"), BYTES(""));
+                assert_int_equal(match_add(&match, subscriptions[i]), 0);
+                if (i == 2)
+                        assert_true(match_is_distinct(&match));
+        }
+        match_clear(&match);
+        assert_true(match_is_distinct(&match));
+        for (size_t i = 0; i < 4; i++)
+                assert_int_equal(match_add(&match, subscriptions[i]), 0);
+        assert_false(match_is_distinct(&match));
+        for (size_t i = 0; i < 4; i++)
+                subscription_free(subscriptions[i]);
+        match_deinit(&match);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_zeroes_are_an_empty_match),
@@ -169,6 +191,7 @@ int main(void) {
                 cmocka_unit_test(test_names_are_compared_in_full),
                 cmocka_unit_test(test_clearing_forgets_everything),
                 cmocka_unit_test(test_steps_are_a_stack),
+                cmocka_unit_test(test_a_receiver_twice_is_noticed),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

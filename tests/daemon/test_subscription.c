@@ -80,7 +80,7 @@ static void test_without_maximum_all_are_counted(void **state) {
         bool is_last = true;
 
         for (unsigned i = 1; i <= 1000; i++) {
-                assert_true(subscription_count(subscription, &is_last));
+                assert_true(subscription_count(subscription, 1, &is_last));
                 assert_false(is_last);
                 assert_int_equal(atomic_load(&subscription->n_delivered), i);
         }
@@ -96,14 +96,34 @@ static void test_the_last_message_is_the_maximum(void **state) {
         set_max(subscription, 3);
         for (unsigned i = 1; i <= 3; i++) {
                 assert_false(subscription_is_exhausted(subscription));
-                assert_true(subscription_count(subscription, &is_last));
+                assert_true(subscription_count(subscription, 1, &is_last));
                 assert_int_equal(is_last, i == 3);
         }
         assert_true(subscription_is_exhausted(subscription));
         for (unsigned i = 0; i < 3; i++) {
-                assert_false(subscription_count(subscription, &is_last));
+                assert_false(subscription_count(subscription, 1, &is_last));
                 assert_false(is_last);
         }
+        subscription_free(subscription);
+}
+
+static void test_a_run_is_counted_as_a_whole(void **state) {
+        /* As much of it may be delivered as is left until the maximum. */
+        struct subscription *subscription = subscription_new(&nobody, BYTES("1"), BYTES(""));
+        bool is_last;
+
+        assert_int_equal(subscription_count(subscription, 10, &is_last), 10);
+        assert_false(is_last);
+        set_max(subscription, 25);
+        assert_int_equal(subscription_count(subscription, 10, &is_last), 10);
+        assert_false(is_last);
+        assert_int_equal(subscription_count(subscription, 10, &is_last), 5);
+        assert_true(is_last);
+        assert_int_equal(subscription_count(subscription, 10, &is_last), 0);
+        assert_false(is_last);
+        set_max(subscription, 35);
+        assert_int_equal(subscription_count(subscription, 10, &is_last), 10);
+        assert_true(is_last);
         subscription_free(subscription);
 }
 
@@ -113,21 +133,21 @@ static void test_a_maximum_counts_from_the_beginning(void **state) {
         struct subscription *subscription = subscription_new(&nobody, BYTES("1"), BYTES(""));
         bool is_last;
 
-        assert_true(subscription_count(subscription, &is_last));
-        assert_true(subscription_count(subscription, &is_last));
+        assert_true(subscription_count(subscription, 1, &is_last));
+        assert_true(subscription_count(subscription, 1, &is_last));
         set_max(subscription, 3);
-        assert_true(subscription_count(subscription, &is_last));
+        assert_true(subscription_count(subscription, 1, &is_last));
         assert_true(is_last);
         set_max(subscription, 5);
         assert_false(subscription_is_exhausted(subscription));
-        assert_true(subscription_count(subscription, &is_last));
+        assert_true(subscription_count(subscription, 1, &is_last));
         assert_false(is_last);
         set_max(subscription, 2);
         assert_true(subscription_is_exhausted(subscription));
-        assert_false(subscription_count(subscription, &is_last));
+        assert_false(subscription_count(subscription, 1, &is_last));
         set_max(subscription, 0);
         assert_false(subscription_is_exhausted(subscription));
-        assert_true(subscription_count(subscription, &is_last));
+        assert_true(subscription_count(subscription, 1, &is_last));
         subscription_free(subscription);
 }
 
@@ -138,7 +158,7 @@ static void *count_many(void *argument) {
         for (unsigned i = 0; i < N_EACH; i++) {
                 bool is_last;
 
-                atomic_fetch_add(&n_taken, subscription_count(shared, &is_last));
+                atomic_fetch_add(&n_taken, subscription_count(shared, 1, &is_last));
                 atomic_fetch_add(&n_last, is_last);
         }
         return NULL;
@@ -182,6 +202,7 @@ int main(void) {
                 cmocka_unit_test(test_names_too_long_to_measure_are_refused),
                 cmocka_unit_test(test_without_maximum_all_are_counted),
                 cmocka_unit_test(test_the_last_message_is_the_maximum),
+                cmocka_unit_test(test_a_run_is_counted_as_a_whole),
                 cmocka_unit_test(test_a_maximum_counts_from_the_beginning),
                 cmocka_unit_test(test_publishers_of_several_threads_share_the_maximum),
                 cmocka_unit_test(test_a_retired_one_is_freed_after_a_grace_period),

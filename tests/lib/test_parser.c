@@ -16,7 +16,7 @@ struct outcome {
         size_t length;
 };
 
-static void describe(struct outcome *outcome, const struct operation *op) {
+static void describe_one(struct outcome *outcome, const struct operation *op) {
         outcome->length += (size_t)snprintf(
                 outcome->text + outcome->length, sizeof(outcome->text) - outcome->length,
                 "[%s %.*s|%.*s|%.*s|%.*s|%llu|%zu|%.*s]", verb_name(op->verb),
@@ -27,8 +27,15 @@ static void describe(struct outcome *outcome, const struct operation *op) {
         assert_true(outcome->length < sizeof(outcome->text));
 }
 
+/* A run is what each of it would have been alone. */
+static void describe(struct outcome *outcome, struct operation op) {
+        for (; op.count > 0; op.count--, op.payload.data += op.stride)
+                describe_one(outcome, &op);
+}
+
 static void parser_reset(struct parser *parser) {
-        *parser = (struct parser){.max_control_line = 64, .max_payload = 100, .headers = true};
+        *parser = (struct parser){
+                .max_control_line = 64, .max_payload = 100, .headers = true, .max_run = 3};
 }
 
 /* Feeds input in pieces of at most `piece` bytes, keeping what is incomplete as a caller would. */
@@ -50,7 +57,7 @@ static void feed(struct outcome *outcome, struct bytes input, size_t piece) {
                 memcpy(kept + n_kept, input.data + used, n);
                 used += n;
                 while ((result = parser_next(&parser, &rest, &op)) == PARSER_OPERATION)
-                        describe(outcome, &op);
+                        describe(outcome, op);
                 if (result != PARSER_MORE) {
                         outcome->length += (size_t)snprintf(outcome->text + outcome->length,
                                                             sizeof(outcome->text) - outcome->length,
@@ -213,6 +220,44 @@ static void test_incomplete_payload_tells_what_is_needed(void **state) {
         assert_int_equal(input.length, 15);
 }
 
+/* Takes one operation off the input; returns how many it stands for. */
+static size_t take(struct bytes *input, size_t max_run) {
+        struct parser parser;
+        struct operation op;
+
+        parser_reset(&parser);
+        parser.max_run = max_run;
+        assert_int_equal(parser_next(&parser, input, &op), PARSER_OPERATION);
+        return op.count;
+}
+
+static void test_equal_lines_are_a_run(void **state) {
+        /* As many as there are and may be; each with its own payload. */
+        struct bytes input = BYTES("PUB a 1\r\nx\r\nPUB a 1\r\ny\r\nPUB a 1\r\nz\r\nPUB a 1\r\n");
+        struct bytes again = input;
+
+        check("PUB a 1\r\nx\r\nPUB a 1\r\ny\r\nPUB a 1\r\nz\r\nPUB a 1\r\nw\r\n",
+              "[PUB a||||0|0|x][PUB a||||0|0|y][PUB a||||0|0|z][PUB a||||0|0|w]");
+        assert_int_equal(take(&input, 10), 3);
+        assert_true(bytes_equal(input, BYTES("PUB a 1\r\n")));
+        assert_int_equal(take(&again, 2), 2);
+        assert_int_equal(take(&again, 2), 1);
+        assert_true(bytes_equal(again, input));
+        again = BYTES("PUB a 1\r\nx\r\nPUB a 1\r\ny\r\n");
+        assert_int_equal(take(&again, 0), 1);
+        assert_int_equal(take(&again, 1), 1);
+}
+
+static void test_what_differs_ends_a_run(void **state) {
+        /* Another subject, size or verb, a request, a wrong end. */
+        check("PUB a 1\r\nx\r\nPUB b 1\r\ny\r\nPUB b 2\r\nyy\r\nPUB b 2\r\nzz\r\nPING\r\n",
+              "[PUB a||||0|0|x][PUB b||||0|0|y][PUB b||||0|0|yy][PUB b||||0|0|zz][PING ||||0|0|]");
+        check("PUB a r 1\r\nx\r\nPUB a r 1\r\ny\r\n", "[PUB a|r|||0|0|x][PUB a|r|||0|0|y]");
+        check("PUB a 1\r\nx\r\nPUB a 1\r\ny\rx", "[PUB a||||0|0|x]!2");
+        check("PUB a 1\r\nx\r\nPUB a 1\r\nyx", "[PUB a||||0|0|x]!2");
+        check("PUB a 0\r\n\r\nPUB a 0\r\n\r\n", "[PUB a||||0|0|][PUB a||||0|0|]");
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_each_operation_is_parsed),
@@ -227,6 +272,8 @@ int main(void) {
                 cmocka_unit_test(test_control_line_limit_counts_the_arguments),
                 cmocka_unit_test(test_what_is_not_limited_is_not_kept),
                 cmocka_unit_test(test_incomplete_payload_tells_what_is_needed),
+                cmocka_unit_test(test_equal_lines_are_a_run),
+                cmocka_unit_test(test_what_differs_ends_a_run),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
