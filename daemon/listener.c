@@ -205,6 +205,12 @@ static int apply_internet(int fd, const struct config_listener *config) {
         return r < 0 ? r : set_option(fd, SOL_SOCKET, SO_KEEPALIVE, config->keepalive);
 }
 
+static bool is_ipv6_loopback(const struct address_socket *socket) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&socket->socket;
+
+        return socket->family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
+}
+
 static int bind_internet(struct listener *listener, const struct config_listener *config,
                          const struct address_socket *socket, uint16_t sibling_port,
                          char **reasonp) {
@@ -227,6 +233,9 @@ static int bind_internet(struct listener *listener, const struct config_listener
         if (bind(listener->fd, &socket->socket.any, socket->length) == 0)
                 return 0;
         r = -errno;
+        /* Switched off, IPv6 leaves its sockets behind, but no address for them. */
+        if (r == -EADDRNOTAVAIL && is_ipv6_loopback(socket))
+                return fail(reasonp, LISTENER_NO_IPV6, "this machine has no IPv6 loopback address");
         address_format_socket(config->address.scheme, &socket->socket.any, socket->length, text);
         return fail(reasonp, r, "cannot bind to %s: %s%s", text, strerror(-r),
                     r == -EADDRINUSE ? " (another process uses it)"
@@ -243,6 +252,8 @@ int listener_bind(struct listener **listenerp, const struct config_listener *con
                         0);
         int r;
 
+        if (fd < 0 && errno == EAFNOSUPPORT && socket_address->family == AF_INET6)
+                return fail(reasonp, LISTENER_NO_IPV6, "this machine has no IPv6");
         if (fd < 0)
                 return fail(reasonp, -errno, "cannot make a socket: %s", strerror(errno));
         listener = listener_new(config, fd);
@@ -261,7 +272,7 @@ int listener_bind(struct listener **listenerp, const struct config_listener *con
                             : fail(reasonp, -errno, "cannot bind to unix:@%s: %s%s",
                                    config->address.path, strerror(errno),
                                    errno == EADDRINUSE ? " (another process uses it)" : "");
-        if (r < 0)
+        if (r != 0)
                 return r;
         if (listen(fd, config->backlog) < 0)
                 return fail(reasonp, -errno, "cannot listen: %s", strerror(errno));

@@ -52,9 +52,14 @@ struct listener {
         _Atomic uint64_t n_total;
 };
 
+/* An outcome of listener_bind(): the address is one of IPv6, which this machine does not have. */
+enum {
+        LISTENER_NO_IPV6 = 1,
+};
+
 /* Binds and listens. sibling_port: the port that another address of the same configured name got
- * from the kernel, to be tried first, or 0. On failure *reasonp is a text for people, owned by the
- * caller (free(3)). Returns 0 or a negative errno. */
+ * from the kernel, to be tried first, or 0. Unless it succeeds *reasonp is a text for people, owned
+ * by the caller (free(3)). Returns 0, LISTENER_NO_IPV6 or a negative errno. */
 int listener_bind(struct listener **listenerp, const struct config_listener *config,
                   const struct address_socket *socket, uint16_t sibling_port, char **reasonp);
 

@@ -113,6 +113,19 @@ static char *explain_conflict(const struct plan *plan, const struct config_liste
         return reason;
 }
 
+/* A socket for which this machine lacks IPv6 is left out: nobody could reach it, and a
+ * configuration of both families is to do everywhere. */
+static int plan_leave_out(const struct config_listener *config, const struct address_socket *socket,
+                          char *reason) {
+        char text[ADDRESS_TEXT_MAX];
+
+        address_format_socket(config->address.scheme, &socket->socket.any, socket->length, text);
+        log_warning("listener \"%s\": %s is left out: %s", config->name, text,
+                    reason ? reason : "this machine has no IPv6");
+        free(reason);
+        return 0;
+}
+
 /* Plans one socket of a listener: the one that runs, or a new one. *portp: the port that the kernel
  * chose for another address of the same listener. */
 static int plan_socket(struct plan *plan, const struct config_listener *config,
@@ -132,6 +145,8 @@ static int plan_socket(struct plan *plan, const struct config_listener *config,
                 listener = listener_ref(running);
         if (r == -EADDRINUSE)
                 reason = explain_conflict(plan, config, reason);
+        if (r == LISTENER_NO_IPV6)
+                return plan_leave_out(config, socket, reason);
         if (r < 0)
                 return plan_complain(plan, config, r, reason);
         listener->requested = *socket;
@@ -284,6 +299,11 @@ int reload_listeners(struct server *server, const struct config *config,
                 int failed = plan_listener(&plan, &config->listeners[i]);
 
                 r = failed < 0 ? failed : r;
+        }
+        if (r >= 0 && plan.n_listeners == 0) {
+                (void)config_errors_add(errors, "there is nothing left to listen on: all addresses "
+                                                "are of IPv6, which this machine does not have");
+                r = -EADDRNOTAVAIL;
         }
         if (r >= 0)
                 r = plan_apply(&plan);
