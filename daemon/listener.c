@@ -3,17 +3,17 @@
 
 #include "daemon/connection.h"
 #include "daemon/handler_bus.h"
+#include "daemon/socket_path.h"
 #include "daemon/transport.h"
 #include "daemon/worker.h"
 #include "lib/log.h"
+#include "lib/reason.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,17 +22,6 @@
 #define ACCEPT_BURST 64
 /* How long accepting rests when there are no descriptors. */
 #define ACCEPT_RETRY_MS 100
-
-__attribute__((format(printf, 3, 4))) static int fail(char **reasonp, int error, const char *format,
-                                                      ...) {
-        va_list arguments;
-
-        va_start(arguments, format);
-        if (vasprintf(reasonp, format, arguments) < 0)
-                *reasonp = NULL;
-        va_end(arguments);
-        return error;
-}
 
 struct listener *listener_ref(struct listener *listener) {
         atomic_fetch_add_explicit(&listener->n_references, 1, memory_order_relaxed);
@@ -111,79 +100,37 @@ static int listener_learn(struct listener *listener) {
         return 0;
 }
 
-/* Whether somebody listens at a Unix path: 0 no, 1 yes, or a negative errno. */
-static int path_is_alive(const struct address_socket *socket_address) {
-        int fd = socket(AF_UNIX, socket_address->type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        int r;
-
-        if (fd < 0)
-                return -errno;
-        r = connect(fd, &socket_address->socket.any, socket_address->length) < 0 ? -errno : 0;
-        (void)close(fd);
-        if (r == -ECONNREFUSED)
-                return 0;
-        /* A full backlog, or a socket of another type: alive as well. */
-        if (r == 0 || r == -EAGAIN || r == -EPROTOTYPE)
-                return 1;
-        return r;
-}
-
-/* Removes what a dead daemon left behind, and nothing else. */
-static int path_clear(const char *path, const struct address_socket *socket, char **reasonp) {
-        struct stat before, now;
-        int alive;
-
-        if (lstat(path, &before) < 0)
-                return errno == ENOENT ? 0 : fail(reasonp, -errno, "%s: %s", path, strerror(errno));
-        if (!S_ISSOCK(before.st_mode))
-                return fail(reasonp, -EEXIST, "%s exists and is not a socket; it is left alone",
-                            path);
-        alive = path_is_alive(socket);
-        if (alive > 0)
-                return fail(reasonp, -EADDRINUSE, "another process is listening at %s", path);
-        if (alive < 0)
-                return fail(reasonp, alive, "%s exists and cannot be tried: %s", path,
-                            strerror(-alive));
-        if (lstat(path, &now) < 0 || now.st_ino != before.st_ino || now.st_dev != before.st_dev)
-                return fail(reasonp, -EADDRINUSE, "%s is being replaced by another process", path);
-        if (unlink(path) < 0)
-                return fail(reasonp, -errno, "cannot remove the stale socket %s: %s", path,
-                            strerror(errno));
-        log_info("removed the stale socket %s", path);
-        return 0;
-}
-
 /* Owner and group first, while nobody may connect; then the mode. */
 static int path_apply(const struct config_listener *config, char **reasonp) {
         const char *path = config->address.path;
 
         if ((config->owner != (uid_t)-1 || config->group != (gid_t)-1) &&
             chown(path, config->owner, config->group) < 0)
-                return fail(reasonp, -errno, "cannot give %s to the owner or group: %s", path,
-                            strerror(errno));
+                return reason_set(reasonp, -errno, "cannot give %s to the owner or group: %s", path,
+                                  strerror(errno));
         if (chmod(path, config->mode) < 0)
-                return fail(reasonp, -errno, "cannot set the mode of %s: %s", path,
-                            strerror(errno));
+                return reason_set(reasonp, -errno, "cannot set the mode of %s: %s", path,
+                                  strerror(errno));
         return 0;
 }
 
 static int bind_path(struct listener *listener, const struct config_listener *config,
                      const struct address_socket *socket, char **reasonp) {
         const char *path = config->address.path;
-        int r = path_clear(path, socket, reasonp);
+        int r = socket_path_clear(socket, reasonp);
 
         if (r < 0)
                 return r;
         /* Linux gives the path the mode that the descriptor has: nobody may connect as yet. */
         if (fchmod(listener->fd, 0) < 0)
-                return fail(reasonp, -errno, "cannot set the mode of a socket: %s",
-                            strerror(errno));
+                return reason_set(reasonp, -errno, "cannot set the mode of a socket: %s",
+                                  strerror(errno));
         if (bind(listener->fd, &socket->socket.any, socket->length) < 0)
-                return fail(reasonp, -errno, "cannot bind to %s: %s%s", path, strerror(errno),
-                            errno == ENOENT ? " (its directory does not exist)" : "");
+                return reason_set(reasonp, -errno, "cannot bind to %s: %s%s", path, strerror(errno),
+                                  errno == ENOENT ? " (its directory does not exist)" : "");
         listener->keeps_path = false;
         if (lstat(path, &listener->file) < 0)
-                return fail(reasonp, -errno, "%s: %s", path, strerror(errno));
+                return reason_set(reasonp, -errno, "%s: %s", path, strerror(errno));
         return path_apply(config, reasonp);
 }
 
@@ -225,7 +172,7 @@ static int bind_internet(struct listener *listener, const struct config_listener
         if (r == 0)
                 r = apply_internet(listener->fd, config);
         if (r < 0)
-                return fail(reasonp, r, "cannot set an option of a socket: %s", strerror(-r));
+                return reason_set(reasonp, r, "cannot set an option of a socket: %s", strerror(-r));
         set_port(&sibling, sibling_port);
         if (config->address.port == 0 && sibling_port != 0 &&
             bind(listener->fd, &sibling.socket.any, sibling.length) == 0)
@@ -235,12 +182,13 @@ static int bind_internet(struct listener *listener, const struct config_listener
         r = -errno;
         /* Switched off, IPv6 leaves its sockets behind, but no address for them. */
         if (r == -EADDRNOTAVAIL && is_ipv6_loopback(socket))
-                return fail(reasonp, LISTENER_NO_IPV6, "this machine has no IPv6 loopback address");
+                return reason_set(reasonp, LISTENER_NO_IPV6,
+                                  "this machine has no IPv6 loopback address");
         address_format_socket(config->address.scheme, &socket->socket.any, socket->length, text);
-        return fail(reasonp, r, "cannot bind to %s: %s%s", text, strerror(-r),
-                    r == -EADDRINUSE ? " (another process uses it)"
-                    : r == -EACCES   ? " (ports below 1024 need CAP_NET_BIND_SERVICE)"
-                                     : "");
+        return reason_set(reasonp, r, "cannot bind to %s: %s%s", text, strerror(-r),
+                          r == -EADDRINUSE ? " (another process uses it)"
+                          : r == -EACCES   ? " (ports below 1024 need CAP_NET_BIND_SERVICE)"
+                                           : "");
 }
 
 int listener_bind(struct listener **listenerp, const struct config_listener *config,
@@ -253,9 +201,9 @@ int listener_bind(struct listener **listenerp, const struct config_listener *con
         int r;
 
         if (fd < 0 && errno == EAFNOSUPPORT && socket_address->family == AF_INET6)
-                return fail(reasonp, LISTENER_NO_IPV6, "this machine has no IPv6");
+                return reason_set(reasonp, LISTENER_NO_IPV6, "this machine has no IPv6");
         if (fd < 0)
-                return fail(reasonp, -errno, "cannot make a socket: %s", strerror(errno));
+                return reason_set(reasonp, -errno, "cannot make a socket: %s", strerror(errno));
         listener = listener_new(config, fd);
         if (!listener) {
                 (void)close(fd);
@@ -269,13 +217,13 @@ int listener_bind(struct listener **listenerp, const struct config_listener *con
         else
                 r = bind(fd, &socket_address->socket.any, socket_address->length) == 0
                             ? 0
-                            : fail(reasonp, -errno, "cannot bind to unix:@%s: %s%s",
-                                   config->address.path, strerror(errno),
-                                   errno == EADDRINUSE ? " (another process uses it)" : "");
+                            : reason_set(reasonp, -errno, "cannot bind to unix:@%s: %s%s",
+                                         config->address.path, strerror(errno),
+                                         errno == EADDRINUSE ? " (another process uses it)" : "");
         if (r != 0)
                 return r;
         if (listen(fd, config->backlog) < 0)
-                return fail(reasonp, -errno, "cannot listen: %s", strerror(errno));
+                return reason_set(reasonp, -errno, "cannot listen: %s", strerror(errno));
         r = listener_learn(listener);
         if (r < 0)
                 return r;
@@ -304,18 +252,20 @@ int listener_adopt(struct listener **listenerp, const struct config_listener *co
         }
         listener->is_activated = true;
         if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
-                return fail(reasonp, -errno, "the inherited descriptor %d is not usable: %s", fd,
-                            strerror(errno));
+                return reason_set(reasonp, -errno, "the inherited descriptor %d is not usable: %s",
+                                  fd, strerror(errno));
         if (get_option(fd, SO_TYPE) != SOCK_STREAM || get_option(fd, SO_ACCEPTCONN) != 1)
-                return fail(reasonp, -EINVAL,
-                            "the inherited descriptor %d is not a listening stream socket", fd);
+                return reason_set(reasonp, -EINVAL,
+                                  "the inherited descriptor %d is not a listening stream socket",
+                                  fd);
         r = listener_learn(listener);
         if (r < 0 || !(is_unix ? listener->family == AF_UNIX
                                : listener->family == AF_INET || listener->family == AF_INET6))
-                return fail(reasonp, -EINVAL,
-                            "the inherited descriptor %d is of another family than the listener's "
-                            "address",
-                            fd);
+                return reason_set(
+                        reasonp, -EINVAL,
+                        "the inherited descriptor %d is of another family than the listener's "
+                        "address",
+                        fd);
         if (!is_unix)
                 (void)apply_internet(fd, config);
         *listenerp = listener;
@@ -329,7 +279,8 @@ int listener_take_over(struct listener **listenerp, const struct config_listener
         int fd = fcntl(other->fd, F_DUPFD_CLOEXEC, 3), r;
 
         if (fd < 0)
-                return fail(reasonp, -errno, "cannot duplicate a socket: %s", strerror(errno));
+                return reason_set(reasonp, -errno, "cannot duplicate a socket: %s",
+                                  strerror(errno));
         listener = listener_new(config, fd);
         if (!listener) {
                 (void)close(fd);
@@ -366,11 +317,11 @@ int listener_apply(struct listener *listener, const struct config_listener *conf
         } else {
                 r = apply_internet(listener->fd, config);
                 if (r < 0)
-                        return fail(reasonp, r, "cannot set an option of a socket: %s",
-                                    strerror(-r));
+                        return reason_set(reasonp, r, "cannot set an option of a socket: %s",
+                                          strerror(-r));
         }
         if (r == 0 && listen(listener->fd, config->backlog) < 0)
-                return fail(reasonp, -errno, "cannot listen: %s", strerror(errno));
+                return reason_set(reasonp, -errno, "cannot listen: %s", strerror(errno));
         return r;
 }
 
