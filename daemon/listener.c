@@ -191,11 +191,53 @@ static int bind_internet(struct listener *listener, const struct config_listener
                                            : "");
 }
 
+static int bind_abstract(struct listener *listener, const struct config_listener *config,
+                         const struct address_socket *socket, char **reasonp) {
+        if (bind(listener->fd, &socket->socket.any, socket->length) == 0)
+                return 0;
+        return reason_set(reasonp, -errno, "cannot bind to unix:@%s: %s%s", config->address.path,
+                          strerror(errno), errno == EADDRINUSE ? " (another process uses it)" : "");
+}
+
+static int start_listening(struct listener *listener, const struct config_listener *config,
+                           char **reasonp) {
+        if (listen(listener->fd, config->backlog) < 0)
+                return reason_set(reasonp, -errno, "cannot listen: %s", strerror(errno));
+        return 0;
+}
+
+/* No other daemon may look at a path from when it is found free until somebody listens there. */
+static int listen_at_path(struct listener *listener, const struct config_listener *config,
+                          const struct address_socket *socket, char **reasonp) {
+        int lock = socket_path_lock(config->address.path);
+        int r = bind_path(listener, config, socket, reasonp);
+
+        if (r == 0)
+                r = start_listening(listener, config, reasonp);
+        if (r < 0)
+                listener_close(listener); /* and removes the path, if it came to that */
+        if (lock >= 0)
+                (void)close(lock);
+        return r;
+}
+
+static int listen_at(struct listener *listener, const struct config_listener *config,
+                     const struct address_socket *socket, uint16_t sibling_port, char **reasonp) {
+        int r;
+
+        if (listener->family == AF_UNIX && !config->address.is_abstract)
+                return listen_at_path(listener, config, socket, reasonp);
+        if (listener->family == AF_UNIX)
+                r = bind_abstract(listener, config, socket, reasonp);
+        else
+                r = bind_internet(listener, config, socket, sibling_port, reasonp);
+        return r == 0 ? start_listening(listener, config, reasonp) : r;
+}
+
 int listener_bind(struct listener **listenerp, const struct config_listener *config,
                   const struct address_socket *socket_address, uint16_t sibling_port,
                   char **reasonp) {
         __attribute__((cleanup(listener_cleanup))) struct listener *listener = NULL;
-        bool is_path = socket_address->family == AF_UNIX && !config->address.is_abstract;
         int fd = socket(socket_address->family, socket_address->type | SOCK_CLOEXEC | SOCK_NONBLOCK,
                         0);
         int r;
@@ -210,20 +252,9 @@ int listener_bind(struct listener **listenerp, const struct config_listener *con
                 return -ENOMEM;
         }
         listener->family = socket_address->family;
-        if (is_path)
-                r = bind_path(listener, config, socket_address, reasonp);
-        else if (socket_address->family != AF_UNIX)
-                r = bind_internet(listener, config, socket_address, sibling_port, reasonp);
-        else
-                r = bind(fd, &socket_address->socket.any, socket_address->length) == 0
-                            ? 0
-                            : reason_set(reasonp, -errno, "cannot bind to unix:@%s: %s%s",
-                                         config->address.path, strerror(errno),
-                                         errno == EADDRINUSE ? " (another process uses it)" : "");
+        r = listen_at(listener, config, socket_address, sibling_port, reasonp);
         if (r != 0)
                 return r;
-        if (listen(fd, config->backlog) < 0)
-                return reason_set(reasonp, -errno, "cannot listen: %s", strerror(errno));
         r = listener_learn(listener);
         if (r < 0)
                 return r;
