@@ -1,0 +1,27 @@
+/* The listeners that a configuration asks for: those that run already, and new ones beside them.
+ *
+ * Making the plan does all that can fail; until it is carried out everybody is served as before.
+ */
+#pragma once
+
+#include "daemon/server.h"
+
+struct plan {
+        struct server *server;
+        struct config_errors *errors;
+        struct listener **listeners;            /* owned, with a reference each */
+        const struct config_listener **configs; /* of each; borrowed */
+        size_t n_listeners;
+};
+
+/* Opens the listeners of a configuration, using again those that run already. The configuration is
+ * borrowed as long as the plan lives. On failure errors says why. Returns 0 or a negative errno;
+ * the plan is to be deinitialised in any case. */
+int plan_make(struct plan *plan, struct server *server, const struct config *config,
+              struct config_errors *errors);
+
+/* Starts what is new and stops what is gone: server->listeners are those of the plan then. */
+void plan_carry_out(struct plan *plan);
+
+/* Closes what was not carried out. */
+void plan_deinit(struct plan *plan);
