@@ -12,6 +12,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -20,6 +21,8 @@
 
 /* Connections accepted in one go. */
 #define ACCEPT_BURST 64
+/* The most that are accepted when it ends: as many as can wait, and no flood without an end. */
+#define RETIRE_MAX 65536
 /* How long accepting rests when there are no descriptors. */
 #define ACCEPT_RETRY_MS 100
 
@@ -66,6 +69,11 @@ static void listener_cleanup(struct listener **listenerp) {
         listener_unref(*listenerp);
 }
 
+bool listener_wants_v6only(const struct config_listener *config) {
+        /* "*" stands for a socket of each family; they must not be in each other's way. */
+        return config->v6only || strcmp(config->address.host, "*") == 0;
+}
+
 static struct listener *listener_new(const struct config_listener *config, int fd) {
         struct listener *listener = calloc(1, sizeof(*listener));
 
@@ -75,7 +83,7 @@ static struct listener *listener_new(const struct config_listener *config, int f
         listener->fd = fd;
         listener->keeps_path = true;
         listener->address = config->address;
-        listener->v6only = config->v6only;
+        listener->v6only = listener_wants_v6only(config);
         listener->transport = &transport_stream;
         listener->handler = &handler_bus;
         list_init(&listener->link);
@@ -85,17 +93,18 @@ static struct listener *listener_new(const struct config_listener *config, int f
 
 /* Learns where the socket is bound. */
 static int listener_learn(struct listener *listener) {
-        struct sockaddr_storage socket;
-        socklen_t length = sizeof(socket);
+        struct address_socket *bound = &listener->bound;
 
-        if (getsockname(listener->fd, (struct sockaddr *)&socket, &length) < 0)
+        bound->length = sizeof(bound->socket);
+        if (getsockname(listener->fd, &bound->socket.any, &bound->length) < 0)
                 return -errno;
-        listener->family = socket.ss_family;
-        if (socket.ss_family == AF_INET)
-                listener->port = ntohs(((struct sockaddr_in *)&socket)->sin_port);
-        if (socket.ss_family == AF_INET6)
-                listener->port = ntohs(((struct sockaddr_in6 *)&socket)->sin6_port);
-        address_format_socket(listener->address.scheme, (struct sockaddr *)&socket, length,
+        bound->family = listener->family = bound->socket.any.sa_family;
+        bound->type = SOCK_STREAM;
+        if (bound->family == AF_INET)
+                listener->port = ntohs(((struct sockaddr_in *)&bound->socket)->sin_port);
+        if (bound->family == AF_INET6)
+                listener->port = ntohs(((struct sockaddr_in6 *)&bound->socket)->sin6_port);
+        address_format_socket(listener->address.scheme, &bound->socket.any, bound->length,
                               listener->text);
         return 0;
 }
@@ -163,12 +172,10 @@ static int bind_internet(struct listener *listener, const struct config_listener
                          char **reasonp) {
         char text[ADDRESS_TEXT_MAX];
         struct address_socket sibling = *socket;
-        /* "*" stands for a socket of each family; they must not be in each other's way. */
-        bool v6only = config->v6only || strcmp(config->address.host, "*") == 0;
         int r = set_option(listener->fd, SOL_SOCKET, SO_REUSEADDR, 1);
 
         if (r == 0 && socket->family == AF_INET6)
-                r = set_option(listener->fd, IPPROTO_IPV6, IPV6_V6ONLY, v6only);
+                r = set_option(listener->fd, IPPROTO_IPV6, IPV6_V6ONLY, listener->v6only);
         if (r == 0)
                 r = apply_internet(listener->fd, config);
         if (r < 0)
@@ -234,33 +241,71 @@ static int listen_at(struct listener *listener, const struct config_listener *co
         return r == 0 ? start_listening(listener, config, reasonp) : r;
 }
 
-int listener_bind(struct listener **listenerp, const struct config_listener *config,
-                  const struct address_socket *socket_address, uint16_t sibling_port,
-                  char **reasonp) {
-        __attribute__((cleanup(listener_cleanup))) struct listener *listener = NULL;
-        int fd = socket(socket_address->family, socket_address->type | SOCK_CLOEXEC | SOCK_NONBLOCK,
-                        0);
-        int r;
+/* Makes the socket, as yet for nothing. */
+static int open_socket(struct listener **listenerp, const struct config_listener *config,
+                       const struct address_socket *address, char **reasonp) {
+        int fd = socket(address->family, address->type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-        if (fd < 0 && errno == EAFNOSUPPORT && socket_address->family == AF_INET6)
+        if (fd < 0 && errno == EAFNOSUPPORT && address->family == AF_INET6)
                 return reason_set(reasonp, LISTENER_NO_IPV6, "this machine has no IPv6");
         if (fd < 0)
                 return reason_set(reasonp, -errno, "cannot make a socket: %s", strerror(errno));
-        listener = listener_new(config, fd);
-        if (!listener) {
+        *listenerp = listener_new(config, fd);
+        if (!*listenerp) {
                 (void)close(fd);
                 return -ENOMEM;
         }
-        listener->family = socket_address->family;
-        r = listen_at(listener, config, socket_address, sibling_port, reasonp);
+        (*listenerp)->family = address->family;
+        return 0;
+}
+
+int listener_bind(struct listener **listenerp, const struct config_listener *config,
+                  const struct address_socket *socket, uint16_t sibling_port, char **reasonp) {
+        __attribute__((cleanup(listener_cleanup))) struct listener *listener = NULL;
+        int r = open_socket(&listener, config, socket, reasonp);
+
+        if (r == 0)
+                r = listen_at(listener, config, socket, sibling_port, reasonp);
+        if (r == 0)
+                r = listener_learn(listener);
         if (r != 0)
-                return r;
-        r = listener_learn(listener);
-        if (r < 0)
                 return r;
         *listenerp = listener;
         listener = NULL;
         return 0;
+}
+
+/* Two sockets can listen on one port only if both allow it. This is for a moment, as processes of
+ * the same user could join them; those that ask for it even can afterwards, since the kernel
+ * remembers that the port was shared. */
+void listener_share(struct listener *listener, bool shares) {
+        (void)set_option(listener->fd, SOL_SOCKET, SO_REUSEPORT, shares);
+}
+
+int listener_bind_beside(struct listener **listenerp, const struct config_listener *config,
+                         const struct address_socket *socket, char **reasonp) {
+        __attribute__((cleanup(listener_cleanup))) struct listener *listener = NULL;
+        int r = open_socket(&listener, config, socket, reasonp);
+
+        if (r == 0) {
+                listener_share(listener, true);
+                r = bind_internet(listener, config, socket, 0, reasonp);
+        }
+        if (r == 0)
+                r = listener_learn(listener);
+        if (r != 0)
+                return r;
+        *listenerp = listener;
+        listener = NULL;
+        return 0;
+}
+
+int listener_listen(struct listener *listener, const struct config_listener *config,
+                    char **reasonp) {
+        int r = start_listening(listener, config, reasonp);
+
+        listener_share(listener, false);
+        return r;
 }
 
 static int get_option(int fd, int option) {
@@ -549,25 +594,65 @@ void listener_stop_here(struct listener *listener) {
 struct listener_stop {
         struct task task;
         struct listener *listener; /* a reference */
+        bool accepts;              /* those who are waiting */
 };
+
+static void accept_waiting(struct listener *listener) {
+        if (listener->worker->is_stopping || list_is_empty(&listener->link))
+                return;
+        for (unsigned i = 0; i < RETIRE_MAX && listener_accept(listener); i++)
+                ;
+}
 
 static void listener_on_stop(struct task *task) {
         struct listener_stop *stop = container_of(task, struct listener_stop, task);
+        struct listener *listener = stop->listener;
 
-        listener_stop_here(stop->listener);
-        listener_unref(stop->listener);
+        if (stop->accepts)
+                accept_waiting(listener);
+        listener_stop_here(listener);
+        listener_unref(listener);
         free(stop);
 }
 
-void listener_stop(struct listener *listener) {
+static void post_stop(struct listener *listener, bool accepts) {
         struct listener_stop *stop = calloc(1, sizeof(*stop));
 
         if (!stop)
                 return;
         stop->listener = listener_ref(listener);
+        stop->accepts = accepts;
         stop->task.run = listener_on_stop;
         if (listener->worker && mailbox_post(&listener->worker->mailbox, &stop->task) == 0)
                 return;
         listener_unref(listener);
         free(stop);
+}
+
+void listener_stop(struct listener *listener) {
+        post_stop(listener, false);
+}
+
+/* Has the kernel ignore who begins to connect from now on. Whoever does so tries again after a
+ * second and then reaches the listener that follows, if there is one; what the closing finds would
+ * be reset. */
+static void ignore_newcomers(const struct listener *listener) {
+        /* The filter sees the TCP header: 13 is the offset of the flags, 2 is SYN, 16 is ACK. */
+        struct sock_filter code[] = {
+                BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),
+                BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 2, 0, 2),
+                BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 16, 1, 0),
+                BPF_STMT(BPF_RET | BPF_K, 0),
+                BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+        };
+        struct sock_fprog program = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
+
+        if (listener->family != AF_UNIX)
+                (void)setsockopt(listener->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program,
+                                 sizeof(program));
+}
+
+void listener_retire(struct listener *listener) {
+        ignore_newcomers(listener);
+        post_stop(listener, true);
 }

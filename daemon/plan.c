@@ -10,32 +10,57 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int plan_add(struct plan *plan, struct listener *listener,
-                    const struct config_listener *config) {
-        size_t n = plan->n_listeners + 1;
-        struct listener **listeners = realloc(plan->listeners, n * sizeof(*listeners));
-        const struct config_listener **configs;
+/* One socket. */
+struct plan_entry {
+        const struct config_listener *config; /* borrowed */
+        struct address_socket socket;         /* as it is asked for; without length if inherited */
+        struct listener *listener; /* a reference; NULL: one of ours is in the way until it goes */
+        bool is_beside;            /* it was bound beside that one */
+};
 
-        if (listeners)
-                plan->listeners = listeners;
-        configs = realloc(plan->configs, n * sizeof(*configs));
-        if (configs)
-                plan->configs = configs;
-        if (!listeners || !configs) {
+/* Adds a socket, with a reference to its listener (also on failure), if it has one. */
+static int plan_add(struct plan *plan, const struct config_listener *config,
+                    const struct address_socket *socket, struct listener *listener) {
+        size_t n = plan->n_entries + 1;
+        struct plan_entry *entries = realloc(plan->entries, n * sizeof(*entries));
+
+        if (!entries) {
                 listener_unref(listener);
                 return -ENOMEM;
         }
-        plan->listeners[n - 1] = listener;
-        plan->configs[n - 1] = config;
-        plan->n_listeners = n;
+        entries[n - 1] = (struct plan_entry){.config = config, .listener = listener};
+        if (socket)
+                entries[n - 1].socket = *socket;
+        plan->entries = entries;
+        plan->n_entries = n;
         return 0;
 }
 
 static bool plan_has(const struct plan *plan, const struct listener *listener) {
-        for (size_t i = 0; i < plan->n_listeners; i++)
-                if (plan->listeners[i] == listener)
+        for (size_t i = 0; i < plan->n_entries; i++)
+                if (plan->entries[i].listener == listener)
                         return true;
         return false;
+}
+
+/* The one that takes over the socket of a running listener, or NULL. */
+static struct listener *plan_heir(const struct plan *plan, const struct listener *listener) {
+        for (size_t i = 0; i < plan->n_entries; i++) {
+                struct listener *planned = plan->entries[i].listener;
+
+                if (planned && planned->taken_from == listener)
+                        return planned;
+        }
+        return NULL;
+}
+
+/* Whether the socket of a running listener stays. */
+static bool plan_keeps(const struct plan *plan, const struct listener *listener) {
+        return plan_has(plan, listener) || plan_heir(plan, listener);
+}
+
+static bool is_same_socket(const struct address_socket *a, const struct address_socket *b) {
+        return a->length == b->length && memcmp(&a->socket, &b->socket, a->length) == 0;
 }
 
 /* Whether a running listener is bound to what is asked for. */
@@ -43,13 +68,16 @@ static bool listener_serves(const struct listener *listener, const struct config
                             const struct address_socket *socket) {
         if (listener->is_activated)
                 return strcmp(listener->name, config->name) == 0;
+        if (listener->family == AF_INET6 && listener->v6only != listener_wants_v6only(config))
+                return false;
         return listener->address.scheme == config->address.scheme &&
-               listener_is_reachable(listener) && listener->requested.length == socket->length &&
-               memcmp(&listener->requested.socket, &socket->socket, socket->length) == 0;
+               listener_is_reachable(listener) &&
+               (is_same_socket(&listener->requested, socket) ||
+                is_same_socket(&listener->bound, socket));
 }
 
 /* The running listener for a socket: the one of that name, or one that was renamed. What the kernel
- * chose a port for is known by its name only. */
+ * is to choose a port for is known by its name only. */
 static struct listener *find_running(const struct plan *plan, const struct config_listener *config,
                                      const struct address_socket *socket) {
         bool is_anonymous = !address_is_unix(&config->address) && config->address.port == 0;
@@ -58,7 +86,7 @@ static struct listener *find_running(const struct plan *plan, const struct confi
         for (size_t i = 0; i < plan->server->n_listeners; i++) {
                 struct listener *listener = plan->server->listeners[i];
 
-                if (!listener_serves(listener, config, socket) || plan_has(plan, listener))
+                if (!listener_serves(listener, config, socket) || plan_keeps(plan, listener))
                         continue;
                 if (strcmp(listener->name, config->name) == 0)
                         return listener;
@@ -75,25 +103,125 @@ static int plan_complain(struct plan *plan, const struct config_listener *config
         return error;
 }
 
-/* Says that it is one of our own sockets that is in the way, if it is: it would have to be closed
- * before it is known whether the new one can be had. */
-static char *explain_conflict(const struct plan *plan, const struct config_listener *config,
-                              char *reason) {
-        for (size_t i = 0; i < plan->server->n_listeners; i++) {
-                const struct listener *listener = plan->server->listeners[i];
-                char *text;
+/* --- conflicts ------------------------------------------------------------------------------ */
 
-                if (listener->port == 0 || listener->port != config->address.port ||
-                    asprintf(&text,
-                             "port %u is held by the running listener \"%s\" on %s; changing that "
-                             "needs a restart",
-                             (unsigned)listener->port, listener->name, listener->text) < 0)
-                        continue;
-                free(reason);
-                return text;
-        }
-        return reason;
+static bool is_in_the_way(const struct listener *listener, const struct config_listener *config,
+                          const struct address_socket *socket) {
+        return listener && address_socket_overlaps(&listener->bound, listener->v6only, socket,
+                                                   listener_wants_v6only(config));
 }
+
+/* Whether a running listener can share its port with what is to follow it. A socket that the
+ * service manager opened is his. */
+static bool can_make_room(const struct plan *plan, const struct listener *listener) {
+        return listener->family != AF_UNIX && !listener->is_activated &&
+               !plan_keeps(plan, listener);
+}
+
+/* Whether it may be enough to wait for what goes. */
+static bool may_follow(const struct plan *plan, const struct config_listener *config,
+                       const struct address_socket *socket) {
+        for (size_t i = 0; i < plan->server->n_listeners; i++)
+                if (can_make_room(plan, plan->server->listeners[i]) &&
+                    is_in_the_way(plan->server->listeners[i], config, socket))
+                        return true;
+        return false;
+}
+
+/* Another listener of the new configuration that is in the way, else a running one. */
+static const struct listener *find_conflict(const struct plan *plan,
+                                            const struct config_listener *config,
+                                            const struct address_socket *socket) {
+        for (size_t i = 0; i < plan->n_entries; i++)
+                if (plan->entries[i].config != config &&
+                    is_in_the_way(plan->entries[i].listener, config, socket))
+                        return plan->entries[i].listener;
+        for (size_t i = 0; i < plan->server->n_listeners; i++)
+                if (!can_make_room(plan, plan->server->listeners[i]) &&
+                    is_in_the_way(plan->server->listeners[i], config, socket))
+                        return plan->server->listeners[i];
+        return NULL;
+}
+
+/* Says that it is one of our own sockets that is in the way, if it is. */
+static char *explain_conflict(const struct plan *plan, const struct config_listener *config,
+                              const struct address_socket *socket, char *reason) {
+        const struct listener *other = find_conflict(plan, config, socket);
+        char text[ADDRESS_TEXT_MAX], *explanation;
+        int n;
+
+        if (!other)
+                return reason;
+        address_format_socket(config->address.scheme, &socket->socket.any, socket->length, text);
+        if (plan_has(plan, other))
+                n = asprintf(&explanation,
+                             "cannot bind to %s: listener \"%s\" of this configuration has %s",
+                             text, other->name, other->text);
+        else
+                n = asprintf(&explanation,
+                             "cannot bind to %s: the running listener \"%s\" has %s, which the "
+                             "service manager opened; changing that needs a restart",
+                             text, other->name, other->text);
+        if (n < 0)
+                return reason;
+        free(reason);
+        return explanation;
+}
+
+static int plan_complain_bind(struct plan *plan, const struct config_listener *config,
+                              const struct address_socket *socket, int error, char *reason) {
+        if (error == -EADDRINUSE)
+                reason = explain_conflict(plan, config, socket, reason);
+        return plan_complain(plan, config, error, reason);
+}
+
+static void plan_share(struct plan *plan, bool shares) {
+        for (size_t i = 0; i < plan->server->n_listeners; i++)
+                if (can_make_room(plan, plan->server->listeners[i]))
+                        listener_share(plan->server->listeners[i], shares);
+}
+
+/* Binds what was in conflict with a running listener, now that it is known which of them stay. The
+ * kernel alone cannot be asked about those: it remembers that a port was shared once, and then does
+ * not look at who shares it. */
+static int plan_bind_beside(struct plan *plan) {
+        int r = 0;
+
+        for (size_t i = 0; i < plan->n_entries; i++) {
+                struct plan_entry *entry = &plan->entries[i];
+                char *reason = NULL;
+                int failed = -EADDRINUSE;
+
+                if (entry->listener)
+                        continue;
+                entry->is_beside = true;
+                if (!find_conflict(plan, entry->config, &entry->socket))
+                        failed = listener_bind_beside(&entry->listener, entry->config,
+                                                      &entry->socket, &reason);
+                if (failed != 0)
+                        r = plan_complain_bind(plan, entry->config, &entry->socket,
+                                               failed < 0 ? failed : -EADDRNOTAVAIL, reason);
+        }
+        return r;
+}
+
+/* Has them listen, last of all: clients that came would be lost if the plan were given up. */
+static int plan_listen_beside(struct plan *plan) {
+        for (size_t i = 0; i < plan->n_entries; i++) {
+                struct plan_entry *entry = &plan->entries[i];
+                char *reason = NULL;
+                int r;
+
+                if (!entry->is_beside)
+                        continue;
+                r = listener_listen(entry->listener, entry->config, &reason);
+                if (r < 0)
+                        return plan_complain_bind(plan, entry->config, &entry->socket, r, reason);
+        }
+        return 0;
+}
+
+/* --- planning ------------------------------------------------------------------------------- */
 
 /* A socket for which this machine lacks IPv6 is left out: nobody could reach it, and a
  * configuration of both families is to do everywhere. */
@@ -116,24 +244,23 @@ static int plan_socket(struct plan *plan, const struct config_listener *config,
         char *reason = NULL;
         int r = 0;
 
-        if (running && running->v6only != config->v6only)
-                return plan_complain(plan, config, -EBUSY,
-                                     strdup("v6only cannot change while it runs; restart sockd"));
         if (!running)
                 r = listener_bind(&listener, config, socket, *portp, &reason);
-        else if (strcmp(running->name, config->name) != 0)
+        else if (strcmp(running->name, config->name) != 0 ||
+                 !address_is_equal(&running->address, &config->address))
                 r = listener_take_over(&listener, config, running, &reason);
         else
                 listener = listener_ref(running);
-        if (r == -EADDRINUSE)
-                reason = explain_conflict(plan, config, reason);
         if (r == LISTENER_NO_IPV6)
                 return plan_leave_out(config, socket, reason);
+        if (r == -EADDRINUSE && may_follow(plan, config, socket)) {
+                free(reason);
+                return plan_add(plan, config, socket, NULL);
+        }
         if (r < 0)
-                return plan_complain(plan, config, r, reason);
-        listener->requested = *socket;
+                return plan_complain_bind(plan, config, socket, r, reason);
         *portp = listener->port;
-        return plan_add(plan, listener, config);
+        return plan_add(plan, config, socket, listener);
 }
 
 /* Plans the sockets that the service manager opened for a listener. Returns how many. */
@@ -144,7 +271,7 @@ static int plan_inherited(struct plan *plan, const struct config_listener *confi
                 struct listener *listener = plan->server->listeners[i];
 
                 if (listener->is_activated && strcmp(listener->name, config->name) == 0) {
-                        r = plan_add(plan, listener_ref(listener), config);
+                        r = plan_add(plan, config, NULL, listener_ref(listener));
                         if (r < 0)
                                 return r;
                         n++;
@@ -157,7 +284,7 @@ static int plan_inherited(struct plan *plan, const struct config_listener *confi
                 r = listener_adopt(&listener, config, fd, &reason);
                 if (r < 0)
                         return plan_complain(plan, config, r, reason);
-                r = plan_add(plan, listener, config);
+                r = plan_add(plan, config, NULL, listener);
                 if (r < 0)
                         return r;
                 n++;
@@ -203,32 +330,82 @@ static bool server_has(const struct server *server, const struct listener *liste
 
 /* Changes what stays. */
 static int plan_change(struct plan *plan) {
-        for (size_t i = 0; i < plan->n_listeners; i++) {
-                struct listener *listener = plan->listeners[i];
+        for (size_t i = 0; i < plan->n_entries; i++) {
+                const struct plan_entry *entry = &plan->entries[i];
                 char *reason = NULL;
                 int r;
 
-                if (!server_has(plan->server, listener) && !listener->taken_from)
+                if (!server_has(plan->server, entry->listener) && !entry->listener->taken_from)
                         continue;
-                r = listener_apply(listener, plan->configs[i], &reason);
+                r = listener_apply(entry->listener, entry->config, &reason);
                 if (r < 0)
-                        return plan_complain(plan, plan->configs[i], r, reason);
+                        return plan_complain(plan, entry->config, r, reason);
         }
         return 0;
 }
 
+static int plan_all(struct plan *plan, const struct config *config) {
+        int r = 0;
+
+        /* All errors are reported, not just the first. */
+        for (size_t i = 0; i < config->n_listeners; i++) {
+                int failed = plan_listener(plan, &config->listeners[i]);
+
+                r = failed < 0 ? failed : r;
+        }
+        if (r < 0 || plan->n_entries > 0)
+                return r;
+        (void)config_errors_add(plan->errors,
+                                "there is nothing left to listen on: all addresses are of IPv6, "
+                                "which this machine does not have");
+        return -EADDRNOTAVAIL;
+}
+
+/* The second half: what follows a running listener on its port. r: how the first half went; all
+ * errors of both are reported. */
+static int plan_follow(struct plan *plan, int r) {
+        int failed;
+
+        plan_share(plan, true);
+        failed = plan_bind_beside(plan);
+        r = failed < 0 ? failed : r;
+        if (r >= 0)
+                r = plan_change(plan);
+        if (r >= 0)
+                r = plan_listen_beside(plan);
+        plan_share(plan, false);
+        return r;
+}
+
+int plan_make(struct plan *plan, struct server *server, const struct config *config,
+              struct config_errors *errors) {
+        int r;
+
+        *plan = (struct plan){.server = server, .errors = errors};
+        r = plan_all(plan, config);
+        plan->listeners = calloc(plan->n_entries + 1, sizeof(struct listener *));
+        if (!plan->listeners)
+                return -ENOMEM;
+        return plan_follow(plan, r);
+}
+
+/* --- carrying out --------------------------------------------------------------------------- */
+
 /* Stops what is gone. */
 static void plan_stop(struct plan *plan) {
-        for (size_t i = 0; i < plan->n_listeners; i++)
-                if (plan->listeners[i]->taken_from)
-                        listener_inherit(plan->listeners[i]);
         for (size_t i = 0; i < plan->server->n_listeners; i++) {
-                struct listener *listener = plan->server->listeners[i];
+                struct listener *listener = plan->server->listeners[i], *heir;
 
                 if (plan_has(plan, listener))
                         continue;
                 log_info("listener \"%s\" ended on %s", listener->name, listener->text);
-                listener_stop(listener);
+                heir = plan_heir(plan, listener);
+                if (heir) {
+                        listener_inherit(heir);
+                        listener_stop(listener); /* who waits there is the heir's */
+                } else {
+                        listener_retire(listener);
+                }
         }
 }
 
@@ -236,8 +413,8 @@ static void plan_stop(struct plan *plan) {
 static void plan_start(struct plan *plan) {
         struct workers *workers = &plan->server->workers;
 
-        for (size_t i = 0; i < plan->n_listeners; i++) {
-                struct listener *listener = plan->listeners[i];
+        for (size_t i = 0; i < plan->n_entries; i++) {
+                struct listener *listener = plan->entries[i].listener;
 
                 if (server_has(plan->server, listener))
                         continue;
@@ -254,36 +431,14 @@ static void plan_adopt(struct plan *plan) {
         for (size_t i = 0; i < server->n_listeners; i++)
                 listener_unref(server->listeners[i]);
         free(server->listeners);
-        server->listeners = plan->listeners;
-        server->n_listeners = plan->n_listeners;
-        plan->listeners = NULL;
-        plan->n_listeners = 0;
-}
-
-static int plan_all(struct plan *plan, const struct config *config) {
-        int r = 0;
-
-        /* All errors are reported, not just the first. */
-        for (size_t i = 0; i < config->n_listeners; i++) {
-                int failed = plan_listener(plan, &config->listeners[i]);
-
-                r = failed < 0 ? failed : r;
+        for (size_t i = 0; i < plan->n_entries; i++) {
+                plan->listeners[i] = plan->entries[i].listener;
+                plan->listeners[i]->requested = plan->entries[i].socket;
         }
-        if (r < 0 || plan->n_listeners > 0)
-                return r;
-        (void)config_errors_add(plan->errors,
-                                "there is nothing left to listen on: all addresses are of IPv6, "
-                                "which this machine does not have");
-        return -EADDRNOTAVAIL;
-}
-
-int plan_make(struct plan *plan, struct server *server, const struct config *config,
-              struct config_errors *errors) {
-        int r;
-
-        *plan = (struct plan){.server = server, .errors = errors};
-        r = plan_all(plan, config);
-        return r < 0 ? r : plan_change(plan);
+        server->listeners = plan->listeners;
+        server->n_listeners = plan->n_entries;
+        plan->listeners = NULL;
+        plan->n_entries = 0;
 }
 
 void plan_carry_out(struct plan *plan) {
@@ -293,8 +448,8 @@ void plan_carry_out(struct plan *plan) {
 }
 
 void plan_deinit(struct plan *plan) {
-        for (size_t i = 0; i < plan->n_listeners; i++)
-                listener_unref(plan->listeners[i]);
+        for (size_t i = 0; i < plan->n_entries; i++)
+                listener_unref(plan->entries[i].listener);
+        free(plan->entries);
         free(plan->listeners);
-        free(plan->configs);
 }

@@ -1,6 +1,8 @@
 /* The listeners that a configuration asks for: those that run already, and new ones beside them.
  *
- * Making the plan does all that can fail; until it is carried out everybody is served as before.
+ * Making the plan does all that can fail; until it is carried out everybody is served as before. A
+ * new TCP socket whose port is held by a listener that goes, as when one moves from 127.0.0.1 to
+ * any address, is bound beside it: both share the port while the plan is made.
  */
 #pragma once
 
@@ -9,9 +11,9 @@
 struct plan {
         struct server *server;
         struct config_errors *errors;
-        struct listener **listeners;            /* owned, with a reference each */
-        const struct config_listener **configs; /* of each; borrowed */
-        size_t n_listeners;
+        struct plan_entry *entries; /* owned */
+        size_t n_entries;
+        struct listener **listeners; /* room for those of the server; owned */
 };
 
 /* Opens the listeners of a configuration, using again those that run already. The configuration is

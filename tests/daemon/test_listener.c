@@ -433,6 +433,35 @@ static void test_a_port_in_use_is_refused(void **state) {
         check_reason("another process uses it");
 }
 
+static void test_a_listener_follows_another_on_its_port(void **state) {
+        /* Where that one shares it; neither does in the end, and both are connected to meanwhile.
+         */
+        struct listener *wide = NULL;
+        char text[64];
+
+        configure("tcp://127.0.0.1:0");
+        assert_int_equal(bind_listener(&listener), 0);
+        snprintf(text, sizeof(text), "tcp://0.0.0.0:%u", listener->port);
+        configure(text);
+        assert_int_equal(bind_listener(&wide), -EADDRINUSE);
+        free(reason);
+        assert_int_equal(listener_bind_beside(&wide, &config, &socket_address, &reason),
+                         -EADDRINUSE);
+        check_reason("another process uses it");
+        listener_share(listener, true);
+        assert_int_equal(listener_bind_beside(&wide, &config, &socket_address, &reason), 0);
+        assert_int_equal(option(wide->fd, SOL_SOCKET, SO_ACCEPTCONN), 0);
+        assert_int_equal(listener_listen(wide, &config, &reason), 0);
+        listener_share(listener, false);
+        assert_int_equal(option(wide->fd, SOL_SOCKET, SO_REUSEPORT), 0);
+        assert_int_equal(option(listener->fd, SOL_SOCKET, SO_REUSEPORT), 0);
+        check_connects();
+        listener = listener_unref(listener);
+        check_connects();
+        assert_string_equal(wide->text, text);
+        listener_unref(wide);
+}
+
 static void test_options_of_connections_are_set_on_the_listener(void **state) {
         /* Accepted sockets inherit them; they may be changed later. */
         configure("tcp://127.0.0.1:0");
@@ -696,6 +725,7 @@ int main(void) {
                 TEST(test_port_0_is_chosen_by_the_kernel),
                 TEST(test_siblings_share_the_port),
                 TEST(test_a_port_in_use_is_refused),
+                TEST(test_a_listener_follows_another_on_its_port),
                 TEST(test_options_of_connections_are_set_on_the_listener),
                 TEST(test_any_address_leaves_room_for_the_other_family),
                 TEST(test_that_there_is_no_ipv6_is_told_apart),
