@@ -56,14 +56,13 @@ void server_limit_connections(struct server *server, const struct config *config
                 server->max_descriptors > reserved + 1 ? server->max_descriptors - reserved : 1;
         uint64_t max = config->server.max_connections;
 
-        if (max > possible) {
+        if (max > possible && max != server->max_connections_warned)
                 log_warning("max_connections is %llu, but the limit of %llu descriptors "
                             "(LimitNOFILE=, ulimit -Hn) allows only %llu",
                             (unsigned long long)max, (unsigned long long)server->max_descriptors,
                             (unsigned long long)possible);
-                max = possible;
-        }
-        atomic_store(&server->instance.max_connections, max);
+        server->max_connections_warned = max > possible ? max : 0;
+        atomic_store(&server->instance.max_connections, max > possible ? possible : max);
 }
 
 /* --- stopping ------------------------------------------------------------------------------- */
