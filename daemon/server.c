@@ -231,6 +231,10 @@ static void server_on_reloaded(void *context, const struct config_errors *errors
 }
 
 void server_reload(struct server *server) {
+        if (server->state != SERVER_RUNNING) {
+                log_warning("the configuration is not read again: the server is about to end");
+                return;
+        }
         server->reload_again = server->reload != NULL;
         if (!server->reload)
                 reload_start(server, server_on_reloaded, server);

@@ -66,7 +66,7 @@ int server_run(const struct server_options *options, struct config *config,
                struct config_errors *errors);
 
 /* Reads the configuration again; once more afterwards if that is being done already. What is wrong
- * goes to the log. */
+ * goes to the log. Nothing happens, but for a warning, when the server is about to end. */
 void server_reload(struct server *server);
 
 /* Lame duck mode. Nothing happens when it has begun already. */
