@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* One socket. */
 struct plan_entry {
@@ -16,6 +17,8 @@ struct plan_entry {
         struct address_socket socket;         /* as it is asked for; without length if inherited */
         struct listener *listener; /* a reference; NULL: one of ours is in the way until it goes */
         bool is_beside;            /* it was bound beside that one */
+        bool is_changed;           /* what runs has new properties already */
+        struct config_listener former; /* the ones that it had; borrowed */
 };
 
 /* Adds a socket, with a reference to its listener (also on failure), if it has one. */
@@ -328,15 +331,48 @@ static bool server_has(const struct server *server, const struct listener *liste
         return false;
 }
 
+/* Remembers the properties of what runs: its former configuration, but for owner and group, which
+ * it may leave open. */
+static void entry_remember(struct plan_entry *entry, const struct server *server) {
+        const struct listener *running =
+                entry->listener->taken_from ? entry->listener->taken_from : entry->listener;
+        const struct config *config = server->config;
+        struct stat now;
+
+        for (size_t i = 0; i < config->n_listeners; i++) {
+                if (strcmp(config->listeners[i].name, running->name) != 0)
+                        continue;
+                entry->former = config->listeners[i];
+                entry->is_changed = true;
+        }
+        if (running->family != AF_UNIX || running->address.is_abstract ||
+            lstat(running->address.path, &now) < 0)
+                return;
+        entry->former.owner = now.st_uid;
+        entry->former.group = now.st_gid;
+        entry->former.mode = now.st_mode & 07777;
+}
+
+/* Gives it back. */
+static void entry_undo(const struct plan_entry *entry) {
+        char *reason = NULL;
+
+        if (entry->is_changed && listener_apply(entry->listener, &entry->former, &reason) < 0)
+                log_warning("listener \"%s\" cannot be left as it was: %s", entry->former.name,
+                            reason ? reason : "no memory");
+        free(reason);
+}
+
 /* Changes what stays. */
 static int plan_change(struct plan *plan) {
         for (size_t i = 0; i < plan->n_entries; i++) {
-                const struct plan_entry *entry = &plan->entries[i];
+                struct plan_entry *entry = &plan->entries[i];
                 char *reason = NULL;
                 int r;
 
                 if (!server_has(plan->server, entry->listener) && !entry->listener->taken_from)
                         continue;
+                entry_remember(entry, plan->server);
                 r = listener_apply(entry->listener, entry->config, &reason);
                 if (r < 0)
                         return plan_complain(plan, entry->config, r, reason);
@@ -448,8 +484,10 @@ void plan_carry_out(struct plan *plan) {
 }
 
 void plan_deinit(struct plan *plan) {
-        for (size_t i = 0; i < plan->n_entries; i++)
+        for (size_t i = 0; i < plan->n_entries; i++) {
+                entry_undo(&plan->entries[i]);
                 listener_unref(plan->entries[i].listener);
+        }
         free(plan->entries);
         free(plan->listeners);
 }

@@ -25,5 +25,5 @@ int plan_make(struct plan *plan, struct server *server, const struct config *con
 /* Starts what is new and stops what is gone: server->listeners are those of the plan then. */
 void plan_carry_out(struct plan *plan);
 
-/* Closes what was not carried out. */
+/* Closes what was not carried out, and gives what runs the properties back that it had. */
 void plan_deinit(struct plan *plan);

@@ -95,26 +95,43 @@ static void warn_of_restart(const struct config *before, const struct config *no
                 log_warning("server.workers has changed; a restart is needed for that");
 }
 
+/* A file is opened anew even if it is the same, as it may have been rotated. */
+static int reload_log(const struct config *before, const struct config *now,
+                      struct config_errors *errors) {
+        int r;
+
+        if (strcmp(before->log.target, now->log.target) == 0 &&
+            strncmp(now->log.target, "file:", 5) != 0)
+                return 0;
+        r = log_open(now->log.target);
+        if (r < 0)
+                (void)config_errors_add(errors, "cannot open the log \"%s\": %s", now->log.target,
+                                        strerror(-r));
+        return r;
+}
+
+/* First what can be undone, then what can fail without a trace, then what cannot fail. */
+static int reload_change(struct server *server, const struct config *before,
+                         const struct config *now, struct config_errors *errors) {
+        struct plan plan;
+        int r = plan_make(&plan, server, now, errors);
+
+        if (r >= 0)
+                r = reload_log(before, now, errors);
+        if (r >= 0)
+                plan_carry_out(&plan);
+        plan_deinit(&plan);
+        return r;
+}
+
 /* Applies what was read. */
 static int reload_apply(struct reload *reload, struct config_errors *errors) {
         struct server *server = reload->server;
         struct config *before = server->config, *now = reload->config;
-        int r;
+        int r = reload_change(server, before, now, errors);
 
-        if (strcmp(before->log.target, now->log.target) != 0 ||
-            strncmp(now->log.target, "file:", 5) == 0) {
-                r = log_open(now->log.target);
-                if (r < 0) {
-                        (void)config_errors_add(errors, "cannot open the log \"%s\": %s",
-                                                now->log.target, strerror(-r));
-                        return r;
-                }
-        }
-        r = reload_listeners(server, now, errors);
-        if (r < 0) {
-                (void)log_open(before->log.target);
+        if (r < 0)
                 return r;
-        }
         warn_of_restart(before, now);
         log_set_level((enum log_level)now->log.level);
         server_limit_connections(server, now);

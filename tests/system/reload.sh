@@ -163,6 +163,16 @@ check_does 'what was opened beside it is gone' test ! -e "$directory/a"
 configure "$good" 'log = { target = "file:/nonexistent/log"; };'
 fails 'a log that cannot be opened' 'cannot open the log "file:/nonexistent/log"'
 
+server='server = { max_connections = 88; };'
+configure "$server" "log = { target = \"file:$directory/new.log\"; };" 'listeners = (' \
+        "  { name = \"local\"; listen = \"$unix\"; mode = \"0600\"; }," \
+        '  { name = "bad"; listen = "tcp://192.0.2.1:1"; } );'
+fails 'a listener that cannot be, with another log' 'listener "bad": cannot bind'
+check_does 'the other log is not begun' test ! -e "$directory/new.log"
+configure "$(printf '%s\n' "$good" | sed 's/name = "local";/& mode = "0600";/')" \
+        'log = { target = "file:/nonexistent/log"; };'
+fails 'a log that cannot be opened, with another mode' 'cannot open the log "file:/nonexistent/log"'
+
 rm "$config"
 fails 'a file that is gone' "$config: there is no such file"
 printf 'server = {' >"$config"
