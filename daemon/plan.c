@@ -3,6 +3,7 @@
 
 #include "daemon/config_errors.h"
 #include "daemon/listener.h"
+#include "daemon/reload.h"
 #include "lib/log.h"
 
 #include <errno.h>
@@ -228,12 +229,12 @@ static int plan_listen_beside(struct plan *plan) {
 
 /* A socket for which this machine lacks IPv6 is left out: nobody could reach it, and a
  * configuration of both families is to do everywhere. */
-static int plan_leave_out(const struct config_listener *config, const struct address_socket *socket,
-                          char *reason) {
+static int plan_leave_out(struct plan *plan, const struct config_listener *config,
+                          const struct address_socket *socket, char *reason) {
         char text[ADDRESS_TEXT_MAX];
 
         address_format_socket(config->address.scheme, &socket->socket.any, socket->length, text);
-        log_warning("listener \"%s\": %s is left out: %s", config->name, text,
+        reload_warn(plan->server, "listener \"%s\": %s is left out: %s", config->name, text,
                     reason ? reason : "this machine has no IPv6");
         free(reason);
         return 0;
@@ -255,7 +256,7 @@ static int plan_socket(struct plan *plan, const struct config_listener *config,
         else
                 listener = listener_ref(running);
         if (r == LISTENER_NO_IPV6)
-                return plan_leave_out(config, socket, reason);
+                return plan_leave_out(plan, config, socket, reason);
         if (r == -EADDRINUSE && may_follow(plan, config, socket)) {
                 free(reason);
                 return plan_add(plan, config, socket, NULL);

@@ -7,6 +7,8 @@
 #include "daemon/plan.h"
 #include "lib/log.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 int reload_listeners(struct server *server, const struct config *config,
@@ -27,9 +29,26 @@ struct reload {
         struct server *server;
         struct config *config; /* a reference */
         bool changes_info;     /* clients are to be told */
-        void (*done)(void *context, const struct config_errors *errors);
+        struct config_errors warnings;
+        reload_done_fn *done;
         void *context;
 };
+
+void reload_warn(struct server *server, const char *format, ...) {
+        va_list arguments;
+        char *text;
+        int n;
+
+        va_start(arguments, format);
+        n = vasprintf(&text, format, arguments);
+        va_end(arguments);
+        if (n < 0)
+                return;
+        log_warning("%s", text);
+        if (server->reload)
+                (void)config_errors_add(&server->reload->warnings, "%s", text);
+        free(text);
+}
 
 static void reload_worker(struct visit *visit, struct worker *worker) {
         struct reload *reload = container_of(visit, struct reload, visit);
@@ -61,7 +80,8 @@ static void reload_finish(struct reload *reload, const struct config_errors *err
         server->reload = NULL;
         if (server->state == SERVER_RUNNING)
                 systemd_ready(&server->systemd);
-        reload->done(reload->context, errors);
+        reload->done(reload->context, errors, &reload->warnings);
+        config_errors_deinit(&reload->warnings);
         config_unref(reload->config);
         free(reload);
         if (server->reload_again)
@@ -88,11 +108,13 @@ static void reload_tell(struct visit *visit) {
         workers_visit(&reload->server->workers, &reload->visit, &reload->server->mailbox);
 }
 
-static void warn_of_restart(const struct config *before, const struct config *now) {
+static void warn_of_restart(struct server *server, const struct config *now) {
+        const struct config *before = server->config;
+
         if (strcmp(before->server.name, now->server.name) != 0)
-                log_warning("server.name has changed; a restart is needed for that");
+                reload_warn(server, "server.name has changed; a restart is needed for that");
         if (before->server.workers != now->server.workers)
-                log_warning("server.workers has changed; a restart is needed for that");
+                reload_warn(server, "server.workers has changed; a restart is needed for that");
 }
 
 /* A file is opened anew even if it is the same, as it may have been rotated. */
@@ -132,7 +154,7 @@ static int reload_apply(struct reload *reload, struct config_errors *errors) {
 
         if (r < 0)
                 return r;
-        warn_of_restart(before, now);
+        warn_of_restart(server, now);
         log_set_level((enum log_level)now->log.level);
         server_limit_connections(server, now);
         reload->changes_info = before->server.max_payload != now->server.max_payload;
@@ -142,18 +164,16 @@ static int reload_apply(struct reload *reload, struct config_errors *errors) {
         return 0;
 }
 
-static void refuse(void (*done)(void *context, const struct config_errors *errors), void *context,
-                   const char *why) {
-        struct config_errors errors = {.n_lines = 0};
+static void refuse(reload_done_fn *done, void *context, const char *why) {
+        struct config_errors errors = {.n_lines = 0}, none = {.n_lines = 0};
 
         (void)config_errors_add(&errors, "%s", why);
         log_errors(&errors);
-        done(context, &errors);
+        done(context, &errors, &none);
         config_errors_deinit(&errors);
 }
 
-void reload_start(struct server *server,
-                  void (*done)(void *context, const struct config_errors *errors), void *context) {
+void reload_start(struct server *server, reload_done_fn *done, void *context) {
         struct config_errors errors = {.n_lines = 0};
         struct reload *reload;
         int r;

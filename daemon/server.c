@@ -57,7 +57,8 @@ void server_limit_connections(struct server *server, const struct config *config
         uint64_t max = config->server.max_connections;
 
         if (max > possible && max != server->max_connections_warned)
-                log_warning("max_connections is %llu, but the limit of %llu descriptors "
+                reload_warn(server,
+                            "max_connections is %llu, but the limit of %llu descriptors "
                             "(LimitNOFILE=, ulimit -Hn) allows only %llu",
                             (unsigned long long)max, (unsigned long long)server->max_descriptors,
                             (unsigned long long)possible);
@@ -226,7 +227,8 @@ void server_drain(struct server *server) {
 
 /* --- signals and heartbeat ------------------------------------------------------------------- */
 
-static void server_on_reloaded(void *context, const struct config_errors *errors) {
+static void server_on_reloaded(void *context, const struct config_errors *errors,
+                               const struct config_errors *warnings) {
         /* Nobody waits for an answer to a signal, and the log has it. */
 }
 

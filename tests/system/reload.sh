@@ -16,7 +16,7 @@ reload() {
 }
 reloads() {
         reload
-        check "$1" "0 configuration reloaded" "$reload_status $(cat "$directory/reload")"
+        check "$1" "0 configuration reloaded" "$reload_status $(tail -n 1 "$directory/reload")"
 }
 answers() {
         check_does "$1" "$SOCKCTL" -s "$2" ping
@@ -118,6 +118,13 @@ check 'max_connections' 77 "$(ctl_json max_connections status)"
 check 'a client is held to the new limit' "-ERR 'Maximum Payload Violation'" \
         "$(talk "$tcp" 'PUB a 1001\r\n' | grep ERR)"
 expect_log 'that a restart is needed is said' 'warning: server.name has changed; a restart is needed'
+check 'sockctl says it as well' 'sockctl: warning: server.name has changed; a restart is needed for that' \
+        "$(sed '$d' "$directory/reload")"
+check 'a reload without warnings has none' '{"done":"reload"}' "$(ctl --json reload | tr -d ' \n')"
+server='server = { max_payload = 1000; max_connections = 77; ping_interval = "170s"; name = "third-name"; };'
+listeners "{ name = \"other\"; listen = \"tcp://127.0.0.1:$port\"; },"
+check 'they are in the JSON' 'server.name has changed; a restart is needed for that' \
+        "$(ctl_json warnings.0 reload)"
 
 kill -HUP "$daemon"
 expect_log 'SIGHUP reloads as well' 'info: configuration reloaded'
