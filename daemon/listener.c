@@ -3,36 +3,28 @@
 
 #include "daemon/connection.h"
 #include "daemon/handler_bus.h"
+#include "daemon/socket_path.h"
 #include "daemon/transport.h"
 #include "daemon/worker.h"
 #include "lib/log.h"
+#include "lib/reason.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 /* Connections accepted in one go. */
 #define ACCEPT_BURST 64
+/* The most that are accepted when it ends: as many as can wait, and no flood without an end. */
+#define RETIRE_MAX 65536
 /* How long accepting rests when there are no descriptors. */
 #define ACCEPT_RETRY_MS 100
-
-__attribute__((format(printf, 3, 4))) static int fail(char **reasonp, int error, const char *format,
-                                                      ...) {
-        va_list arguments;
-
-        va_start(arguments, format);
-        if (vasprintf(reasonp, format, arguments) < 0)
-                *reasonp = NULL;
-        va_end(arguments);
-        return error;
-}
 
 struct listener *listener_ref(struct listener *listener) {
         atomic_fetch_add_explicit(&listener->n_references, 1, memory_order_relaxed);
@@ -77,6 +69,11 @@ static void listener_cleanup(struct listener **listenerp) {
         listener_unref(*listenerp);
 }
 
+bool listener_wants_v6only(const struct config_listener *config) {
+        /* "*" stands for a socket of each family; they must not be in each other's way. */
+        return config->v6only || strcmp(config->address.host, "*") == 0;
+}
+
 static struct listener *listener_new(const struct config_listener *config, int fd) {
         struct listener *listener = calloc(1, sizeof(*listener));
 
@@ -86,7 +83,7 @@ static struct listener *listener_new(const struct config_listener *config, int f
         listener->fd = fd;
         listener->keeps_path = true;
         listener->address = config->address;
-        listener->v6only = config->v6only;
+        listener->v6only = listener_wants_v6only(config);
         listener->transport = &transport_stream;
         listener->handler = &handler_bus;
         list_init(&listener->link);
@@ -96,60 +93,19 @@ static struct listener *listener_new(const struct config_listener *config, int f
 
 /* Learns where the socket is bound. */
 static int listener_learn(struct listener *listener) {
-        struct sockaddr_storage socket;
-        socklen_t length = sizeof(socket);
+        struct address_socket *bound = &listener->bound;
 
-        if (getsockname(listener->fd, (struct sockaddr *)&socket, &length) < 0)
+        bound->length = sizeof(bound->socket);
+        if (getsockname(listener->fd, &bound->socket.any, &bound->length) < 0)
                 return -errno;
-        listener->family = socket.ss_family;
-        if (socket.ss_family == AF_INET)
-                listener->port = ntohs(((struct sockaddr_in *)&socket)->sin_port);
-        if (socket.ss_family == AF_INET6)
-                listener->port = ntohs(((struct sockaddr_in6 *)&socket)->sin6_port);
-        address_format_socket(listener->address.scheme, (struct sockaddr *)&socket, length,
+        bound->family = listener->family = bound->socket.any.sa_family;
+        bound->type = SOCK_STREAM;
+        if (bound->family == AF_INET)
+                listener->port = ntohs(((struct sockaddr_in *)&bound->socket)->sin_port);
+        if (bound->family == AF_INET6)
+                listener->port = ntohs(((struct sockaddr_in6 *)&bound->socket)->sin6_port);
+        address_format_socket(listener->address.scheme, &bound->socket.any, bound->length,
                               listener->text);
-        return 0;
-}
-
-/* Whether somebody listens at a Unix path: 0 no, 1 yes, or a negative errno. */
-static int path_is_alive(const struct address_socket *socket_address) {
-        int fd = socket(AF_UNIX, socket_address->type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        int r;
-
-        if (fd < 0)
-                return -errno;
-        r = connect(fd, &socket_address->socket.any, socket_address->length) < 0 ? -errno : 0;
-        (void)close(fd);
-        if (r == -ECONNREFUSED)
-                return 0;
-        /* A full backlog, or a socket of another type: alive as well. */
-        if (r == 0 || r == -EAGAIN || r == -EPROTOTYPE)
-                return 1;
-        return r;
-}
-
-/* Removes what a dead daemon left behind, and nothing else. */
-static int path_clear(const char *path, const struct address_socket *socket, char **reasonp) {
-        struct stat before, now;
-        int alive;
-
-        if (lstat(path, &before) < 0)
-                return errno == ENOENT ? 0 : fail(reasonp, -errno, "%s: %s", path, strerror(errno));
-        if (!S_ISSOCK(before.st_mode))
-                return fail(reasonp, -EEXIST, "%s exists and is not a socket; it is left alone",
-                            path);
-        alive = path_is_alive(socket);
-        if (alive > 0)
-                return fail(reasonp, -EADDRINUSE, "another process is listening at %s", path);
-        if (alive < 0)
-                return fail(reasonp, alive, "%s exists and cannot be tried: %s", path,
-                            strerror(-alive));
-        if (lstat(path, &now) < 0 || now.st_ino != before.st_ino || now.st_dev != before.st_dev)
-                return fail(reasonp, -EADDRINUSE, "%s is being replaced by another process", path);
-        if (unlink(path) < 0)
-                return fail(reasonp, -errno, "cannot remove the stale socket %s: %s", path,
-                            strerror(errno));
-        log_info("removed the stale socket %s", path);
         return 0;
 }
 
@@ -159,31 +115,31 @@ static int path_apply(const struct config_listener *config, char **reasonp) {
 
         if ((config->owner != (uid_t)-1 || config->group != (gid_t)-1) &&
             chown(path, config->owner, config->group) < 0)
-                return fail(reasonp, -errno, "cannot give %s to the owner or group: %s", path,
-                            strerror(errno));
+                return reason_set(reasonp, -errno, "cannot give %s to the owner or group: %s", path,
+                                  strerror(errno));
         if (chmod(path, config->mode) < 0)
-                return fail(reasonp, -errno, "cannot set the mode of %s: %s", path,
-                            strerror(errno));
+                return reason_set(reasonp, -errno, "cannot set the mode of %s: %s", path,
+                                  strerror(errno));
         return 0;
 }
 
 static int bind_path(struct listener *listener, const struct config_listener *config,
                      const struct address_socket *socket, char **reasonp) {
         const char *path = config->address.path;
-        int r = path_clear(path, socket, reasonp);
+        int r = socket_path_clear(socket, reasonp);
 
         if (r < 0)
                 return r;
         /* Linux gives the path the mode that the descriptor has: nobody may connect as yet. */
         if (fchmod(listener->fd, 0) < 0)
-                return fail(reasonp, -errno, "cannot set the mode of a socket: %s",
-                            strerror(errno));
+                return reason_set(reasonp, -errno, "cannot set the mode of a socket: %s",
+                                  strerror(errno));
         if (bind(listener->fd, &socket->socket.any, socket->length) < 0)
-                return fail(reasonp, -errno, "cannot bind to %s: %s%s", path, strerror(errno),
-                            errno == ENOENT ? " (its directory does not exist)" : "");
+                return reason_set(reasonp, -errno, "cannot bind to %s: %s%s", path, strerror(errno),
+                                  errno == ENOENT ? " (its directory does not exist)" : "");
         listener->keeps_path = false;
         if (lstat(path, &listener->file) < 0)
-                return fail(reasonp, -errno, "%s: %s", path, strerror(errno));
+                return reason_set(reasonp, -errno, "%s: %s", path, strerror(errno));
         return path_apply(config, reasonp);
 }
 
@@ -205,21 +161,25 @@ static int apply_internet(int fd, const struct config_listener *config) {
         return r < 0 ? r : set_option(fd, SOL_SOCKET, SO_KEEPALIVE, config->keepalive);
 }
 
+static bool is_ipv6_loopback(const struct address_socket *socket) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&socket->socket;
+
+        return socket->family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
+}
+
 static int bind_internet(struct listener *listener, const struct config_listener *config,
                          const struct address_socket *socket, uint16_t sibling_port,
                          char **reasonp) {
         char text[ADDRESS_TEXT_MAX];
         struct address_socket sibling = *socket;
-        /* "*" stands for a socket of each family; they must not be in each other's way. */
-        bool v6only = config->v6only || strcmp(config->address.host, "*") == 0;
         int r = set_option(listener->fd, SOL_SOCKET, SO_REUSEADDR, 1);
 
         if (r == 0 && socket->family == AF_INET6)
-                r = set_option(listener->fd, IPPROTO_IPV6, IPV6_V6ONLY, v6only);
+                r = set_option(listener->fd, IPPROTO_IPV6, IPV6_V6ONLY, listener->v6only);
         if (r == 0)
                 r = apply_internet(listener->fd, config);
         if (r < 0)
-                return fail(reasonp, r, "cannot set an option of a socket: %s", strerror(-r));
+                return reason_set(reasonp, r, "cannot set an option of a socket: %s", strerror(-r));
         set_port(&sibling, sibling_port);
         if (config->address.port == 0 && sibling_port != 0 &&
             bind(listener->fd, &sibling.socket.any, sibling.length) == 0)
@@ -227,50 +187,125 @@ static int bind_internet(struct listener *listener, const struct config_listener
         if (bind(listener->fd, &socket->socket.any, socket->length) == 0)
                 return 0;
         r = -errno;
+        /* Switched off, IPv6 leaves its sockets behind, but no address for them. */
+        if (r == -EADDRNOTAVAIL && is_ipv6_loopback(socket))
+                return reason_set(reasonp, LISTENER_NO_IPV6,
+                                  "this machine has no IPv6 loopback address");
         address_format_socket(config->address.scheme, &socket->socket.any, socket->length, text);
-        return fail(reasonp, r, "cannot bind to %s: %s%s", text, strerror(-r),
-                    r == -EADDRINUSE ? " (another process uses it)"
-                    : r == -EACCES   ? " (ports below 1024 need CAP_NET_BIND_SERVICE)"
-                                     : "");
+        return reason_set(reasonp, r, "cannot bind to %s: %s%s", text, strerror(-r),
+                          r == -EADDRINUSE ? " (another process uses it)"
+                          : r == -EACCES   ? " (ports below 1024 need CAP_NET_BIND_SERVICE)"
+                                           : "");
 }
 
-int listener_bind(struct listener **listenerp, const struct config_listener *config,
-                  const struct address_socket *socket_address, uint16_t sibling_port,
-                  char **reasonp) {
-        __attribute__((cleanup(listener_cleanup))) struct listener *listener = NULL;
-        bool is_path = socket_address->family == AF_UNIX && !config->address.is_abstract;
-        int fd = socket(socket_address->family, socket_address->type | SOCK_CLOEXEC | SOCK_NONBLOCK,
-                        0);
+static int bind_abstract(struct listener *listener, const struct config_listener *config,
+                         const struct address_socket *socket, char **reasonp) {
+        if (bind(listener->fd, &socket->socket.any, socket->length) == 0)
+                return 0;
+        return reason_set(reasonp, -errno, "cannot bind to unix:@%s: %s%s", config->address.path,
+                          strerror(errno), errno == EADDRINUSE ? " (another process uses it)" : "");
+}
+
+static int start_listening(struct listener *listener, const struct config_listener *config,
+                           char **reasonp) {
+        if (listen(listener->fd, config->backlog) < 0)
+                return reason_set(reasonp, -errno, "cannot listen: %s", strerror(errno));
+        return 0;
+}
+
+/* No other daemon may look at a path from when it is found free until somebody listens there. */
+static int listen_at_path(struct listener *listener, const struct config_listener *config,
+                          const struct address_socket *socket, char **reasonp) {
+        int lock = socket_path_lock(config->address.path);
+        int r = bind_path(listener, config, socket, reasonp);
+
+        if (r == 0)
+                r = start_listening(listener, config, reasonp);
+        if (r < 0)
+                listener_close(listener); /* and removes the path, if it came to that */
+        if (lock >= 0)
+                (void)close(lock);
+        return r;
+}
+
+static int listen_at(struct listener *listener, const struct config_listener *config,
+                     const struct address_socket *socket, uint16_t sibling_port, char **reasonp) {
         int r;
 
+        if (listener->family == AF_UNIX && !config->address.is_abstract)
+                return listen_at_path(listener, config, socket, reasonp);
+        if (listener->family == AF_UNIX)
+                r = bind_abstract(listener, config, socket, reasonp);
+        else
+                r = bind_internet(listener, config, socket, sibling_port, reasonp);
+        return r == 0 ? start_listening(listener, config, reasonp) : r;
+}
+
+/* Makes the socket, as yet for nothing. */
+static int open_socket(struct listener **listenerp, const struct config_listener *config,
+                       const struct address_socket *address, char **reasonp) {
+        int fd = socket(address->family, address->type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+        if (fd < 0 && errno == EAFNOSUPPORT && address->family == AF_INET6)
+                return reason_set(reasonp, LISTENER_NO_IPV6, "this machine has no IPv6");
         if (fd < 0)
-                return fail(reasonp, -errno, "cannot make a socket: %s", strerror(errno));
-        listener = listener_new(config, fd);
-        if (!listener) {
+                return reason_set(reasonp, -errno, "cannot make a socket: %s", strerror(errno));
+        *listenerp = listener_new(config, fd);
+        if (!*listenerp) {
                 (void)close(fd);
                 return -ENOMEM;
         }
-        listener->family = socket_address->family;
-        if (is_path)
-                r = bind_path(listener, config, socket_address, reasonp);
-        else if (socket_address->family != AF_UNIX)
-                r = bind_internet(listener, config, socket_address, sibling_port, reasonp);
-        else
-                r = bind(fd, &socket_address->socket.any, socket_address->length) == 0
-                            ? 0
-                            : fail(reasonp, -errno, "cannot bind to unix:@%s: %s%s",
-                                   config->address.path, strerror(errno),
-                                   errno == EADDRINUSE ? " (another process uses it)" : "");
-        if (r < 0)
-                return r;
-        if (listen(fd, config->backlog) < 0)
-                return fail(reasonp, -errno, "cannot listen: %s", strerror(errno));
-        r = listener_learn(listener);
-        if (r < 0)
+        (*listenerp)->family = address->family;
+        return 0;
+}
+
+int listener_bind(struct listener **listenerp, const struct config_listener *config,
+                  const struct address_socket *socket, uint16_t sibling_port, char **reasonp) {
+        __attribute__((cleanup(listener_cleanup))) struct listener *listener = NULL;
+        int r = open_socket(&listener, config, socket, reasonp);
+
+        if (r == 0)
+                r = listen_at(listener, config, socket, sibling_port, reasonp);
+        if (r == 0)
+                r = listener_learn(listener);
+        if (r != 0)
                 return r;
         *listenerp = listener;
         listener = NULL;
         return 0;
+}
+
+/* Two sockets can listen on one port only if both allow it. This is for a moment, as processes of
+ * the same user could join them; those that ask for it even can afterwards, since the kernel
+ * remembers that the port was shared. */
+void listener_share(struct listener *listener, bool shares) {
+        (void)set_option(listener->fd, SOL_SOCKET, SO_REUSEPORT, shares);
+}
+
+int listener_bind_beside(struct listener **listenerp, const struct config_listener *config,
+                         const struct address_socket *socket, char **reasonp) {
+        __attribute__((cleanup(listener_cleanup))) struct listener *listener = NULL;
+        int r = open_socket(&listener, config, socket, reasonp);
+
+        if (r == 0) {
+                listener_share(listener, true);
+                r = bind_internet(listener, config, socket, 0, reasonp);
+        }
+        if (r == 0)
+                r = listener_learn(listener);
+        if (r != 0)
+                return r;
+        *listenerp = listener;
+        listener = NULL;
+        return 0;
+}
+
+int listener_listen(struct listener *listener, const struct config_listener *config,
+                    char **reasonp) {
+        int r = start_listening(listener, config, reasonp);
+
+        listener_share(listener, false);
+        return r;
 }
 
 static int get_option(int fd, int option) {
@@ -293,18 +328,20 @@ int listener_adopt(struct listener **listenerp, const struct config_listener *co
         }
         listener->is_activated = true;
         if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
-                return fail(reasonp, -errno, "the inherited descriptor %d is not usable: %s", fd,
-                            strerror(errno));
+                return reason_set(reasonp, -errno, "the inherited descriptor %d is not usable: %s",
+                                  fd, strerror(errno));
         if (get_option(fd, SO_TYPE) != SOCK_STREAM || get_option(fd, SO_ACCEPTCONN) != 1)
-                return fail(reasonp, -EINVAL,
-                            "the inherited descriptor %d is not a listening stream socket", fd);
+                return reason_set(reasonp, -EINVAL,
+                                  "the inherited descriptor %d is not a listening stream socket",
+                                  fd);
         r = listener_learn(listener);
         if (r < 0 || !(is_unix ? listener->family == AF_UNIX
                                : listener->family == AF_INET || listener->family == AF_INET6))
-                return fail(reasonp, -EINVAL,
-                            "the inherited descriptor %d is of another family than the listener's "
-                            "address",
-                            fd);
+                return reason_set(
+                        reasonp, -EINVAL,
+                        "the inherited descriptor %d is of another family than the listener's "
+                        "address",
+                        fd);
         if (!is_unix)
                 (void)apply_internet(fd, config);
         *listenerp = listener;
@@ -318,7 +355,8 @@ int listener_take_over(struct listener **listenerp, const struct config_listener
         int fd = fcntl(other->fd, F_DUPFD_CLOEXEC, 3), r;
 
         if (fd < 0)
-                return fail(reasonp, -errno, "cannot duplicate a socket: %s", strerror(errno));
+                return reason_set(reasonp, -errno, "cannot duplicate a socket: %s",
+                                  strerror(errno));
         listener = listener_new(config, fd);
         if (!listener) {
                 (void)close(fd);
@@ -355,11 +393,11 @@ int listener_apply(struct listener *listener, const struct config_listener *conf
         } else {
                 r = apply_internet(listener->fd, config);
                 if (r < 0)
-                        return fail(reasonp, r, "cannot set an option of a socket: %s",
-                                    strerror(-r));
+                        return reason_set(reasonp, r, "cannot set an option of a socket: %s",
+                                          strerror(-r));
         }
         if (r == 0 && listen(listener->fd, config->backlog) < 0)
-                return fail(reasonp, -errno, "cannot listen: %s", strerror(errno));
+                return reason_set(reasonp, -errno, "cannot listen: %s", strerror(errno));
         return r;
 }
 
@@ -556,25 +594,65 @@ void listener_stop_here(struct listener *listener) {
 struct listener_stop {
         struct task task;
         struct listener *listener; /* a reference */
+        bool accepts;              /* those who are waiting */
 };
+
+static void accept_waiting(struct listener *listener) {
+        if (listener->worker->is_stopping || list_is_empty(&listener->link))
+                return;
+        for (unsigned i = 0; i < RETIRE_MAX && listener_accept(listener); i++)
+                ;
+}
 
 static void listener_on_stop(struct task *task) {
         struct listener_stop *stop = container_of(task, struct listener_stop, task);
+        struct listener *listener = stop->listener;
 
-        listener_stop_here(stop->listener);
-        listener_unref(stop->listener);
+        if (stop->accepts)
+                accept_waiting(listener);
+        listener_stop_here(listener);
+        listener_unref(listener);
         free(stop);
 }
 
-void listener_stop(struct listener *listener) {
+static void post_stop(struct listener *listener, bool accepts) {
         struct listener_stop *stop = calloc(1, sizeof(*stop));
 
         if (!stop)
                 return;
         stop->listener = listener_ref(listener);
+        stop->accepts = accepts;
         stop->task.run = listener_on_stop;
         if (listener->worker && mailbox_post(&listener->worker->mailbox, &stop->task) == 0)
                 return;
         listener_unref(listener);
         free(stop);
+}
+
+void listener_stop(struct listener *listener) {
+        post_stop(listener, false);
+}
+
+/* Has the kernel ignore who begins to connect from now on. Whoever does so tries again after a
+ * second and then reaches the listener that follows, if there is one; what the closing finds would
+ * be reset. */
+static void ignore_newcomers(const struct listener *listener) {
+        /* The filter sees the TCP header: 13 is the offset of the flags, 2 is SYN, 16 is ACK. */
+        struct sock_filter code[] = {
+                BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),
+                BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 2, 0, 2),
+                BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 16, 1, 0),
+                BPF_STMT(BPF_RET | BPF_K, 0),
+                BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+        };
+        struct sock_fprog program = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
+
+        if (listener->family != AF_UNIX)
+                (void)setsockopt(listener->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program,
+                                 sizeof(program));
+}
+
+void listener_retire(struct listener *listener) {
+        ignore_newcomers(listener);
+        post_stop(listener, true);
 }
