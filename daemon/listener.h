@@ -112,6 +112,10 @@ void listener_stop(struct listener *listener);
 /* The same, once it has accepted those who are waiting already, and believe to be connected. */
 void listener_retire(struct listener *listener);
 
+/* Closes the socket, if it is open, and removes its path if that is still its own. In the thread
+ * that has it. */
+void listener_close(struct listener *listener);
+
 /* In the accepting worker: as listener_stop(), at once. */
 void listener_stop_here(struct listener *listener);
 
