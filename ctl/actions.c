@@ -39,7 +39,22 @@ static int act(struct context *context, const char *subject, int timeout_ms, con
 }
 
 int action_reload(struct context *context) {
-        return act(context, "ID.RELOAD", RELOAD_MS, "configuration reloaded");
+        json_t *data, *warnings, *line;
+        size_t i;
+        int code = control_request(context, "ID.RELOAD", NULL, RELOAD_MS, &data);
+
+        if (code)
+                return code;
+        warnings = json_incref(json_object_get(data, "warnings"));
+        json_decref(data);
+        if (context->options->json)
+                return context_print_json(context, json_pack("{s:s,s:o*}", "done", context->verb,
+                                                             "warnings", warnings));
+        json_array_foreach(warnings, i, line)
+                fprintf(context->err, "sockctl: warning: %s\n", json_string_value(line));
+        json_decref(warnings);
+        fprintf(context->out, "configuration reloaded\n");
+        return context_flush(context, NULL);
 }
 
 int action_drain(struct context *context) {

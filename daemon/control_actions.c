@@ -9,12 +9,23 @@
 
 #include <stdlib.h>
 
-static void on_reloaded(void *context, const struct config_errors *errors) {
+static json_t *list_lines(const struct config_errors *lines) {
+        json_t *list = json_array();
+
+        for (size_t i = 0; i < lines->n_lines; i++)
+                json_array_append_new(list, json_string(lines->lines[i]));
+        return list;
+}
+
+static void on_reloaded(void *context, const struct config_errors *errors,
+                        const struct config_errors *warnings) {
         struct control_request *request = context;
         size_t length = 1;
         char *text;
 
         if (errors->n_lines == 0) {
+                if (warnings->n_lines > 0)
+                        request->data = json_pack("{s:o}", "warnings", list_lines(warnings));
                 control_answer(request);
                 return;
         }

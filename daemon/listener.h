@@ -30,6 +30,7 @@ struct listener {
         int family; /* AF_UNIX, AF_INET, AF_INET6 */
         bool v6only;
         struct address_socket requested; /* what it was bound to; not if it was inherited */
+        struct address_socket bound;     /* the same, with the port that the kernel chose */
         bool is_activated;               /* the service manager opened it */
         uint16_t port;                   /* as bound; 0: none */
         struct stat file;                /* Unix path: what was bound */
@@ -52,11 +53,32 @@ struct listener {
         _Atomic uint64_t n_total;
 };
 
+/* An outcome of listener_bind(): the address is one of IPv6, which this machine does not have. */
+enum {
+        LISTENER_NO_IPV6 = 1,
+};
+
 /* Binds and listens. sibling_port: the port that another address of the same configured name got
- * from the kernel, to be tried first, or 0. On failure *reasonp is a text for people, owned by the
- * caller (free(3)). Returns 0 or a negative errno. */
+ * from the kernel, to be tried first, or 0. Unless it succeeds *reasonp is a text for people, owned
+ * by the caller (free(3)). Returns 0, LISTENER_NO_IPV6 or a negative errno. */
 int listener_bind(struct listener **listenerp, const struct config_listener *config,
                   const struct address_socket *socket, uint16_t sibling_port, char **reasonp);
+
+/* Lets a listener of TCP share its port, or ends that. */
+void listener_share(struct listener *listener, bool shares);
+
+/* As listener_bind(), beside listeners that share their port for the moment. It shares its own, and
+ * does not listen yet. */
+int listener_bind_beside(struct listener **listenerp, const struct config_listener *config,
+                         const struct address_socket *socket, char **reasonp);
+
+/* Begins to listen, and does not share its port any more. Returns 0 or a negative errno with
+ * *reasonp. */
+int listener_listen(struct listener *listener, const struct config_listener *config,
+                    char **reasonp);
+
+/* Whether an IPv6 socket of a listener is for IPv6 only. */
+bool listener_wants_v6only(const struct config_listener *config);
 
 /* Takes a listening socket that the service manager opened (also on failure). As above. */
 int listener_adopt(struct listener **listenerp, const struct config_listener *config, int fd,
@@ -87,7 +109,14 @@ void listener_start(struct listener *listener, struct worker *worker);
 /* Ends accepting: the worker closes the socket and removes its path. The server's thread. */
 void listener_stop(struct listener *listener);
 
-/* In the accepting worker: the same at once. */
+/* The same, once it has accepted those who are waiting already, and believe to be connected. */
+void listener_retire(struct listener *listener);
+
+/* Closes the socket, if it is open, and removes its path if that is still its own. In the thread
+ * that has it. */
+void listener_close(struct listener *listener);
+
+/* In the accepting worker: as listener_stop(), at once. */
 void listener_stop_here(struct listener *listener);
 
 static inline void listener_connected(struct listener *listener) {

@@ -9,7 +9,14 @@
 int reload_listeners(struct server *server, const struct config *config,
                      struct config_errors *errors);
 
-/* Reads the configuration again and applies it. done is called with the errors, none on success,
- * when all workers have it; the errors are valid during the call. */
-void reload_start(struct server *server,
-                  void (*done)(void *context, const struct config_errors *errors), void *context);
+/* Called when all workers have the new configuration, or with the errors why nothing was changed.
+ * Warnings are what whoever asked should know all the same. Both are valid during the call. */
+typedef void reload_done_fn(void *context, const struct config_errors *errors,
+                            const struct config_errors *warnings);
+
+/* Reads the configuration again and applies it. */
+void reload_start(struct server *server, reload_done_fn *done, void *context);
+
+/* Logs a warning, and tells it to whoever asked for the reload, if one is under way. */
+__attribute__((format(printf, 2, 3))) void reload_warn(struct server *server, const char *format,
+                                                       ...);

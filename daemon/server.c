@@ -56,14 +56,14 @@ void server_limit_connections(struct server *server, const struct config *config
                 server->max_descriptors > reserved + 1 ? server->max_descriptors - reserved : 1;
         uint64_t max = config->server.max_connections;
 
-        if (max > possible) {
-                log_warning("max_connections is %llu, but the limit of %llu descriptors "
+        if (max > possible && max != server->max_connections_warned)
+                reload_warn(server,
+                            "max_connections is %llu, but the limit of %llu descriptors "
                             "(LimitNOFILE=, ulimit -Hn) allows only %llu",
                             (unsigned long long)max, (unsigned long long)server->max_descriptors,
                             (unsigned long long)possible);
-                max = possible;
-        }
-        atomic_store(&server->instance.max_connections, max);
+        server->max_connections_warned = max > possible ? max : 0;
+        atomic_store(&server->instance.max_connections, max > possible ? possible : max);
 }
 
 /* --- stopping ------------------------------------------------------------------------------- */
@@ -227,11 +227,16 @@ void server_drain(struct server *server) {
 
 /* --- signals and heartbeat ------------------------------------------------------------------- */
 
-static void server_on_reloaded(void *context, const struct config_errors *errors) {
+static void server_on_reloaded(void *context, const struct config_errors *errors,
+                               const struct config_errors *warnings) {
         /* Nobody waits for an answer to a signal, and the log has it. */
 }
 
 void server_reload(struct server *server) {
+        if (server->state != SERVER_RUNNING) {
+                log_warning("the configuration is not read again: the server is about to end");
+                return;
+        }
         server->reload_again = server->reload != NULL;
         if (!server->reload)
                 reload_start(server, server_on_reloaded, server);
@@ -303,10 +308,8 @@ static void server_start_heartbeat(struct server *server) {
 /* --- building and tearing down ---------------------------------------------------------------- */
 
 static int server_init_loop(struct server *server) {
-        int r = uv_loop_init(&server->loop);
+        int r = mailbox_init(&server->mailbox, &server->loop);
 
-        if (r >= 0)
-                r = mailbox_init(&server->mailbox, &server->loop);
         if (r >= 0)
                 r = uv_timer_init(&server->loop, &server->timer);
         if (r >= 0)
@@ -324,8 +327,20 @@ static uint32_t slots_for(const struct server *server) {
         return n < SLOTS_MAX ? (uint32_t)n : SLOTS_MAX;
 }
 
+static int server_init_systemd(struct server *server, struct config_errors *errors) {
+        int r = systemd_init(&server->systemd);
+
+        if (r < 0)
+                (void)config_errors_add(errors,
+                                        "cannot take the sockets of the service manager "
+                                        "(LISTEN_FDS, LISTEN_FDNAMES): %s",
+                                        strerror(-r));
+        return r;
+}
+
+/* With a loop already, so that server_deinit() does whatever happens here. */
 static int server_init(struct server *server, const struct server_options *options,
-                       struct config *config) {
+                       struct config *config, struct config_errors *errors) {
         int r;
 
         server->options = *options;
@@ -345,10 +360,8 @@ static int server_init(struct server *server, const struct server_options *optio
         server->instance.system_bus = &server->system_bus;
         server->instance.closed = &server->closed;
         server_limit_connections(server, config);
-        r = server_init_loop(server);
-        if (r >= 0)
-                r = control_init(&server->control, server);
-        return r < 0 ? r : systemd_init(&server->systemd);
+        r = control_init(&server->control, server);
+        return r < 0 ? r : server_init_systemd(server, errors);
 }
 
 static void close_handle(uv_handle_t *handle, void *context) {
@@ -413,15 +426,22 @@ static int server_start(struct server *server, struct config_errors *errors) {
 int server_run(const struct server_options *options, struct config *config,
                struct config_errors *errors) {
         struct server *server = calloc(1, sizeof(*server));
-        int r = server ? server_init(server, options, config) : -ENOMEM;
+        int r = server ? uv_loop_init(&server->loop) : -ENOMEM;
 
         if (r < 0) {
+                free(server);
                 (void)config_errors_add(errors, "cannot start: %s", strerror(-r));
                 return r;
         }
-        r = server_watch_signals(server);
+        r = server_init_loop(server);
+        if (r >= 0)
+                r = server_init(server, options, config, errors);
+        if (r >= 0)
+                r = server_watch_signals(server);
         if (r >= 0)
                 r = server_start(server, errors);
+        if (r < 0 && errors->n_lines == 0)
+                (void)config_errors_add(errors, "cannot start: %s", strerror(-r));
         if (r >= 0) {
                 server_start_heartbeat(server);
                 systemd_ready(&server->systemd);

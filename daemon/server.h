@@ -55,8 +55,9 @@ struct server {
         uint64_t stop_due_ms;
         uint64_t lame_duck_end_ms;
         uint64_t max_descriptors;
-        struct reload *reload; /* under way, or NULL */
-        bool reload_again;     /* asked for meanwhile */
+        uint64_t max_connections_warned; /* that there are too few descriptors for; 0: enough */
+        struct reload *reload;           /* under way, or NULL */
+        bool reload_again;               /* asked for meanwhile */
 };
 
 /* Runs until it is told to end. errors gets what prevents the start. Returns 0, or a negative errno
@@ -65,7 +66,7 @@ int server_run(const struct server_options *options, struct config *config,
                struct config_errors *errors);
 
 /* Reads the configuration again; once more afterwards if that is being done already. What is wrong
- * goes to the log. */
+ * goes to the log. Nothing happens, but for a warning, when the server is about to end. */
 void server_reload(struct server *server);
 
 /* Lame duck mode. Nothing happens when it has begun already. */

@@ -12,10 +12,20 @@
 #ifdef HAVE_LIBSYSTEMD
 #include <systemd/sd-daemon.h>
 
+/* How many sockets there are. sd_listen_fds(3) calls it an error if a manager says that it passes
+ * none, but that is nothing to fail for. */
+static int listen_fds(char ***namesp) {
+        const char *count = getenv("LISTEN_FDS");
+        bool is_none = count && strcmp(count, "0") == 0;
+        int n = sd_listen_fds_with_names(1, namesp);
+
+        return is_none ? 0 : n;
+}
+
 int systemd_init(struct systemd *systemd) {
         char **names = NULL;
         uint64_t usec = 0;
-        int n = sd_listen_fds_with_names(1, &names);
+        int n = listen_fds(&names);
 
         *systemd = (struct systemd){.is_notified = getenv("NOTIFY_SOCKET") != NULL};
         if (n < 0)

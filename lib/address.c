@@ -321,6 +321,43 @@ int address_resolve(const struct address *address, bool passive, struct address_
         return -EADDRNOTAVAIL;
 }
 
+static const struct sockaddr_in *in_of(const struct address_socket *socket) {
+        return (const struct sockaddr_in *)&socket->socket;
+}
+
+static const struct sockaddr_in6 *in6_of(const struct address_socket *socket) {
+        return (const struct sockaddr_in6 *)&socket->socket;
+}
+
+static in_port_t port_of(const struct address_socket *socket) {
+        return socket->family == AF_INET ? in_of(socket)->sin_port : in6_of(socket)->sin6_port;
+}
+
+/* Whether it is any address, and so that of the other as well. */
+static bool covers(const struct address_socket *socket, bool v6only,
+                   const struct address_socket *other) {
+        if (socket->family == AF_INET)
+                return other->family == AF_INET && in_of(socket)->sin_addr.s_addr == INADDR_ANY;
+        return IN6_IS_ADDR_UNSPECIFIED(&in6_of(socket)->sin6_addr) &&
+               (other->family == AF_INET6 || !v6only);
+}
+
+static bool is_same_host(const struct address_socket *a, const struct address_socket *b) {
+        if (a->family != b->family)
+                return false;
+        if (a->family == AF_INET)
+                return in_of(a)->sin_addr.s_addr == in_of(b)->sin_addr.s_addr;
+        return IN6_ARE_ADDR_EQUAL(&in6_of(a)->sin6_addr, &in6_of(b)->sin6_addr) &&
+               in6_of(a)->sin6_scope_id == in6_of(b)->sin6_scope_id;
+}
+
+bool address_socket_overlaps(const struct address_socket *a, bool a_v6only,
+                             const struct address_socket *b, bool b_v6only) {
+        if (a->family == AF_UNIX || b->family == AF_UNIX || port_of(a) != port_of(b))
+                return false;
+        return covers(a, a_v6only, b) || covers(b, b_v6only, a) || is_same_host(a, b);
+}
+
 static char *format_internet(enum address_scheme scheme, const char *host, uint16_t port,
                              char text[ADDRESS_TEXT_MAX]) {
         bool is_ipv6 = strchr(host, ':') != NULL;

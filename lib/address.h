@@ -70,6 +70,11 @@ bool address_is_datagram(const struct address *address);
 int address_resolve(const struct address *address, bool passive, struct address_socket **socketsp,
                     size_t *countp, const char **reasonp);
 
+/* Whether a connection could be meant for either of two Internet sockets that listen: for the port
+ * of both, and an address of both. v6only: see ipv6(7). */
+bool address_socket_overlaps(const struct address_socket *a, bool a_v6only,
+                             const struct address_socket *b, bool b_v6only);
+
 /* The canonical text of an address, and of a socket address of the kernel with the scheme that it
  * has in `scheme`: "tcp://[::1]:4222", "unix:///run/x", "unix:@name"; an unnamed Unix peer is
  * "unix:", and an IPv4 peer of an IPv6 socket is shown as the IPv4 address it is. What a peer put

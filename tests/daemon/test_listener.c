@@ -36,6 +36,17 @@ int listen(int fd, int backlog) {
         return (int)syscall(SYS_listen, fd, backlog);
 }
 
+/* A kernel without IPv6, as far as anybody can see. */
+static bool has_no_ipv6;
+
+int socket(int family, int type, int protocol) {
+        if (has_no_ipv6 && family == AF_INET6) {
+                errno = EAFNOSUPPORT;
+                return -1;
+        }
+        return (int)syscall(SYS_socket, family, type, protocol);
+}
+
 static int make_directory(void **state) {
         if (!mkdtemp(directory))
                 return -1;
@@ -51,6 +62,7 @@ static int set_up(void **state) {
         listener = NULL;
         reason = NULL;
         mode_when_listening = 0;
+        has_no_ipv6 = false;
         return 0;
 }
 
@@ -421,6 +433,35 @@ static void test_a_port_in_use_is_refused(void **state) {
         check_reason("another process uses it");
 }
 
+static void test_a_listener_follows_another_on_its_port(void **state) {
+        /* Where that one shares it; neither does in the end, and both are connected to meanwhile.
+         */
+        struct listener *wide = NULL;
+        char text[64];
+
+        configure("tcp://127.0.0.1:0");
+        assert_int_equal(bind_listener(&listener), 0);
+        snprintf(text, sizeof(text), "tcp://0.0.0.0:%u", listener->port);
+        configure(text);
+        assert_int_equal(bind_listener(&wide), -EADDRINUSE);
+        free(reason);
+        assert_int_equal(listener_bind_beside(&wide, &config, &socket_address, &reason),
+                         -EADDRINUSE);
+        check_reason("another process uses it");
+        listener_share(listener, true);
+        assert_int_equal(listener_bind_beside(&wide, &config, &socket_address, &reason), 0);
+        assert_int_equal(option(wide->fd, SOL_SOCKET, SO_ACCEPTCONN), 0);
+        assert_int_equal(listener_listen(wide, &config, &reason), 0);
+        listener_share(listener, false);
+        assert_int_equal(option(wide->fd, SOL_SOCKET, SO_REUSEPORT), 0);
+        assert_int_equal(option(listener->fd, SOL_SOCKET, SO_REUSEPORT), 0);
+        check_connects();
+        listener = listener_unref(listener);
+        check_connects();
+        assert_string_equal(wide->text, text);
+        listener_unref(wide);
+}
+
 static void test_options_of_connections_are_set_on_the_listener(void **state) {
         /* Accepted sockets inherit them; they may be changed later. */
         configure("tcp://127.0.0.1:0");
@@ -448,14 +489,46 @@ static void test_any_address_leaves_room_for_the_other_family(void **state) {
         for (size_t i = 0; i < n; i++) {
                 int r = listener_bind(&listeners[i], &config, &sockets[i], port, &reason);
 
-                if (r == -EAFNOSUPPORT)
-                        continue; /* a kernel without IPv6 */
+                if (r == LISTENER_NO_IPV6)
+                        continue;
                 assert_int_equal(r, 0);
                 port = port ? port : listeners[i]->port;
         }
         for (size_t i = 0; i < n; i++)
                 listener_unref(listeners[i]);
         free(sockets);
+}
+
+static void test_that_there_is_no_ipv6_is_told_apart(void **state) {
+        /* From errors, as others may do without such an address; one of IPv4 is had all the same.
+         */
+        static const char *const addresses[] = {"tcp://[::1]:0", "tcp://[::]:0",
+                                                "tcp://[2001:db8::1]:0"};
+
+        has_no_ipv6 = true;
+        for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
+                configure(addresses[i]);
+                assert_int_equal(bind_listener(&listener), LISTENER_NO_IPV6);
+                assert_null(listener);
+                check_reason("this machine has no IPv6");
+        }
+        configure("tcp://127.0.0.1:0");
+        assert_int_equal(bind_listener(&listener), 0);
+}
+
+static void test_an_address_of_others_is_an_error(void **state) {
+        /* Of either family: IPv6 is no excuse where it is not what is missing. */
+        int r;
+
+        configure("tcp://192.0.2.1:0");
+        assert_int_equal(bind_listener(&listener), -EADDRNOTAVAIL);
+        check_reason("tcp://192.0.2.1:0");
+        configure("tcp://[2001:db8::1]:0");
+        r = bind_listener(&listener);
+        if (r == LISTENER_NO_IPV6)
+                skip();
+        assert_int_equal(r, -EADDRNOTAVAIL);
+        check_reason("tcp://[2001:db8::1]:0");
 }
 
 /* --- changes ------------------------------------------------------------------------------------
@@ -652,8 +725,11 @@ int main(void) {
                 TEST(test_port_0_is_chosen_by_the_kernel),
                 TEST(test_siblings_share_the_port),
                 TEST(test_a_port_in_use_is_refused),
+                TEST(test_a_listener_follows_another_on_its_port),
                 TEST(test_options_of_connections_are_set_on_the_listener),
                 TEST(test_any_address_leaves_room_for_the_other_family),
+                TEST(test_that_there_is_no_ipv6_is_told_apart),
+                TEST(test_an_address_of_others_is_an_error),
                 TEST(test_the_mode_may_be_changed_later),
                 TEST(test_a_listener_taken_over_keeps_its_path),
                 TEST(test_a_plan_that_is_given_up_changes_nothing),

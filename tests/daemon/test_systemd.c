@@ -170,6 +170,16 @@ static void test_sockets_for_another_process_are_left_alone(void **state) {
         assert_true(is_open(3));
 }
 
+static void test_no_sockets_at_all_are_none(void **state) {
+        /* A manager that says so passes none, and that is all. */
+        skip_without_libsystemd();
+        pass_sockets(0, NULL);
+        assert_int_equal(systemd_init(&systemd), 0);
+        assert_int_equal(systemd.n_sockets, 0);
+        assert_null(getenv("LISTEN_FDS"));
+        systemd_deinit(&systemd);
+}
+
 static void test_a_wrong_number_of_sockets_is_an_error(void **state) {
         /* Rather than silence. */
         skip_without_libsystemd();
@@ -283,6 +293,7 @@ int main(void) {
                 TEST(test_sockets_stay_with_this_process),
                 TEST(test_sockets_without_names_are_unknown),
                 TEST(test_sockets_for_another_process_are_left_alone),
+                TEST(test_no_sockets_at_all_are_none),
                 TEST(test_a_wrong_number_of_sockets_is_an_error),
                 TEST(test_the_watchdog_is_known_in_milliseconds),
                 TEST(test_the_manager_is_told_each_state),

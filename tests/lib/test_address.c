@@ -285,6 +285,57 @@ static void test_internet_peers_are_shown(void **state) {
                 "tcp://[fe80::1%4294967295]:7");
 }
 
+/* The socket address of a numeric address; "!" in front: v6only. */
+static struct address_socket resolve_numeric(const char *text, bool *v6onlyp) {
+        struct address_socket *sockets = NULL, result;
+        struct address address;
+        size_t n = 0;
+
+        *v6onlyp = *text == '!';
+        assert_int_equal(address_parse(&address, text + *v6onlyp, NULL), 0);
+        assert_int_equal(address_resolve(&address, true, &sockets, &n, NULL), 0);
+        assert_int_equal(n, 1);
+        result = sockets[0];
+        free(sockets);
+        return result;
+}
+
+static void test_sockets_that_share_an_address_overlap(void **state) {
+        static const struct {
+                const char *a, *b;
+                bool overlaps;
+        } examples[] = {
+                {"tcp://127.0.0.1:4", "tcp://127.0.0.1:4", true},
+                {"tcp://127.0.0.1:4", "tcp://127.0.0.1:5", false},
+                {"tcp://127.0.0.1:4", "tcp://127.0.0.2:4", false},
+                {"tcp://127.0.0.1:4", "tcp://0.0.0.0:4", true},
+                {"tcp://127.0.0.1:4", "tcp://0.0.0.0:5", false},
+                {"tcp://[::1]:4", "tcp://[::1]:4", true},
+                {"tcp://[::1]:4", "tcp://[::2]:4", false},
+                {"tcp://[::1]:4", "tcp://[::]:4", true},
+                {"tcp://[::1]:4", "tcp://127.0.0.1:4", false},
+                {"tcp://[::1]:4", "tcp://0.0.0.0:4", false},
+                {"tcp://[::]:4", "tcp://127.0.0.1:4", true},
+                {"tcp://[::]:4", "tcp://0.0.0.0:4", true},
+                {"!tcp://[::]:4", "tcp://127.0.0.1:4", false},
+                {"!tcp://[::]:4", "tcp://0.0.0.0:4", false},
+                {"!tcp://[::]:4", "tcp://[::]:4", true},
+                {"unix:///run/s", "tcp://0.0.0.0:4", false},
+                {"unix:///run/s", "unix:///run/s", false},
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(examples); i++) {
+                bool a_v6only, b_v6only;
+                struct address_socket a = resolve_numeric(examples[i].a, &a_v6only);
+                struct address_socket b = resolve_numeric(examples[i].b, &b_v6only);
+
+                assert_int_equal(address_socket_overlaps(&a, a_v6only, &b, b_v6only),
+                                 examples[i].overlaps);
+                assert_int_equal(address_socket_overlaps(&b, b_v6only, &a, a_v6only),
+                                 examples[i].overlaps);
+        }
+}
+
 static void test_kinds_of_schemes_are_known(void **state) {
         struct address address = {.scheme = ADDRESS_UNIX_DGRAM};
 
@@ -308,6 +359,7 @@ int main(void) {
                 cmocka_unit_test(test_resolver_failure_has_a_reason),
                 cmocka_unit_test(test_unix_peers_are_shown),
                 cmocka_unit_test(test_internet_peers_are_shown),
+                cmocka_unit_test(test_sockets_that_share_an_address_overlap),
                 cmocka_unit_test(test_kinds_of_schemes_are_known),
         };
 

@@ -36,6 +36,12 @@ check_matches 'as many clients as were promised are served' '^alive' "$(order cr
 check_matches 'one more is refused in order' "maximum connections exceeded" \
         "$(talk "$tcp" '' 2>&1)"
 release crowd
+kill -HUP "$daemon"
+expect_log 'a reload is in order' 'info: configuration reloaded'
+check 'and does not warn again' 1 "$(count_log 'warning: max_connections is [0-9]')"
+sed -i 's/1000000/1000001/' "$config"
+kill -HUP "$daemon"
+expect_log 'one that changes the number warns' 'warning: max_connections is 1000001'
 stop_daemon
 
 configure "server = { max_connections = 10; };" \

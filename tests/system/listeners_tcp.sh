@@ -167,4 +167,73 @@ else
         done
 fi
 
+# --- without IPv6 --------------------------------------------------------------------------------
+
+# A network of its own where IPv6 is switched off, for the command behind it.
+apart='--net'
+$is_root || apart='--map-root-user --net'
+without_ipv6='ip link set lo up || exit
+for i in all lo; do
+        [ ! -e /proc/sys/net/ipv6 ] || echo 1 >"/proc/sys/net/ipv6/conf/$i/disable_ipv6" || exit
+done
+exec "$@"'
+# launch_apart ARG...: a daemon in there.
+launch_apart() {
+        # shellcheck disable=SC2086 # a list of words
+        launch unshare $apart sh -c "$without_ipv6" sh "$SOCKD" "$@"
+}
+# answers_apart NAME ADDRESS
+answers_apart() {
+        # shellcheck disable=SC2046 # a list of words
+        check_does "$1" nsenter --target "$daemon" $($is_root || echo --user --preserve-credentials) \
+                --net "$SOCKCTL" -s "$2" ping
+}
+# shellcheck disable=SC2086 # a list of words
+if unshare $apart sh -c "$without_ipv6" sh true 2>/dev/null && command -v nsenter >/dev/null; then
+        empty_log
+        sed "s|unix:///run/sockd/sockd.sock|$unix|" "$SOCKD_SOURCE_DIR/etc/sockd.conf" >"$config"
+        launch_apart --config "$config"
+        await_ready
+        check 'without IPv6 the example starts, with one warning' \
+                'listener "tcp6": tcp://[::1]:4222 is left out: this machine has no IPv6 loopback address' \
+                "$(sed -n 's/.* warning: listener/listener/p' "$log")"
+        answers_apart 'its IPv4 address is served' tcp://127.0.0.1:4222
+        check 'a listener that is left out is not shown' 'local tcp ' \
+                "$(ctl --json listeners | grep -o '"name":"[^"]*"' | cut -d'"' -f4 | sort | tr '\n' ' ')"
+        check 'a reload there is in order' 'configuration reloaded' "$(ctl reload 2>"$directory/warnings")"
+        check_matches 'and tells of it' 'sockctl: warning: listener "tcp6": .* is left out' \
+                "$(cat "$directory/warnings")"
+        expect_log 'and warns again' 'warning: listener "tcp6": .* is left out'
+        cp "$config" "$directory/good"
+        configure 'listeners = ( { name = "six"; listen = "tcp://[::1]:4222"; } );'
+        ctl reload >"$directory/reload" 2>&1
+        check 'a reload that leaves nothing is an error' 1 $?
+        check_matches 'and the error says so' 'nothing left to listen on' "$(cat "$directory/reload")"
+        answers_apart 'and its daemon serves on' tcp://127.0.0.1:4222
+        stop_daemon
+
+        launch_apart --config "$config"
+        await_end
+        check 'a start with nothing else is an error' 1 "$status"
+        check_matches 'and the error says so' 'error: there is nothing left to listen on' \
+                "$(tail -n 1 "$log")"
+        launch_apart --listen "tcp://[2001:db8::1]:4222" --listen "$unix"
+        await_end
+        check 'another address that is not there is an error' 1 "$status"
+        launch_apart --listen "tcp://*:4222" --listen "$unix"
+        await_ready
+        answers_apart 'the host * is served over IPv4' tcp://127.0.0.1:4222
+        stop_daemon
+        rm "$config"
+else
+        for name in 'without IPv6 the example starts, with one warning' 'its IPv4 address is served' \
+                'a listener that is left out is not shown' 'a reload there is in order' 'and tells of it' \
+                'and warns again' 'a reload that leaves nothing is an error' 'and the error says so' \
+                'and its daemon serves on' 'a start with nothing else is an error' \
+                'and the error says so' 'another address that is not there is an error' \
+                'the host * is served over IPv4'; do
+                skip "$name" 'network namespaces are not permitted'
+        done
+fi
+
 end_tests

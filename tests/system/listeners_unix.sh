@@ -145,6 +145,92 @@ while read -r pid; do
 done <"$directory/pids"
 check_does 'and removes its path' test ! -e "$socket"
 
+# And so it is when they find what a dead one left behind.
+# race: starts three. Those that serve are in $winners, and killed.
+race() {
+        winners=
+        pids=
+        for i in 1 2 3; do
+                rm -f "$directory/race.$i.at"
+                "$SOCKD" --config "$config" </dev/null >"$directory/race.$i" 2>&1 &
+                pids="$pids $!"
+        done
+        helpers_before=$helpers
+        helpers="$helpers $pids"
+        i=0
+        for pid in $pids; do
+                i=$((i + 1))
+                ! "$support/await" line "$directory/race.$i" 'is ready$' "$pid" >/dev/null 2>&1 ||
+                        winners="$winners $pid"
+        done
+        # shellcheck disable=SC2086 # a list of words
+        kill -KILL $pids 2>/dev/null
+        for pid in $pids; do
+                wait "$pid" 2>/dev/null
+        done
+        helpers=$helpers_before
+}
+n_single=0
+n_rounds=20
+for _ in $(seq "$n_rounds"); do
+        race
+        # shellcheck disable=SC2086 # a list of words
+        set -- $winners
+        [ $# -ne 1 ] || n_single=$((n_single + 1))
+done
+check 'of daemons that find a stale socket one takes it, each time' "$n_rounds" "$n_single"
+check_does 'and leaves it when it is killed' test -S "$socket"
+rm "$socket"
+
+# Anybody can hold the lock by which they take turns. It stops nobody.
+if command -v flock >/dev/null; then
+        start_helper holder flock "$directory" sh -c 'echo held; cat'
+        exec 9>"$directory/holder.in"
+        await_helper holder held >/dev/null
+        start_daemon
+        check 'a lock that another process keeps is not waited for long' 1 \
+                "$(count_log "warning: the directory of $socket cannot be locked: another process")"
+        check_does 'and the daemon serves' ctl status
+        exec 9>&-
+        stop_daemon
+else
+        skip 'a lock that another process keeps is not waited for long' 'flock is not installed'
+        skip 'and the daemon serves' 'flock is not installed'
+fi
+
+# One that was killed between bind(2) and chmod(2) left a socket to which only root can connect.
+mkdir "$directory/own"
+shut=$directory/own/s
+as_owner=
+if can_be_nobody; then
+        chown nobody "$directory/own"
+        cp "$SOCKD" "$directory/sockd"
+        chmod 755 "$directory/sockd"
+        as_owner=as_nobody
+fi
+configure "listeners = ( { name = \"shut\"; listen = \"unix://$shut\"; mode = \"0000\"; } );"
+program=$SOCKD
+[ -z "$as_owner" ] || program=$directory/sockd
+launch_shut() {
+        if [ -n "$as_owner" ]; then
+                launch setpriv --reuid nobody --regid nogroup --clear-groups "$program" --config "$config"
+        else
+                launch "$program" --config "$config"
+        fi
+}
+launch_shut
+await_ready
+stop_daemon KILL
+check 'a socket of mode 0 is left behind' 0 "$(mode_of "$shut")"
+launch_shut
+await_ready
+check 'and replaced by a daemon of its owner' 1 "$(count_log "removed the stale socket $shut")"
+output=$($as_owner timeout 20 "$program" --config "$config" 2>&1 </dev/null)
+check 'a living one of mode 0 is not' 1 $?
+check_matches 'and the error says so' "another process is listening at $shut" "$output"
+check 'and its mode stays' 0 "$(mode_of "$shut")"
+stop_daemon
+
 # --- paths that cannot be ------------------------------------------------------------------------
 
 run_daemon --listen "unix://$directory/nowhere/s"

@@ -16,7 +16,7 @@ reload() {
 }
 reloads() {
         reload
-        check "$1" "0 configuration reloaded" "$reload_status $(cat "$directory/reload")"
+        check "$1" "0 configuration reloaded" "$reload_status $(tail -n 1 "$directory/reload")"
 }
 answers() {
         check_does "$1" "$SOCKCTL" -s "$2" ping
@@ -118,6 +118,13 @@ check 'max_connections' 77 "$(ctl_json max_connections status)"
 check 'a client is held to the new limit' "-ERR 'Maximum Payload Violation'" \
         "$(talk "$tcp" 'PUB a 1001\r\n' | grep ERR)"
 expect_log 'that a restart is needed is said' 'warning: server.name has changed; a restart is needed'
+check 'sockctl says it as well' 'sockctl: warning: server.name has changed; a restart is needed for that' \
+        "$(sed '$d' "$directory/reload")"
+check 'a reload without warnings has none' '{"done":"reload"}' "$(ctl --json reload | tr -d ' \n')"
+server='server = { max_payload = 1000; max_connections = 77; ping_interval = "170s"; name = "third-name"; };'
+listeners "{ name = \"other\"; listen = \"tcp://127.0.0.1:$port\"; },"
+check 'they are in the JSON' 'server.name has changed; a restart is needed for that' \
+        "$(ctl_json warnings.0 reload)"
 
 kill -HUP "$daemon"
 expect_log 'SIGHUP reloads as well' 'info: configuration reloaded'
@@ -163,6 +170,16 @@ check_does 'what was opened beside it is gone' test ! -e "$directory/a"
 configure "$good" 'log = { target = "file:/nonexistent/log"; };'
 fails 'a log that cannot be opened' 'cannot open the log "file:/nonexistent/log"'
 
+server='server = { max_connections = 88; };'
+configure "$server" "log = { target = \"file:$directory/new.log\"; };" 'listeners = (' \
+        "  { name = \"local\"; listen = \"$unix\"; mode = \"0600\"; }," \
+        '  { name = "bad"; listen = "tcp://192.0.2.1:1"; } );'
+fails 'a listener that cannot be, with another log' 'listener "bad": cannot bind'
+check_does 'the other log is not begun' test ! -e "$directory/new.log"
+configure "$(printf '%s\n' "$good" | sed 's/name = "local";/& mode = "0600";/')" \
+        'log = { target = "file:/nonexistent/log"; };'
+fails 'a log that cannot be opened, with another mode' 'cannot open the log "file:/nonexistent/log"'
+
 rm "$config"
 fails 'a file that is gone' "$config: there is no such file"
 printf 'server = {' >"$config"
@@ -178,31 +195,137 @@ reloads 'a file that was mended'
 alive 'and the clients are still there'
 release crowd
 
-# The same port on another address: the old socket is in the way of the new one until it goes.
+# --- the same port on another address --------------------------------------------------------------
+
+# on ADDRESS [KEYS]: the listener "other" is there.
+on() {
+        listeners "{ name = \"other\"; listen = \"tcp://$1\"; ${2:-} },"
+}
 server=
 local_keys=
-in_the_way='a new socket on a port is refused while the old one is there'
-listeners "{ name = \"other\"; listen = \"tcp://0.0.0.0:$port\"; },"
-todo=$in_the_way
+hold crowd "$tcp" 3
+on "0.0.0.0:$port"
 reloads 'a reload widens an address'
 answers 'it is served where it was not' "tcp://127.0.0.2:$port"
-todo=
 answers 'and where it was' "$tcp"
-listeners '{ name = "other"; listen = "tcp://0.0.0.0:0"; },'
-reload
-port=$(port_of other)
-listeners "{ name = \"other\"; listen = \"tcp://127.0.0.1:$port\"; },"
-todo=$in_the_way
+alive 'and its clients stay'
+n_descriptors=$(count_descriptors "$daemon")
+on "127.0.0.1:$port"
 reloads 'a reload narrows an address'
 refuses 'it is not served where it was' "tcp://127.0.0.2:$port"
-todo=
-answers 'it is served where it is' "tcp://127.0.0.1:$port"
-listeners '{ name = "other"; listen = "tcp://127.0.0.1:0"; },'
+answers 'it is served where it is' "$tcp"
+alive 'and its clients stay'
+run_daemon --listen "$tcp"
+check 'nobody else can share the port afterwards' 1 "$status"
+check_matches 'and the error says so' 'another process uses it' "$output"
+
+if has_ipv6; then
+        on "[::]:$port"
+        reloads 'a reload widens an address to both families'
+        answers 'it is served over IPv4' "$tcp"
+        answers 'and over IPv6' "tcp://[::1]:$port"
+        on "[::]:$port" 'v6only = true;'
+        reloads 'a reload leaves it IPv6'
+        refuses 'it is not served over IPv4' "$tcp"
+        answers 'it is over IPv6' "tcp://[::1]:$port"
+        on "[::]:$port"
+        reloads 'a reload gives it IPv4 again'
+        answers 'and it is served' "$tcp"
+        on "*:$port"
+        reloads 'a reload splits it'
+        answers 'over IPv4 it is served' "$tcp"
+        answers 'and over IPv6' "tcp://[::1]:$port"
+        on "0.0.0.0:$port"
+        reloads 'a reload leaves it IPv4'
+        refuses 'it is not served over IPv6' "tcp://[::1]:$port"
+        alive 'and its clients stay'
+        listeners "{ name = \"other\"; listen = \"tcp://127.0.0.1:$port\"; }," \
+                "{ name = \"six\"; listen = \"tcp://[::1]:$port\"; },"
+        reload
+        listeners "{ name = \"other\"; listen = \"tcp://0.0.0.0:$port\"; }," \
+                "{ name = \"six\"; listen = \"tcp://[::1]:$port\"; },"
+        reloads 'a reload widens an address beside one of the other family'
+        answers 'which is served' "tcp://[::1]:$port"
+else
+        skip 'a reload widens an address to both families' 'there is no IPv6 here'
+fi
+on "127.0.0.1:$port"
 reload
-listeners "{ name = \"other\"; listen = \"tcp://127.0.0.1:$(port_of other)\"; },"
-todo=$in_the_way
+release crowd
+
+# Clients come all the while.
+start_helper churner "$support/peer" churn "$tcp" 4000
+exec 9>"$directory/churner.in"
+n_reloaded=0
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+        on "0.0.0.0:$port"
+        ! ctl reload >/dev/null 2>&1 || n_reloaded=$((n_reloaded + 1))
+        on "127.0.0.1:$port"
+        ! ctl reload >/dev/null 2>&1 || n_reloaded=$((n_reloaded + 1))
+done
+check 'many reloads move a listener to and fro' 20 "$n_reloaded"
+check_does 'and no client is refused meanwhile' await_helper churner '^churned 4000$'
+exec 9>&-
+
+# Those that cannot be: both at once, and what another process holds.
+hold crowd "$tcp" 3
+listeners "{ name = \"other\"; listen = \"tcp://127.0.0.1:$port\"; }," \
+        "{ name = \"wide\"; listen = \"tcp://0.0.0.0:$port\"; },"
+good=$(cat "$config")
+before=$(shown)
+fails_to_move() {
+        reload
+        check "$1 makes the reload fail" 1 "$reload_status"
+        check_matches "$1: sockctl says why" "$2" "$(cat "$directory/reload")"
+        check "$1 changes no listener" "$before" "$(shown)"
+        answers "$1: the listener is served" "$tcp"
+        refuses "$1: and nothing else" "tcp://127.0.0.3:$port"
+        alive "$1 ends no client"
+}
+fails_to_move 'a listener beside one that stays' \
+        "\"wide\": cannot bind to tcp://0.0.0.0:$port: listener \"other\" of this configuration has $tcp"
+listeners "{ name = \"wide\"; listen = \"tcp://0.0.0.0:$port\"; }," \
+        "{ name = \"other\"; listen = \"tcp://127.0.0.1:$port\"; },"
+fails_to_move 'the same in another order' 'listener "other" of this configuration has'
+listeners "{ name = \"wide\"; listen = \"tcp://0.0.0.0:$port\"; }," \
+        "{ name = \"third\"; listen = \"tcp://127.0.0.3:$port\"; },"
+fails_to_move 'two in place of one that are in conflict' \
+        "cannot bind to tcp://.*:$port: listener \"(wide|third)\" of this configuration has"
+start_helper foreign "$support/activate" "x=tcp://127.0.0.2:$port" -- sh -c 'echo bound; cat'
+exec 9>"$directory/foreign.in"
+await_helper foreign bound >/dev/null
+on "0.0.0.0:$port"
+fails_to_move 'a foreign process on the port' \
+        "cannot bind to tcp://0.0.0.0:$port: Address already in use \(another process uses it\)"
+exec 9>&-
+"$support/await" exit "$helper"
+reloads 'it can be had when that is gone'
+on "127.0.0.1:$port"
+reload
+check_does 'all that leaves no descriptor behind' \
+        await_that has_descriptors "$daemon" "$n_descriptors"
+release crowd
+
+on '127.0.0.1:0'
+reload
+port=$(port_of other)
+hold crowd "tcp://127.0.0.1:$port" 3
+on "127.0.0.1:$port"
 reloads 'a reload fixes a port that the kernel chose'
-todo=
+answers 'it is served' "tcp://127.0.0.1:$port"
+alive 'and its clients stay'
+check 'it is shown as it is configured now' "\"configured\":\"tcp://127.0.0.1:$port\"" \
+        "$(ctl --json listeners | grep -o "\"configured\":\"tcp:[^\"]*\"")"
+release crowd
+on "127.0.0.1:0"
+reload
+port=$(port_of other)
+on "127.0.0.1:$port\"; mode = \"0600"
+reload
+check 'a reload that fails' 1 "$reload_status"
+on "127.0.0.1:0"
+reloads 'leaves the port to the kernel'
+check 'which keeps it' "$port" "$(port_of other)"
 
 # What is there is changed one by one: a failure on the way must not leave half of it.
 configure 'listeners = (' "  { name = \"local\"; listen = \"$unix\"; }," \

@@ -163,6 +163,19 @@ check_does 'sockets for another process are none of ours' await_that reachable
 stop_daemon
 rm -f "$directory/passed"
 
+# A daemon that is told of so many sockets.
+with_sockets='LISTEN_FDS=$1; LISTEN_PID=$$; export LISTEN_FDS LISTEN_PID; shift; exec "$@"'
+launch sh -c "$with_sockets" sh 0 "$SOCKD" --config "$config"
+await_ready
+check_does 'no sockets at all are none' ctl ping
+stop_daemon
+output=$(timeout 20 sh -c "$with_sockets" sh many "$SOCKD" --config "$config" 2>&1)
+check 'a number that is none is an error' 1 $?
+check 'in one line that names the variable' \
+        'cannot take the sockets of the service manager (LISTEN_FDS, LISTEN_FDNAMES): Invalid argument' \
+        "$(echo "$output" | sed -n 's/.*error: //p')"
+check_lacks 'and leaves no memory behind' LeakSanitizer "$output"
+
 if command -v systemd-socket-activate >/dev/null; then
         # It passes nothing on by itself.
         launch systemd-socket-activate ${TSAN_OPTIONS:+-E TSAN_OPTIONS} ${ASAN_OPTIONS:+-E ASAN_OPTIONS} \

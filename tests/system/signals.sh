@@ -129,6 +129,8 @@ kill -USR2 "$daemon"
 expect_log 'SIGUSR2 is lame duck mode' 'info: lame duck mode'
 kill -USR2 "$daemon"
 kill -HUP "$daemon"
+expect_log 'SIGHUP is ignored then, and the log says so' 'warning: the configuration is not read again'
+check 'that is no error' 0 "$(count_log ' error: ')"
 check 'clients stay for a while' 'alive 20' "$(order crowd ping '^alive')"
 order crowd closed '^waiting' >/dev/null
 await_end
