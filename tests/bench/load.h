@@ -1,0 +1,46 @@
+/* What the parts of the load generator share; see load.c. Everything ends the program on failure.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The value of a parameter of the command line. */
+long *parameter(const char *name);
+
+/* Nanoseconds of a clock that does not jump. */
+uint64_t now_ns(void);
+
+/* Resident memory of the server, in bytes; 0: not known. */
+long server_memory(void);
+
+/* What has passed since: prints how many a second `count` are, and what they cost the server. */
+struct measurement {
+        uint64_t begin_ns, begin_cpu_ns;
+};
+
+struct measurement measure(void);
+void report(const struct measurement *measurement, double count);
+
+/* Where the server is, and whether it is the relay, which is known from the first connection on. */
+extern const char *server_address;
+extern bool is_relay;
+
+/* A blocking connection that has sent `lines` and had its PONG. *idp: what INFO calls it. */
+int open_client(const char *lines, long *idp);
+
+void write_all(int fd, const char *data, size_t length);
+
+/* Waits until the server has dealt with all that was sent. */
+void synchronize(int fd);
+
+/* A connection with many subscriptions that nothing is sent to. */
+int open_crowd(long n, bool is_wildcard);
+
+/* The workloads. */
+void run_connect(void);
+void run_idle(void);
+void run_publish(void);
+void run_request(void);
+void run_subscribe(void);
