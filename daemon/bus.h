@@ -19,7 +19,7 @@ int bus_init(struct bus *bus, const char *account);
 void bus_deinit(struct bus *bus);
 
 /* Adds a subscription to a valid subject; removes and retires one. In the owner's thread. Adding
- * returns 0 or -ENOMEM. */
+ * returns 0 or a negative errno, see subject_index_add(). */
 int bus_subscribe(struct bus *bus, struct reclaim *reclaim, struct bytes subject,
                   struct subscription *subscription);
 void bus_unsubscribe(struct bus *bus, struct reclaim *reclaim, struct subscription *subscription);

@@ -22,7 +22,8 @@ struct expiry {
 static void client_on_expiry(struct task *task) {
         struct expiry *expiry = container_of(task, struct expiry, task);
 
-        client_expire(expiry->client, (struct bytes){expiry->sid, expiry->sid_length});
+        /* The sid may have been used again meanwhile. */
+        (void)client_expire(expiry->client, (struct bytes){expiry->sid, expiry->sid_length});
         free(expiry);
 }
 

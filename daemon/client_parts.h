@@ -50,8 +50,9 @@ void client_unsubscribe(struct client *client, const struct operation *operation
 /* Takes a subscription out of the index and frees it when nobody uses it any more. */
 void client_end_subscription(struct client *client, struct subscription *subscription);
 
-/* Ends the subscription of that sid if it has had its last message. */
-void client_expire(struct client *client, struct bytes sid);
+/* Ends the subscription of that sid if it has had its last message. Returns the one that is still
+ * there, or NULL. */
+struct subscription *client_expire(struct client *client, struct bytes sid);
 
 /* PING: after its PONG no message of a subscription that was ended before may come, also none that
  * another worker has just staged. */

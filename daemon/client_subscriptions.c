@@ -20,12 +20,13 @@ void client_end_subscription(struct client *client, struct subscription *subscri
         client_count_subscriptions(client);
 }
 
-void client_expire(struct client *client, struct bytes sid) {
+struct subscription *client_expire(struct client *client, struct bytes sid) {
         struct subscription *subscription = sid_table_find(&client->subscriptions, sid);
 
-        /* The sid may have been used again meanwhile. */
-        if (subscription && subscription_is_exhausted(subscription))
-                client_end_subscription(client, subscription);
+        if (!subscription || !subscription_is_exhausted(subscription))
+                return subscription;
+        client_end_subscription(client, subscription);
+        return NULL;
 }
 
 /* Whether one more subscription may be had; says so if not. */
@@ -74,14 +75,20 @@ static int client_add_subscription(struct client *client, const struct operation
 }
 
 void client_subscribe(struct client *client, const struct operation *operation) {
-        client_expire(client, operation->sid);
-        if (sid_table_find(&client->subscriptions, operation->sid)) {
+        int r;
+
+        if (client_expire(client, operation->sid)) {
                 client_acknowledge(client);
                 return;
         }
         if (!client_may_subscribe(client, operation))
                 return;
-        if (client_add_subscription(client, operation) < 0) {
+        r = client_add_subscription(client, operation);
+        if (r == -ENAMETOOLONG) {
+                client_error(client, ERROR_INVALID_SUBJECT);
+                return;
+        }
+        if (r < 0) {
                 log_warning("client %llu: no memory for a subscription", client_id(client));
                 client_error(client, ERROR_MAX_SUBSCRIPTIONS);
                 return;

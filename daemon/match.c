@@ -1,6 +1,8 @@
 /* What one subject reaches. See match.h. */
 #include "daemon/match.h"
 
+#include "lib/hash.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -47,10 +49,13 @@ static struct bytes group_name(const struct match *match, unsigned group) {
         return subscription_queue(match->groups[group].members[0]);
 }
 
+static unsigned *group_bucket(const struct match *match, struct bytes name) {
+        return &match->buckets[hash_bytes(name, 0) & (match->n_buckets - 1)];
+}
+
 /* Puts a group into the bucket of its name. */
 static void group_link(struct match *match, unsigned group) {
-        uint32_t hash = match->groups[group].members[0]->queue_hash;
-        unsigned *bucket = &match->buckets[hash & (match->n_buckets - 1)];
+        unsigned *bucket = group_bucket(match, group_name(match, group));
 
         match->groups[group].next = *bucket;
         *bucket = group + 1;
@@ -81,8 +86,7 @@ static int group_of(struct match *match, struct subscription **first) {
 
         if (r < 0)
                 return r;
-        for (unsigned i = match->buckets[(*first)->queue_hash & (match->n_buckets - 1)]; i > 0;
-             i = match->groups[i - 1].next)
+        for (unsigned i = *group_bucket(match, name); i > 0; i = match->groups[i - 1].next)
                 if (bytes_equal(group_name(match, i - 1), name))
                         return (int)i - 1;
         r = GROW(match->groups, match->n_groups, &match->groups_capacity);
@@ -191,12 +195,12 @@ bool match_is_distinct(struct match *match) {
         return match->distinct == DISTINCT_YES;
 }
 
-int match_push(struct match *match, struct index_node *node, struct bytes rest) {
+int match_push(struct match *match, struct index_branch *branch, struct bytes rest) {
         int r = GROW(match->steps, match->n_steps, &match->steps_capacity);
 
         if (r < 0)
                 return r;
-        match->steps[match->n_steps++] = (struct match_step){node, rest};
+        match->steps[match->n_steps++] = (struct match_step){branch, rest};
         return 0;
 }
 

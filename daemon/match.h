@@ -13,9 +13,11 @@ struct match_group {
         unsigned next; /* another group with the same bucket, plus one */
 };
 
-/* A node of the index that is still to be looked at, with the tokens that are left. */
+struct index_branch;
+
+/* A branch of the index that is still to be looked at, with the tokens that are left. */
 struct match_step {
-        struct index_node *node;
+        struct index_branch *branch;
         struct bytes rest;
 };
 
@@ -58,5 +60,5 @@ void match_finish(struct match *match);
 bool match_is_distinct(struct match *match);
 
 /* The stack of the index's walk. push returns 0 or -ENOMEM; pop false if it is empty. */
-int match_push(struct match *match, struct index_node *node, struct bytes rest);
+int match_push(struct match *match, struct index_branch *branch, struct bytes rest);
 bool match_pop(struct match *match, struct match_step *step);

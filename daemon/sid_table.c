@@ -25,9 +25,6 @@ struct subscription *sid_table_find(const struct sid_table *table, struct bytes 
 
 static void link_to(struct subscription **bucket, struct subscription *subscription) {
         subscription->sid_next = *bucket;
-        subscription->sid_previous = bucket;
-        if (*bucket)
-                (*bucket)->sid_previous = &subscription->sid_next;
         *bucket = subscription;
 }
 
@@ -57,9 +54,11 @@ int sid_table_add(struct sid_table *table, struct subscription *subscription) {
 }
 
 void sid_table_remove(struct sid_table *table, struct subscription *subscription) {
-        *subscription->sid_previous = subscription->sid_next;
-        if (subscription->sid_next)
-                subscription->sid_next->sid_previous = subscription->sid_previous;
+        struct subscription **link = bucket_of(table, subscription_sid(subscription));
+
+        while (*link != subscription)
+                link = &(*link)->sid_next;
+        *link = subscription->sid_next;
         table->count--;
 }
 

@@ -17,17 +17,28 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-/* A subject without wildcards, or one token of a pattern. */
+/* What subscriptions hang on: a subject without wildcards, or one token of a pattern. There may be
+ * millions of the former, which therefore have nothing else. */
 struct index_node {
-        struct index_node *parent; /* NULL for the two roots */
-        struct reclaim_node reclaim;
+        union {
+                struct { /* for writers: */
+                        uint64_t hash;
+                        uint32_t n_children; /* of a branch, with star */
+                        bool is_branch;
+                };
+                struct reclaim_node reclaim; /* after it was unlinked */
+        };
         _Atomic(struct subscription *) ending; /* subscriptions that end here */
-        _Atomic(struct subscription *) open;   /* those that go on with `>` */
-        _Atomic(struct index_node *) star;     /* the child for `*` */
-        uint32_t n_children;                   /* with star; writers only */
-        uint32_t length;
-        uint64_t hash;
+        uint16_t length;
         char text[];
+};
+
+/* The node of a token in the trie of patterns. */
+struct index_branch {
+        struct index_branch *parent;         /* NULL for the root */
+        _Atomic(struct subscription *) open; /* subscriptions that go on with `>` */
+        _Atomic(struct index_branch *) star; /* the child for `*` */
+        struct index_node node;              /* the last, for its text */
 };
 
 struct index_table {
@@ -37,21 +48,34 @@ struct index_table {
         _Atomic uint64_t slots[];
 };
 
-struct subject_index {
-        pthread_mutex_t lock; /* a leaf: nothing is locked under it */
+/* Nodes by parent and text, in a table that grows and shrinks. */
+struct index_map {
         _Atomic(struct index_table *) table;
-        size_t n_nodes;
+        size_t n_nodes; /* writers only */
+};
+
+struct subject_index {
+        pthread_mutex_t lock;      /* a leaf: nothing is locked under it */
+        struct index_map literals; /* whole subjects, which have no parent */
+        struct index_map branches; /* tokens of patterns, but for `*` */
+        struct index_branch *root; /* parent of first tokens; owned */
         _Atomic uint64_t generation;
         _Atomic uint64_t n_subscriptions;
         _Atomic uint64_t n_patterns; /* those with wildcards */
-        struct index_node *literals; /* parent of the nodes of whole subjects; owned */
-        struct index_node *trie;     /* parent of first tokens; owned */
 };
 
 #define SLOT_EMPTY   UINT64_C(0)
 #define SLOT_REMOVED UINT64_C(1)
 #define SLOT_POINTER UINT64_C(0x0000ffffffffffff)
 #define TABLE_MIN    16
+
+static struct index_branch *branch_of(const struct index_node *node) {
+        return container_of(node, struct index_branch, node);
+}
+
+static struct bytes node_text(const struct index_node *node) {
+        return (struct bytes){node->text, node->length};
+}
 
 static uint64_t slot_make(struct index_node *node) {
         uint64_t pointer = (uint64_t)(uintptr_t)node;
@@ -64,19 +88,23 @@ static struct index_node *slot_node(uint64_t slot) {
         return (struct index_node *)(uintptr_t)(slot & SLOT_POINTER);
 }
 
-static uint64_t node_hash(const struct index_node *parent, struct bytes text) {
+static uint64_t node_hash(const struct index_branch *parent, struct bytes text) {
         return hash_bytes(text, (uint64_t)(uintptr_t)parent);
 }
 
-static bool node_is(const struct index_node *node, const struct index_node *parent,
+static bool node_is(const struct index_node *node, const struct index_branch *parent,
                     struct bytes text) {
-        return node->parent == parent && node->length == text.length &&
-               memcmp(node->text, text.data, text.length) == 0;
+        return bytes_equal(node_text(node), text) && (!parent || branch_of(node)->parent == parent);
+}
+
+static struct index_table *map_table(const struct index_map *map) {
+        return atomic_load_explicit(&map->table, memory_order_acquire);
 }
 
 /* Finds the node of `text` below parent, or NULL. Any thread. */
-static struct index_node *table_find(const struct index_table *table,
-                                     const struct index_node *parent, struct bytes text) {
+static struct index_node *map_find(const struct index_map *map, const struct index_branch *parent,
+                                   struct bytes text) {
+        const struct index_table *table = map_table(map);
         uint64_t hash = node_hash(parent, text);
 
         for (size_t i = hash & table->mask;; i = (i + 1) & table->mask) {
@@ -114,16 +142,12 @@ static void table_release(struct reclaim_node *node) {
         free(container_of(node, struct index_table, reclaim));
 }
 
-static struct index_table *index_table(struct subject_index *index) {
-        return atomic_load_explicit(&index->table, memory_order_acquire);
-}
-
 /* Copies the nodes into a table that fits their number and has no removed slots. */
-static int index_resize(struct subject_index *index, struct reclaim *reclaim) {
-        struct index_table *old = index_table(index), *table;
+static int map_resize(struct index_map *map, struct reclaim *reclaim) {
+        struct index_table *old = map_table(map), *table;
         size_t n_slots = TABLE_MIN;
 
-        while (n_slots < 2 * (index->n_nodes + 1))
+        while (n_slots < 2 * (map->n_nodes + 1))
                 n_slots *= 2;
         table = table_new(n_slots);
         if (!table)
@@ -134,107 +158,170 @@ static int index_resize(struct subject_index *index, struct reclaim *reclaim) {
                 if (slot != SLOT_EMPTY && slot != SLOT_REMOVED)
                         table_put(table, slot, slot_node(slot)->hash);
         }
-        atomic_store_explicit(&index->table, table, memory_order_release);
+        atomic_store_explicit(&map->table, table, memory_order_release);
         reclaim_later(reclaim, &old->reclaim, table_release);
         return 0;
 }
 
 /* Grows the table when it is three quarters full, shrinks it when it is nearly empty. */
-static int index_fit(struct subject_index *index, struct reclaim *reclaim) {
-        const struct index_table *table = index_table(index);
+static int map_fit(struct index_map *map, struct reclaim *reclaim) {
+        const struct index_table *table = map_table(map);
         size_t n_slots = table->mask + 1;
 
         if ((table->n_used + 1) * 4 > n_slots * 3)
-                return index_resize(index, reclaim);
-        if (n_slots > TABLE_MIN && index->n_nodes * 16 < n_slots)
-                (void)index_resize(index, reclaim); /* a large table is no harm */
+                return map_resize(map, reclaim);
+        if (n_slots > TABLE_MIN && map->n_nodes * 16 < n_slots)
+                (void)map_resize(map, reclaim); /* a large table is no harm */
         return 0;
 }
 
-static struct index_node *node_new(struct index_node *parent, struct bytes text) {
-        struct index_node *node = calloc(1, sizeof(*node) + text.length);
+static int map_add(struct index_map *map, struct index_node *node, struct reclaim *reclaim) {
+        int r;
 
-        if (!node)
-                return NULL;
-        node->parent = parent;
-        node->length = (uint32_t)text.length;
+        map->n_nodes++;
+        r = map_fit(map, reclaim);
+        if (r < 0)
+                map->n_nodes--;
+        else
+                table_put(map_table(map), slot_make(node), node->hash);
+        return r;
+}
+
+static void map_remove(struct index_map *map, const struct index_node *node,
+                       struct reclaim *reclaim) {
+        struct index_table *table = map_table(map);
+        size_t i = node->hash & table->mask;
+
+        for (;; i = (i + 1) & table->mask) {
+                uint64_t slot = atomic_load_explicit(&table->slots[i], memory_order_relaxed);
+
+                assert(slot != SLOT_EMPTY);
+                if (slot != SLOT_REMOVED && slot_node(slot) == node)
+                        break;
+        }
+        atomic_store_explicit(&table->slots[i], SLOT_REMOVED, memory_order_release);
+        map->n_nodes--;
+        (void)map_fit(map, reclaim);
+}
+
+static void node_init(struct index_node *node, const struct index_branch *parent,
+                      struct bytes text) {
         node->hash = node_hash(parent, text);
+        node->length = (uint16_t)text.length;
         bytes_copy(node->text, text);
-        return node;
 }
 
-static void node_release(struct reclaim_node *node) {
-        free(container_of(node, struct index_node, reclaim));
+static void node_release(struct reclaim_node *reclaim) {
+        free(container_of(reclaim, struct index_node, reclaim));
 }
 
-static bool node_is_star(const struct index_node *node) {
-        return atomic_load_explicit(&node->parent->star, memory_order_relaxed) == node;
+static void branch_release(struct reclaim_node *reclaim) {
+        free(container_of(reclaim, struct index_branch, node.reclaim));
 }
 
-/* The node of `text` below parent, made if need be. */
-static int node_obtain(struct subject_index *index, struct index_node *parent, struct bytes text,
-                       struct index_node **nodep, struct reclaim *reclaim) {
-        bool is_star = parent != index->literals && subject_token_is(text, '*');
-        struct index_node *node =
-                is_star ? atomic_load_explicit(&parent->star, memory_order_relaxed)
-                        : table_find(index_table(index), parent, text);
+/* The node of a subject without wildcards, made if need be. */
+static int literal_obtain(struct subject_index *index, struct bytes subject,
+                          struct index_node **nodep, struct reclaim *reclaim) {
+        struct index_node *node = map_find(&index->literals, NULL, subject);
         int r;
 
         *nodep = node;
         if (node)
                 return 0;
-        node = node_new(parent, text);
+        if (subject.length > UINT16_MAX)
+                return -ENAMETOOLONG;
+        node = calloc(1, offsetof(struct index_node, text) + subject.length);
         if (!node)
                 return -ENOMEM;
-        if (is_star) {
-                atomic_store_explicit(&parent->star, node, memory_order_release);
-        } else {
-                index->n_nodes++;
-                r = index_fit(index, reclaim);
-                if (r < 0) {
-                        index->n_nodes--;
-                        free(node);
-                        return r;
-                }
-                table_put(index_table(index), slot_make(node), node->hash);
+        node_init(node, NULL, subject);
+        r = map_add(&index->literals, node, reclaim);
+        if (r < 0) {
+                free(node);
+                return r;
         }
-        parent->n_children++;
         *nodep = node;
         return 0;
 }
 
-/* Takes a node out of the table. */
-static void table_remove(struct index_table *table, const struct index_node *node) {
-        for (size_t i = node->hash & table->mask;; i = (i + 1) & table->mask) {
-                uint64_t slot = atomic_load_explicit(&table->slots[i], memory_order_relaxed);
+static struct index_branch *branch_new(struct index_branch *parent, struct bytes text) {
+        struct index_branch *branch = calloc(1, sizeof(*branch) + text.length);
 
-                assert(slot != SLOT_EMPTY);
-                if (slot != SLOT_REMOVED && slot_node(slot) == node) {
-                        atomic_store_explicit(&table->slots[i], SLOT_REMOVED, memory_order_release);
-                        return;
-                }
+        if (!branch)
+                return NULL;
+        branch->parent = parent;
+        node_init(&branch->node, parent, text);
+        branch->node.is_branch = true;
+        return branch;
+}
+
+static struct index_branch *branch_star(struct index_branch *branch) {
+        return atomic_load_explicit(&branch->star, memory_order_acquire);
+}
+
+static struct index_branch *branch_find(const struct index_map *branches,
+                                        struct index_branch *parent, struct bytes token) {
+        struct index_node *node = map_find(branches, parent, token);
+
+        return node ? branch_of(node) : NULL;
+}
+
+/* The node of a token below parent, made if need be. */
+static int branch_obtain(struct subject_index *index, struct index_branch *parent,
+                         struct bytes token, struct index_branch **branchp,
+                         struct reclaim *reclaim) {
+        bool is_star = subject_token_is(token, '*');
+        struct index_branch *branch =
+                is_star ? branch_star(parent) : branch_find(&index->branches, parent, token);
+        int r = 0;
+
+        *branchp = branch;
+        if (branch)
+                return 0;
+        if (token.length > UINT16_MAX)
+                return -ENAMETOOLONG;
+        branch = branch_new(parent, token);
+        if (!branch)
+                return -ENOMEM;
+        if (is_star)
+                atomic_store_explicit(&parent->star, branch, memory_order_release);
+        else
+                r = map_add(&index->branches, &branch->node, reclaim);
+        if (r < 0) {
+                free(branch);
+                return r;
         }
+        parent->node.n_children++;
+        *branchp = branch;
+        return 0;
+}
+
+static bool node_is_used(const struct index_node *node) {
+        return node->n_children > 0 || atomic_load_explicit(&node->ending, memory_order_relaxed);
 }
 
 /* Removes a node that nothing hangs on, and then its parents likewise. */
-static void node_prune(struct subject_index *index, struct index_node *node,
-                       struct reclaim *reclaim) {
-        while (node->parent && node->n_children == 0 &&
-               !atomic_load_explicit(&node->ending, memory_order_relaxed) &&
-               !atomic_load_explicit(&node->open, memory_order_relaxed)) {
-                struct index_node *parent = node->parent;
+static void branch_prune(struct subject_index *index, struct index_branch *branch,
+                         struct reclaim *reclaim) {
+        while (branch->parent && !node_is_used(&branch->node) &&
+               !atomic_load_explicit(&branch->open, memory_order_relaxed)) {
+                struct index_branch *parent = branch->parent;
 
-                if (node_is_star(node)) {
+                if (branch_star(parent) == branch)
                         atomic_store_explicit(&parent->star, NULL, memory_order_release);
-                } else {
-                        table_remove(index_table(index), node);
-                        index->n_nodes--;
-                        (void)index_fit(index, reclaim);
-                }
-                parent->n_children--;
-                reclaim_later(reclaim, &node->reclaim, node_release);
-                node = parent;
+                else
+                        map_remove(&index->branches, &branch->node, reclaim);
+                parent->node.n_children--;
+                reclaim_later(reclaim, &branch->node.reclaim, branch_release);
+                branch = parent;
         }
+}
+
+static void literal_prune(struct subject_index *index, struct index_node *node,
+                          struct reclaim *reclaim) {
+        if (node_is_used(node))
+                return;
+        map_remove(&index->literals, node, reclaim);
+        reclaim_later(reclaim, &node->reclaim, node_release);
 }
 
 static void list_insert(_Atomic(struct subscription *) *list, struct subscription *subscription) {
@@ -248,70 +335,63 @@ static void list_insert(_Atomic(struct subscription *) *list, struct subscriptio
 }
 
 /* The subscription keeps its own next, since a reader may stand on it. */
-static void list_remove(struct index_node *node, struct subscription *subscription) {
+static void list_remove(struct subscription *subscription) {
         struct subscription *next = atomic_load_explicit(&subscription->next, memory_order_relaxed);
         struct subscription *previous = subscription->previous;
-        _Atomic(struct subscription *) *link = &node->ending;
+        _Atomic(struct subscription *) *link = &subscription->node->ending;
 
         if (previous)
                 link = &previous->next;
         else if (subscription->is_open)
-                link = &node->open;
+                link = &branch_of(subscription->node)->open;
         atomic_store_explicit(link, next, memory_order_release);
         if (next)
                 next->previous = previous;
 }
 
-/* Walks the tokens of a pattern down the trie, making nodes. *listp: where the pattern ends. */
-static int trie_obtain(struct subject_index *index, struct bytes pattern, struct index_node **nodep,
-                       _Atomic(struct subscription *) **listp, struct reclaim *reclaim) {
+/* Walks the tokens of a pattern down the trie, making nodes, as far as there is memory. */
+static int trie_obtain(struct subject_index *index, struct bytes pattern,
+                       struct index_branch **branchp, bool *openp, struct reclaim *reclaim) {
         struct bytes token;
-        int r;
+        int r = 0;
 
-        *nodep = index->trie;
-        while (subject_next_token(&pattern, &token)) {
-                if (subject_token_is(token, '>')) {
-                        *listp = &(*nodep)->open;
-                        return 0;
-                }
-                struct index_node *parent = *nodep;
+        *branchp = index->root;
+        *openp = false;
+        while (r >= 0 && subject_next_token(&pattern, &token)) {
+                struct index_branch *branch;
 
-                r = node_obtain(index, parent, token, nodep, reclaim);
-                if (r < 0) {
-                        *nodep = parent;
-                        return r;
-                }
+                *openp = subject_token_is(token, '>');
+                if (*openp)
+                        break;
+                r = branch_obtain(index, *branchp, token, &branch, reclaim);
+                if (r >= 0)
+                        *branchp = branch;
         }
-        *listp = &(*nodep)->ending;
+        return r;
+}
+
+static int add_pattern(struct subject_index *index, struct bytes subject,
+                       struct subscription *subscription, struct reclaim *reclaim) {
+        struct index_branch *branch;
+        int r = trie_obtain(index, subject, &branch, &subscription->is_open, reclaim);
+
+        if (r < 0) {
+                branch_prune(index, branch, reclaim);
+                return r;
+        }
+        subscription->node = &branch->node;
+        list_insert(subscription->is_open ? &branch->open : &branch->node.ending, subscription);
+        atomic_fetch_add_explicit(&index->n_patterns, 1, memory_order_release);
         return 0;
 }
 
-static int index_add_locked(struct subject_index *index, struct bytes subject,
-                            struct subscription *subscription, struct reclaim *reclaim) {
-        bool is_pattern = subject_has_wildcard(subject);
-        _Atomic(struct subscription *) *list;
-        struct index_node *node = NULL;
-        int r;
+static int add_literal(struct subject_index *index, struct bytes subject,
+                       struct subscription *subscription, struct reclaim *reclaim) {
+        int r = literal_obtain(index, subject, &subscription->node, reclaim);
 
-        if (is_pattern) {
-                r = trie_obtain(index, subject, &node, &list, reclaim);
-        } else {
-                r = node_obtain(index, index->literals, subject, &node, reclaim);
-                if (r >= 0)
-                        list = &node->ending;
-        }
-        if (r < 0) {
-                if (node)
-                        node_prune(index, node, reclaim);
-                return r;
-        }
-        subscription->node = node;
-        subscription->is_open = list == &node->open;
-        list_insert(list, subscription);
-        atomic_fetch_add_explicit(&index->n_patterns, is_pattern, memory_order_release);
-        atomic_fetch_add_explicit(&index->n_subscriptions, 1, memory_order_relaxed);
-        atomic_fetch_add_explicit(&index->generation, 1, memory_order_release);
-        return 0;
+        if (r >= 0)
+                list_insert(&subscription->node->ending, subscription);
+        return r;
 }
 
 int subject_index_add(struct subject_index *index, struct bytes subject,
@@ -319,7 +399,12 @@ int subject_index_add(struct subject_index *index, struct bytes subject,
         int r;
 
         pthread_mutex_lock(&index->lock);
-        r = index_add_locked(index, subject, subscription, reclaim);
+        r = subject_has_wildcard(subject) ? add_pattern(index, subject, subscription, reclaim)
+                                          : add_literal(index, subject, subscription, reclaim);
+        if (r >= 0) {
+                atomic_fetch_add_explicit(&index->n_subscriptions, 1, memory_order_relaxed);
+                atomic_fetch_add_explicit(&index->generation, 1, memory_order_release);
+        }
         pthread_mutex_unlock(&index->lock);
         return r;
 }
@@ -329,11 +414,14 @@ void subject_index_remove(struct subject_index *index, struct subscription *subs
         struct index_node *node = subscription->node;
 
         pthread_mutex_lock(&index->lock);
-        list_remove(node, subscription);
+        list_remove(subscription);
         atomic_fetch_sub_explicit(&index->n_subscriptions, 1, memory_order_relaxed);
-        if (node->parent != index->literals)
+        if (node->is_branch) {
                 atomic_fetch_sub_explicit(&index->n_patterns, 1, memory_order_relaxed);
-        node_prune(index, node, reclaim);
+                branch_prune(index, branch_of(node), reclaim);
+        } else {
+                literal_prune(index, node, reclaim);
+        }
         atomic_fetch_add_explicit(&index->generation, 1, memory_order_release);
         pthread_mutex_unlock(&index->lock);
 }
@@ -347,20 +435,20 @@ static int match_list(struct match *match, _Atomic(struct subscription *) *list)
         return r;
 }
 
-/* One step of the walk: the node was reached, `rest` is left of the subject. */
-static int match_node(const struct index_table *table, struct match *match, struct index_node *node,
-                      struct bytes rest) {
-        struct index_node *child;
+/* One step of the walk: the branch was reached, `rest` is left of the subject. */
+static int match_branch(const struct index_map *branches, struct match *match,
+                        struct index_branch *branch, struct bytes rest) {
+        struct index_branch *child;
         struct bytes token;
         int r;
 
         if (!subject_next_token(&rest, &token))
-                return match_list(match, &node->ending);
-        r = match_list(match, &node->open);
-        child = atomic_load_explicit(&node->star, memory_order_acquire);
+                return match_list(match, &branch->node.ending);
+        r = match_list(match, &branch->open);
+        child = branch_star(branch);
         if (child && r >= 0)
                 r = match_push(match, child, rest);
-        child = r >= 0 ? table_find(table, node, token) : NULL;
+        child = r >= 0 ? branch_find(branches, branch, token) : NULL;
         return child ? match_push(match, child, rest) : r;
 }
 
@@ -371,29 +459,27 @@ static bool subject_has_empty_token(struct bytes subject) {
         return memmem(subject.data, subject.length, "..", 2) != NULL;
 }
 
-static int match_patterns(struct subject_index *index, const struct index_table *table,
-                          struct bytes subject, struct match *match) {
+static int match_patterns(struct subject_index *index, struct bytes subject, struct match *match) {
         struct match_step step;
         int r;
 
         if (subject_has_empty_token(subject))
                 return 0;
-        r = match_push(match, index->trie, subject);
+        r = match_push(match, index->root, subject);
         while (r >= 0 && match_pop(match, &step))
-                r = match_node(table, match, step.node, step.rest);
+                r = match_branch(&index->branches, match, step.branch, step.rest);
         return r;
 }
 
 int subject_index_match(struct subject_index *index, struct bytes subject, struct match *match) {
-        const struct index_table *table = index_table(index);
-        struct index_node *node = table_find(table, index->literals, subject);
+        struct index_node *node = map_find(&index->literals, NULL, subject);
         int r = 0;
 
         match_clear(match);
         if (node)
                 r = match_list(match, &node->ending);
         if (r >= 0 && atomic_load_explicit(&index->n_patterns, memory_order_acquire) > 0)
-                r = match_patterns(index, table, subject, match);
+                r = match_patterns(index, subject, match);
         match_finish(match);
         return r;
 }
@@ -415,28 +501,36 @@ static void copy_ending_at(char *text, size_t size, size_t end, struct bytes pie
                 text[start + i] = piece.data[i];
 }
 
-static struct bytes node_text(const struct index_node *node) {
-        return (struct bytes){node->text, node->length};
-}
-
-size_t subject_index_subject(const struct subscription *subscription, char *text, size_t size) {
+/* The pattern is read from its end, up the trie. */
+static size_t pattern_subject(const struct subscription *subscription, char *text, size_t size) {
+        const struct index_branch *first = branch_of(subscription->node), *branch;
         size_t length = subscription->is_open ? 2 : 0, end;
-        const struct index_node *node;
 
-        for (node = subscription->node; node->parent; node = node->parent)
-                length += node->length + 1;
+        for (branch = first; branch->parent; branch = branch->parent)
+                length += branch->node.length + 1;
         length -= 1; /* the dot before the first token */
         end = length;
         if (subscription->is_open) {
                 copy_ending_at(text, size, end, BYTES(">"));
                 end -= 1;
         }
-        for (node = subscription->node; node->parent; node = node->parent) {
+        for (branch = first; branch->parent; branch = branch->parent) {
                 if (end < length)
                         copy_ending_at(text, size, end--, BYTES("."));
-                copy_ending_at(text, size, end, node_text(node));
-                end -= node->length;
+                copy_ending_at(text, size, end, node_text(&branch->node));
+                end -= branch->node.length;
         }
+        return length;
+}
+
+size_t subject_index_subject(const struct subscription *subscription, char *text, size_t size) {
+        const struct index_node *node = subscription->node;
+        size_t length = node->length;
+
+        if (node->is_branch)
+                length = pattern_subject(subscription, text, size);
+        else
+                copy_ending_at(text, size, length, node_text(node));
         if (size > 0)
                 text[length < size ? length : size - 1] = '\0';
         return length;
@@ -448,10 +542,10 @@ struct subject_index *subject_index_new(void) {
         if (!index)
                 return NULL;
         pthread_mutex_init(&index->lock, NULL);
-        atomic_init(&index->table, table_new(TABLE_MIN));
-        index->literals = calloc(1, sizeof(*index->literals));
-        index->trie = calloc(1, sizeof(*index->trie));
-        if (!index_table(index) || !index->literals || !index->trie)
+        atomic_init(&index->literals.table, table_new(TABLE_MIN));
+        atomic_init(&index->branches.table, table_new(TABLE_MIN));
+        index->root = branch_new(NULL, BYTES(""));
+        if (!map_table(&index->literals) || !map_table(&index->branches) || !index->root)
                 return subject_index_free(index);
         return index;
 }
@@ -460,9 +554,9 @@ struct subject_index *subject_index_free(struct subject_index *index) {
         if (!index)
                 return NULL;
         assert(subject_index_count(index) == 0);
-        free(index_table(index));
-        free(index->literals);
-        free(index->trie);
+        free(map_table(&index->literals));
+        free(map_table(&index->branches));
+        free(index->root);
         pthread_mutex_destroy(&index->lock);
         free(index);
         return NULL;

@@ -24,7 +24,8 @@ struct subject_index *subject_index_new(void);
  * Returns NULL. */
 struct subject_index *subject_index_free(struct subject_index *index);
 
-/* Adds a subscription to a valid subject. Returns 0 or -ENOMEM. */
+/* Adds a subscription to a valid subject. Returns 0, -ENOMEM, or -ENAMETOOLONG if a subject without
+ * wildcards or a token is longer than UINT16_MAX. */
 int subject_index_add(struct subject_index *index, struct bytes subject,
                       struct subscription *subscription, struct reclaim *reclaim);
 

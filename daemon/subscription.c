@@ -1,7 +1,6 @@
 /* Subscriptions. See subscription.h. */
 #include "daemon/subscription.h"
 
-#include "lib/hash.h"
 #include "lib/list.h"
 
 #include <stdlib.h>
@@ -12,15 +11,13 @@ struct subscription *subscription_new(struct receiver *receiver, struct bytes si
 
         if (sid.length > UINT16_MAX || queue.length > UINT16_MAX)
                 return NULL;
-        subscription = calloc(1, sizeof(*subscription) + sid.length + queue.length);
+        subscription = calloc(1, offsetof(struct subscription, text) + sid.length + queue.length);
         if (!subscription)
                 return NULL;
         subscription->receiver = receiver;
         subscription->sid_length = (uint16_t)sid.length;
         subscription->queue_length = (uint16_t)queue.length;
         bytes_copy(bytes_copy(subscription->text, sid), queue);
-        if (queue.length > 0)
-                subscription->queue_hash = (uint32_t)hash_bytes(queue, 0);
         return subscription;
 }
 

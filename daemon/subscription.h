@@ -29,21 +29,19 @@ struct subscription {
         union {
                 struct {                               /* while it lives: */
                         struct subscription *sid_next; /* the owner's table */
-                        struct subscription **sid_previous;
+                        struct subscription *previous; /* in the index; for its writers only */
                 };
                 struct reclaim_node reclaim; /* afterwards */
         };
         _Atomic(struct subscription *) next; /* in the index; under the index's lock for writers */
-        struct subscription *previous;       /* the same, for writers only */
         struct index_node *node;             /* borrowed from the index */
         struct receiver *receiver;           /* outlives the subscription */
         _Atomic uint64_t n_delivered;
         _Atomic uint64_t max; /* end after so many; 0: no end */
         uint16_t sid_length;
         uint16_t queue_length; /* 0: no queue group */
-        uint32_t queue_hash;
-        bool is_open; /* its subject ends in `>`; set by the index */
-        char text[];  /* sid, queue */
+        bool is_open;          /* its subject ends in `>`; set by the index */
+        char text[];           /* sid, queue */
 };
 
 /* A new subscription on no index, or NULL if there is no memory. */

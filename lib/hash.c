@@ -29,22 +29,24 @@ static inline uint64_t mix(uint64_t a, uint64_t b) {
 #endif
 }
 
-static inline uint64_t load(const char *data, size_t length) {
-        uint64_t word = 0;
-
-        if (length > 0)
-                memcpy(&word, data, length);
-        return word;
+/* Up to 8 bytes. The two pieces may overlap: the length is in the hash as well. */
+static inline uint64_t load_short(const char *data, size_t n) {
+        if (n >= 4)
+                return (uint64_t)bytes_load32(data) << 32 | bytes_load32(data + n - 4);
+        if (n == 0)
+                return 0;
+        return (uint64_t)(unsigned char)data[0] << 16 | (uint64_t)(unsigned char)data[n / 2] << 8 |
+               (unsigned char)data[n - 1];
 }
 
 uint64_t hash_bytes(struct bytes bytes, uint64_t seed) {
         uint64_t hash = mix(seed ^ key[0], bytes.length ^ key[1]);
 
         while (bytes.length > 8) {
-                hash = mix(hash ^ load(bytes.data, 8), key[1]);
+                hash = mix(hash ^ bytes_load64(bytes.data), key[1]);
                 bytes.data += 8;
                 bytes.length -= 8;
         }
-        hash = mix(hash ^ load(bytes.data, bytes.length), key[0]);
+        hash = mix(hash ^ load_short(bytes.data, bytes.length), key[0]);
         return mix(hash, key[1]);
 }

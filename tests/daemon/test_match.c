@@ -149,12 +149,12 @@ static void test_steps_are_a_stack(void **state) {
         struct match_step step;
 
         for (size_t i = 0; i < sizeof(text); i++)
-                assert_int_equal(match_push(&match, (struct index_node *)(void *)&match,
+                assert_int_equal(match_push(&match, (struct index_branch *)(void *)&match,
                                             (struct bytes){text, i}),
                                  0);
         for (size_t i = sizeof(text); i > 0; i--) {
                 assert_true(match_pop(&match, &step));
-                assert_ptr_equal(step.node, &match);
+                assert_ptr_equal(step.branch, &match);
                 assert_int_equal(step.rest.length, i - 1);
         }
         assert_false(match_pop(&match, &step));

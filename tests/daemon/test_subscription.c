@@ -48,16 +48,6 @@ static void test_without_queue_there_is_no_group(void **state) {
         assert_null(subscription_free(NULL));
 }
 
-static void test_equal_queues_have_equal_hashes(void **state) {
-        /* Groups are found by it, whatever the sid in front. */
-        struct subscription *a = subscription_new(&nobody, BYTES("1"), BYTES("group"));
-        struct subscription *b = subscription_new(&nobody, BYTES("22"), BYTES("group"));
-
-        assert_int_equal(a->queue_hash, b->queue_hash);
-        subscription_free(a);
-        subscription_free(b);
-}
-
 static void test_names_too_long_to_measure_are_refused(void **state) {
         /* Lengths are kept in 16 bits: the longest passes, one byte more does not. */
         static char text[UINT16_MAX + 1];
@@ -198,7 +188,6 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_sid_and_queue_are_kept),
                 cmocka_unit_test(test_without_queue_there_is_no_group),
-                cmocka_unit_test(test_equal_queues_have_equal_hashes),
                 cmocka_unit_test(test_names_too_long_to_measure_are_refused),
                 cmocka_unit_test(test_without_maximum_all_are_counted),
                 cmocka_unit_test(test_the_last_message_is_the_maximum),
