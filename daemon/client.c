@@ -134,8 +134,7 @@ static void client_publish(struct client *client, const struct operation *operat
 /* --- CONNECT ---------------------------------------------------------------------------------- */
 
 static void client_connect(struct client *client, const struct operation *operation) {
-        uint64_t interval = client->worker->config->server.ping_interval_ms;
-        uint64_t first = interval < CLIENT_FIRST_PING_MS ? interval : CLIENT_FIRST_PING_MS;
+        uint64_t first = client_first_ping_ms(client);
 
         switch (connect_apply(client, operation->arguments)) {
         case CONNECT_OK:

@@ -5,6 +5,8 @@
 #include "lib/log.h"
 #include "lib/writer.h"
 
+/* The first PING of ours, which measures the round trip, after CONNECT. */
+#define FIRST_PING_MS 2000
 /* A round trip older than this is measured again. */
 #define RTT_MAX_AGE_NS (UINT64_C(3600) * 1000000000)
 
@@ -60,13 +62,20 @@ static bool client_is_active(const struct client *client) {
                idle_ms < client->worker->config->server.ping_interval_ms;
 }
 
+uint64_t client_first_ping_ms(const struct client *client) {
+        uint64_t interval = client->worker->config->server.ping_interval_ms;
+
+        return interval < FIRST_PING_MS ? interval : FIRST_PING_MS;
+}
+
 void client_deadline(struct client *client) {
         const struct config_server *server = &client->worker->config->server;
         uint64_t age_ms = (real_time_ns() - client->connection->start_ns) / 1000000;
+        uint64_t first_ms = client_first_ping_ms(client);
 
         /* Libraries expect nothing else before their first PONG (protocol.md 1.1). */
-        if (!client->has_ponged && age_ms < CLIENT_FIRST_PING_MS) {
-                connection_set_deadline(client->connection, CLIENT_FIRST_PING_MS - age_ms);
+        if (!client->has_ponged && age_ms < first_ms) {
+                connection_set_deadline(client->connection, first_ms - age_ms);
                 return;
         }
         connection_set_deadline(client->connection, server->ping_interval_ms);

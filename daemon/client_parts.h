@@ -12,9 +12,6 @@
 
 struct stage;
 
-/* The first PING of ours, which measures the round trip, after CONNECT. */
-#define CLIENT_FIRST_PING_MS 2000
-
 static inline unsigned long long client_id(const struct client *client) {
         return (unsigned long long)client->connection->id;
 }
@@ -57,6 +54,9 @@ struct subscription *client_expire(struct client *client, struct bytes sid);
 /* PING: after its PONG no message of a subscription that was ended before may come, also none that
  * another worker has just staged. */
 void client_ping(struct client *client);
+
+/* When the first PING of ours is due, in milliseconds after CONNECT. */
+uint64_t client_first_ping_ms(const struct client *client);
 
 /* PONG. */
 void client_ponged(struct client *client);

@@ -11,12 +11,15 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* How long output may take to leave when a connection ends, and how long input is then discarded,
- * so that the peer sees what was sent last rather than a reset. */
+/* How long output may take to leave when a connection ends. */
 #define END_OUTPUT_MS 2000
-#define END_INPUT_MS  1000
-/* The same when the server stops. */
-#define END_INPUT_STOP_MS 200
+/* Then input is discarded, since closing while there is some resets the connection, and the peer
+ * would not see what was sent last: until that has been delivered, for so long at most, */
+#define END_DELIVERY_MS 1000
+/* or so long when the server stops, */
+#define END_DELIVERY_STOP_MS 200
+/* and a little longer, for the peer to notice and to end it by itself. */
+#define END_NOTICE_MS 10
 
 /* --- timers ------------------------------------------------------------------------------- */
 
@@ -54,13 +57,33 @@ static bool is_due(uint64_t *due, uint64_t now) {
         return true;
 }
 
+/* Whether closing now would take something from the peer that it can still get. */
+static bool connection_needs_time(const struct connection *connection) {
+        const struct transport *transport = connection->transport;
+
+        return !transport->is_delivered(connection->fd) ||
+               (connection->is_talking && transport->has_input(connection->fd));
+}
+
+void connection_finish_end(struct connection *connection) {
+        uint64_t now = connection_now(connection);
+
+        if (connection->is_shut && now < connection->end_limit_ms &&
+            connection_needs_time(connection)) {
+                connection->end_due_ms = now + END_NOTICE_MS;
+                connection_arm(connection);
+                return;
+        }
+        connection_close(connection, connection->reason);
+}
+
 static void connection_on_timer(uv_timer_t *timer) {
         struct connection *connection = timer->data;
         uint64_t now = connection_now(connection);
 
         worker_enter(connection->worker);
         if (is_due(&connection->end_due_ms, now)) {
-                connection_close(connection, REASON_CLIENT_CLOSED);
+                connection_finish_end(connection);
                 return;
         }
         if (is_due(&connection->write_due_ms, now)) {
@@ -221,10 +244,12 @@ void connection_advance_end(struct connection *connection) {
         } else if (connection->is_end_of_input) {
                 connection_close(connection, connection->reason);
                 return;
-        } else {
-                connection->end_due_ms =
-                        now + (strcmp(connection->reason, REASON_SHUTDOWN) == 0 ? END_INPUT_STOP_MS
-                                                                                : END_INPUT_MS);
+        } else if (connection->end_limit_ms == 0) {
+                bool is_stop = strcmp(connection->reason, REASON_SHUTDOWN) == 0;
+
+                connection->end_limit_ms = now + (is_stop ? END_DELIVERY_STOP_MS : END_DELIVERY_MS);
+                connection->end_due_ms = now + END_NOTICE_MS;
+                connection->is_talking = connection->transport->has_input(connection->fd);
         }
         connection_arm(connection);
 }

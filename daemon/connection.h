@@ -111,6 +111,9 @@ struct connection {
         uint64_t protocol_due_ms; /* loop time; 0: none */
         uint64_t write_due_ms;
         uint64_t end_due_ms;
+        uint64_t end_limit_ms;  /* when delivery is no longer waited for */
+        size_t n_discarded;     /* bytes of input, while it ends */
+        bool is_talking;        /* there was more input when it ended */
         uint64_t last_input_ms; /* loop time */
         struct reclaim_node reclaim;
         struct task freeing;

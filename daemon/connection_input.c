@@ -14,6 +14,9 @@
 #define DIRECT_MIN (32 * 1024)
 /* How much is read beyond its end: the line of the next operation. */
 #define DIRECT_AHEAD (4 * 1024)
+/* How much of the input of an ending connection is discarded: whoever sends more than that, though
+ * nothing was under way, has not looked at what it got. */
+#define DISCARD_MAX (64 * 1024)
 /* How often a broken socket is read for what is left in it. */
 #define LAST_READS 64
 
@@ -124,11 +127,16 @@ static void connection_discard(struct connection *connection) {
         struct iovec iov = {block ? block->data : NULL, block ? block->capacity : 0};
         ssize_t n = block ? connection->transport->receive(connection->fd, &iov, 1) : -ENOMEM;
 
-        if (n > 0 || n == -EAGAIN)
-                return;
-        connection->is_end_of_input = true;
-        connection_update_poll(connection);
-        connection_advance_end(connection);
+        if (n > 0) {
+                connection->n_discarded += (size_t)n;
+                if (connection->n_discarded >= DISCARD_MAX && connection->is_shut &&
+                    !connection->is_talking)
+                        connection_finish_end(connection);
+        } else if (n != -EAGAIN) {
+                connection->is_end_of_input = true;
+                connection_update_poll(connection);
+                connection_advance_end(connection);
+        }
 }
 
 /* What a read returned that gave no bytes. */

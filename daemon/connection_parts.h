@@ -24,5 +24,8 @@ void connection_read_last(struct connection *connection, const char *reason);
 /* The socket is writable again, or shall be watched for that. */
 void connection_continue_output(struct connection *connection);
 
+/* It is time for an ending connection to be closed, unless what was sent is still under way. */
+void connection_finish_end(struct connection *connection);
+
 /* Goes one step further in ending: output has left, or input has ended. */
 void connection_advance_end(struct connection *connection);

@@ -26,13 +26,13 @@ static json_t *info_object(struct client *client) {
         const struct connection *connection = client->connection;
         const struct worker *worker = client->worker;
         struct instance *instance = worker->instance;
-        json_t *info = json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:i, s:b, s:I, s:I}", "server_id",
-                                 instance->id, "server_name", instance->name, "version",
-                                 PROTOCOL_SERVER_VERSION, "sockd_version", PACKAGE_VERSION, "proto",
-                                 1, "host", listener_host(connection->listener), "port",
-                                 (int)connection->listener->port, "headers", 1, "max_payload",
-                                 (json_int_t)worker->config->server.max_payload, "client_id",
-                                 (json_int_t)connection->id);
+        json_t *info = json_pack(
+                "{s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:i, s:b, s:I, s:I}", "server_id",
+                instance->id, "server_name", instance->name, "version", PROTOCOL_SERVER_VERSION,
+                "sockd_version", PACKAGE_VERSION, "go", "none", "proto", 1, "host",
+                listener_host(connection->listener), "port", (int)connection->listener->port,
+                "headers", 1, "max_payload", (json_int_t)worker->config->server.max_payload,
+                "client_id", (json_int_t)connection->id);
 
         if (info && connection->peer.ip[0])
                 json_object_set_new(info, "client_ip", json_string(connection->peer.ip));

@@ -21,6 +21,12 @@ struct transport {
 
         /* Tells the peer that nothing more comes. */
         void (*end_output)(int fd);
+
+        /* Whether closing loses nothing of what was sent: the peer, or its system, has it. */
+        bool (*is_delivered)(int fd);
+
+        /* Whether there is something to receive. */
+        bool (*has_input)(int fd);
 };
 
 /* Connected byte streams: TCP, Unix stream. */

@@ -70,6 +70,8 @@ static void test_info_is_complete(void **state) {
         check_text(object, "version", PROTOCOL_SERVER_VERSION);
         check_text(object, "sockd_version", PACKAGE_VERSION);
         check_integer(object, "proto", 1);
+        /* Some clients do not start without it. */
+        assert_true(json_is_string(json_object_get(object, "go")));
         assert_true(json_is_string(json_object_get(object, "host")));
         check_integer(object, "port", 0);
         assert_true(json_is_true(json_object_get(object, "headers")));

@@ -9,6 +9,8 @@
  *                              each answered by a line; the end of the input ends it
  *      peer talk ADDRESS       sends standard input, prints what comes up to a PONG or the end
  *      peer silent ADDRESS     sends nothing, prints each line with the milliseconds since connecting
+ *      peer insist ADDRESS N   sends up to N bytes more after an error that ends the connection, and says
+ *                              whether they were taken or refused
  *      peer deaf ADDRESS SUBJECT
  *                              subscribes, says `deaf`, and never reads again, until the end of input
  *      peer churn ADDRESS N    opens and closes N connections, each in one of several ways
@@ -230,6 +232,27 @@ static int listen_idly(void) {
         return 0;
 }
 
+/* Goes on sending after an error that ends the connection. */
+static int insist(size_t n) {
+        static const char start[] = "PUB a 999999999\r\n";
+        static char payload[65536];
+        int fd = connect_one();
+
+        if (write(fd, start, sizeof(start) - 1) < 0 || !read_until(fd, "-ERR"))
+                errx(1, "peer: no error came");
+        for (size_t sent = 0; sent < n;) {
+                ssize_t r = send(fd, payload, sizeof(payload), MSG_NOSIGNAL);
+
+                if (r < 0) {
+                        puts("refused");
+                        return 0;
+                }
+                sent += (size_t)r;
+        }
+        puts("taken");
+        return 0;
+}
+
 static int deaf(const char *subject) {
         int fd = connect_one();
         char byte;
@@ -366,6 +389,8 @@ int main(int argc, char **argv) {
                 return talk();
         if (strcmp(what, "silent") == 0)
                 return listen_idly();
+        if (strcmp(what, "insist") == 0)
+                return insist(number);
         if (strcmp(what, "deaf") == 0 && argc > 3)
                 return deaf(argv[3]);
         if (strcmp(what, "churn") == 0)
@@ -374,5 +399,5 @@ int main(int argc, char **argv) {
                 return flood(number, (unsigned)strtoul(argv[4], NULL, 10));
         if (strcmp(what, "probe") == 0)
                 return probe(argv[2]);
-        errx(2, "usage: peer hold|talk|silent|deaf|churn|flood|probe ADDRESS [...]");
+        errx(2, "usage: peer hold|talk|silent|insist|deaf|churn|flood|probe ADDRESS [...]");
 }

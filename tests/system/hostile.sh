@@ -58,6 +58,11 @@ rss_kb=$(resident_kb "$daemon")
 check_does 'garbage on TCP is survived' "$support/peer" flood "$tcp" 150 42
 check_does 'garbage on Unix is survived' "$support/peer" flood "$unix" 150 43
 witness garbage
+# Its error is waited for, but not what it goes on sending.
+for address in "$unix" "$tcp"; do
+        check "${address%%:*}: who goes on after the error is cut off" refused \
+                "$("$support/peer" insist "$address" 67108864)"
+done
 
 # --- coming and going --------------------------------------------------------------------------------
 
