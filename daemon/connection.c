@@ -222,13 +222,11 @@ void connection_close(struct connection *connection, const char *reason) {
         listener_disconnected(connection->listener);
 }
 
-/* Tells the peer that nothing more comes, unless something still waits for it. Nothing is sent
- * afterwards, whatever others have staged. Returns whether it was told. */
+/* Ends output, unless something still waits: nothing is sent afterwards, whatever others have
+ * staged. Returns whether it has ended. */
 static bool connection_end_output(struct connection *connection) {
         pthread_mutex_lock(&connection->lock);
         connection->is_shut = outbox_is_empty(&connection->pending);
-        if (connection->is_shut)
-                connection->transport->end_output(connection->fd);
         pthread_mutex_unlock(&connection->lock);
         return connection->is_shut;
 }
@@ -247,10 +245,12 @@ void connection_advance_end(struct connection *connection) {
         } else if (connection->end_limit_ms == 0) {
                 bool is_stop = strcmp(connection->reason, REASON_SHUTDOWN) == 0;
 
+                connection->transport->end_output(connection->fd);
                 connection->end_limit_ms = now + (is_stop ? END_DELIVERY_STOP_MS : END_DELIVERY_MS);
                 connection->end_due_ms = now + END_NOTICE_MS;
                 connection->is_talking = connection->transport->has_input(connection->fd);
         }
+        connection_update_poll(connection);
         connection_arm(connection);
 }
 
@@ -267,7 +267,6 @@ void connection_end(struct connection *connection, const char *reason) {
         connection->state_of_life = CONNECTION_ENDING;
         connection_leave_handler(connection, reason);
         connection->kept = block_unref(connection->kept);
-        connection_update_poll(connection);
         /* After what is staged has been flushed. The task is free until the memory is freed. */
         connection_pin(connection);
         connection->freeing.run = connection_on_ending;

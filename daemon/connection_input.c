@@ -134,7 +134,6 @@ static void connection_discard(struct connection *connection) {
                         connection_finish_end(connection);
         } else if (n != -EAGAIN) {
                 connection->is_end_of_input = true;
-                connection_update_poll(connection);
                 connection_advance_end(connection);
         }
 }
@@ -144,10 +143,11 @@ static void connection_input_ended(struct connection *connection, ssize_t n) {
         if (connection->state_of_life != CONNECTION_OPEN)
                 return;
         connection->is_end_of_input = true;
-        connection_update_poll(connection);
-        /* What was read before still waits; it will come here again. */
-        if (connection->paused != 0)
+        if (connection->paused != 0) {
+                /* What was read before still waits; it will come here again. */
+                connection_update_poll(connection);
                 return;
+        }
         if (n == 0)
                 connection_end(connection, REASON_CLIENT_CLOSED);
         else
