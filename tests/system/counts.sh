@@ -1,0 +1,66 @@
+#!/bin/sh
+# What a message costs, in things that can be counted whatever the speed of the machine: calls of the
+# kernel, calls of malloc, bytes copied. The limits leave room for a machine that is busy with other
+# things, where less is read at once; they are far from what one call for each message would be.
+. "$SOCKD_SOURCE_DIR/tests/system/daemon.sh"
+
+library=$support/.libs/libcount.so
+load=$SOCKD_BUILD_DIR/tests/bench/load
+counts=$directory/counts
+
+if $is_sanitized || [ ! -e "$library" ]; then
+        skip 'what a message costs' "$($is_sanitized && echo 'a sanitizer allocates and copies by itself' ||
+                echo 'shared libraries are not built')"
+        end_tests
+fi
+
+# The daemon finds both in its environment; nobody else shall.
+cat >"$directory/counted" <<END
+#!/bin/sh
+LD_PRELOAD='$library' COUNTS='$counts' exec '$SOCKD' "\$@"
+END
+chmod +x "$directory/counted"
+SOCKD=$directory/counted
+start_daemon --listen "$unix" --listen tcp://127.0.0.1:0
+port=$(sed -n 's/.*tcp:\/\/127\.0\.0\.1:\([0-9]*\)$/\1/p' "$log" | tail -n 1)
+
+# cost N ADDRESS WORKLOAD [name=number...]: sets calls, allocations and copied to what N messages
+# cost, each in thousandths of one; the second time, when everything has its size.
+cost() {
+        n=$1
+        shift
+        timeout 60 "$load" "$@" messages="$n" >/dev/null || bail_out 'the load failed'
+        before=$(od -An -t u8 -w40 "$counts")
+        timeout 60 "$load" "$@" messages="$n" >/dev/null || bail_out 'the load failed'
+        # shellcheck disable=SC2046 # a list of numbers
+        set -- $(echo "$before $(od -An -t u8 -w40 "$counts")" | awk -v n="$n" '{
+                printf "%d %d %d", ($6 + $7 + $8 - $1 - $2 - $3) * 1000 / n, ($9 - $4) * 1000 / n,
+                        ($10 - $5) * 1000 / n }')
+        calls=$1 allocations=$2 copied=$3
+}
+
+for address in "unix:$socket" "tcp:$port"; do
+        kind=${address%%:*}
+        cost 500000 "$address" publish size=16
+        check_at_most "$kind, 16 bytes: thousandths of a system call" 50 "$calls"
+        check_at_most "$kind, 16 bytes: thousandths of an allocation" 20 "$allocations"
+        cost 50000 "$address" publish size=1024
+        check_at_most "$kind, 1 KiB: thousandths of a system call" 400 "$calls"
+        check_at_most "$kind, 1 KiB: thousandths of an allocation" 200 "$allocations"
+        # Once into the stage; now and then once more, when the socket does not take it.
+        check_at_most "$kind, 1 KiB: bytes copied for a message" 2200 $((copied / 1000))
+        cost 3000 "$address" publish size=65536
+        check_at_most "$kind, 64 KiB: bytes copied for a message" 32768 $((copied / 1000))
+        # Request and reply are two messages: at best, each is read, sent and waited for once.
+        cost 5000 "$address" request clients=1
+        check_at_most "$kind, request: thousandths of a system call" 7000 "$calls"
+        check_at_most "$kind, request: thousandths of an allocation" 50 "$allocations"
+done
+
+# The copies of a payload do not grow with the number of its receivers.
+cost 200 "unix:$socket" publish size=16384 subscribers=100
+check_at_most 'unix, 16 KiB to 100: bytes copied for a message' 131072 $((copied / 1000))
+
+stop_daemon TERM
+check 'the daemon ends in order' 0 "$status"
+end_tests
