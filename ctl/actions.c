@@ -51,7 +51,7 @@ int action_reload(struct context *context) {
                 return context_print_json(context, json_pack("{s:s,s:o*}", "done", context->verb,
                                                              "warnings", warnings));
         json_array_foreach(warnings, i, line)
-                fprintf(context->err, "sockctl: warning: %s\n", json_string_value(line));
+                context_warn(context, "%s", json_is_string(line) ? json_string_value(line) : "?");
         json_decref(warnings);
         fprintf(context->out, "configuration reloaded\n");
         return context_flush(context, NULL);

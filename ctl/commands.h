@@ -5,13 +5,13 @@
 
 struct command {
         const char *name;
-        const char *arguments;          /* as the usage shows them */
-        const char *summary;            /* one line of the overview */
-        const char *details;            /* more for `help VERB`, with examples; may be NULL */
-        uint32_t options;               /* OPTION_ bits beside the global ones */
-        size_t n_least, n_most;         /* arguments */
-        bool has_subject;               /* as its first argument */
-        bool is_offline;                /* connects itself, or not at all */
+        const char *arguments;  /* as the usage shows them */
+        const char *summary;    /* one line of the overview */
+        const char *details;    /* more for `help VERB`, with examples; may be NULL */
+        uint32_t options;       /* OPTION_ bits beside the global ones */
+        size_t n_least, n_most; /* arguments */
+        bool has_subject;       /* as its first argument */
+        bool is_offline;        /* connects itself, or not at all */
         int (*run)(struct context *context);
 };
 

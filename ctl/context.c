@@ -56,6 +56,14 @@ void context_tell(struct context *context, const char *format, ...) {
         fflush(context->err);
 }
 
+void context_warn(struct context *context, const char *format, ...) {
+        va_list arguments;
+
+        va_start(arguments, format);
+        print_line(context->err, "sockctl: warning: ", format, arguments);
+        va_end(arguments);
+}
+
 int context_say(struct context *context, const char *format, ...) {
         va_list arguments;
 

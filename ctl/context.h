@@ -14,7 +14,7 @@ enum exit_code {
         EXIT_DONE = 0,
         EXIT_FAILED = 1,
         EXIT_USAGE = 2,
-        EXIT_NOT_FOUND = 3,             /* also: no responders; `status`: not running, as LSB */
+        EXIT_NOT_FOUND = 3, /* also: no responders; `status`: not running, as LSB */
         EXIT_PERMISSION = 4,
         EXIT_UNREACHABLE = 5,
         EXIT_TIMEOUT = 124,
@@ -22,11 +22,11 @@ enum exit_code {
 
 struct context {
         const struct options *options;
-        const char *verb;               /* for messages */
-        struct sockd *connection;       /* own; NULL until session_open() */
+        const char *verb;         /* for messages */
+        struct sockd *connection; /* own; NULL until session_open() */
         FILE *out, *err;
-        bool is_terminal;               /* out is one */
-        int unreachable_code;           /* exit code when there is no daemon */
+        bool is_terminal;     /* out is one */
+        int unreachable_code; /* exit code when there is no daemon */
 };
 
 /* The timeout that the user gave, or the verb's own. */
@@ -46,6 +46,10 @@ __attribute__((format(printf, 3, 4))) int context_fail(struct context *context, 
 
 /* With --verbose, one line on `err`. */
 __attribute__((format(printf, 2, 3))) void context_tell(struct context *context, const char *format,
+                                                        ...);
+
+/* A line of warning on stderr, in words that harm no terminal. */
+__attribute__((format(printf, 2, 3))) void context_warn(struct context *context, const char *format,
                                                         ...);
 
 /* Prints one line on `out`, in which nothing from elsewhere can speak to the terminal, and flushes.

@@ -30,9 +30,9 @@ enum json { JSON_OFF, JSON_AUTO, JSON_SHORT, JSON_PRETTY };
 
 struct options {
         /* For every verb. */
-        const char *server;             /* borrowed from argv, as all texts here; NULL: default */
+        const char *server; /* borrowed from argv, as all texts here; NULL: default */
         enum json json;
-        int timeout_ms;                 /* -1: the verb's own */
+        int timeout_ms; /* -1: the verb's own */
         bool no_legend;
         bool is_verbose;
         enum color color;
@@ -42,20 +42,20 @@ struct options {
         const char *reply;
         char headers[OPTIONS_HEADERS_SIZE]; /* a header block, complete */
         size_t n_headers;
-        uint64_t count;                 /* OPTIONS_UNSET, as all numbers here */
+        uint64_t count; /* OPTIONS_UNSET, as all numbers here */
         bool show_headers;
         const char *queue;
         bool echo;
         const char *sort, *state;
         uint64_t n_messages, size, n_publishers, n_subscribers, n_clients;
         bool request;
-        int duration_ms;                /* -1: not given */
+        int duration_ms; /* -1: not given */
         const char *subject;
 
-        char **arguments;               /* what is left of argv */
+        char **arguments; /* what is left of argv */
         size_t n_arguments;
 
-        char error[256];                /* why options_parse() failed */
+        char error[256]; /* why options_parse() failed */
 };
 
 static inline uint64_t options_number(uint64_t number, uint64_t own) {

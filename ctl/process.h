@@ -6,10 +6,10 @@
 #include <stdint.h>
 
 struct process_output {
-        char *bytes;                    /* own; terminated by NUL beyond n */
+        char *bytes; /* own; terminated by NUL beyond n */
         size_t n;
-        bool is_cut;                    /* there was more than the limit; it was read and dropped */
-        int status;                     /* exit status; 128 + number of a signal */
+        bool is_cut; /* there was more than the limit; it was read and dropped */
+        int status;  /* exit status; 128 + number of a signal */
 };
 
 /* Called now and then while a program runs; what it returns ends nothing. */

@@ -12,24 +12,25 @@
 
 struct table_column {
         const char *title;
-        bool is_right;                  /* numbers */
-        bool can_shrink;                /* may be cut to fit the width */
+        bool is_right;   /* numbers */
+        bool can_shrink; /* may be cut to fit the width */
 };
 
 struct table {
         const struct table_column *columns; /* borrowed */
         size_t n_columns;
-        char **cells;                   /* own, row by row */
+        char **cells; /* own, row by row */
         size_t n_cells, n_allocated;
         bool has_failed;
 };
 
-#define TABLE_INIT(columns) {(columns), sizeof(columns) / sizeof((columns)[0]), NULL, 0, 0, false}
+#define TABLE_INIT(columns)                                                                        \
+        { (columns), sizeof(columns) / sizeof((columns)[0]), NULL, 0, 0, false }
 
 struct table_style {
         bool has_titles;
-        bool has_color;                 /* bold titles */
-        size_t width;                   /* of the terminal; 0: any */
+        bool has_color; /* bold titles */
+        size_t width;   /* of the terminal; 0: any */
 };
 
 void table_deinit(struct table *table);

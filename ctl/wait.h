@@ -5,14 +5,14 @@
 #include "ctl/context.h"
 
 enum {
-        WAIT_INTERRUPTED = 100,         /* beside the results of sockd_next() */
+        WAIT_INTERRUPTED = 100, /* beside the results of sockd_next() */
         WAIT_READER_GONE = 101,
 };
 
 struct wait {
-        int signals;                    /* signalfd(2), own */
-        int64_t deadline_ms;            /* CLOCK_MONOTONIC; INT64_MAX: none */
-        uint64_t count;                 /* messages to wait for; 0: no limit */
+        int signals;         /* signalfd(2), own */
+        int64_t deadline_ms; /* CLOCK_MONOTONIC; INT64_MAX: none */
+        uint64_t count;      /* messages to wait for; 0: no limit */
 };
 
 /* Subscribes to the verb's subject, as its options say, and starts the clock once that is in

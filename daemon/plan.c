@@ -80,6 +80,19 @@ static bool listener_serves(const struct listener *listener, const struct config
                 is_same_socket(&listener->bound, socket));
 }
 
+/* Whether the new configuration still has a listener of that name and address: its socket is not
+ * for another name. */
+static bool is_claimed(const struct plan *plan, const struct listener *listener) {
+        for (size_t i = 0; i < plan->config->n_listeners; i++) {
+                const struct config_listener *config = &plan->config->listeners[i];
+
+                if (strcmp(config->name, listener->name) == 0 &&
+                    address_is_equal(&config->address, &listener->address))
+                        return true;
+        }
+        return false;
+}
+
 /* The running listener for a socket: the one of that name, or one that was renamed. What the kernel
  * is to choose a port for is known by its name only. */
 static struct listener *find_running(const struct plan *plan, const struct config_listener *config,
@@ -94,7 +107,8 @@ static struct listener *find_running(const struct plan *plan, const struct confi
                         continue;
                 if (strcmp(listener->name, config->name) == 0)
                         return listener;
-                renamed = listener;
+                if (!is_claimed(plan, listener))
+                        renamed = listener;
         }
         return is_anonymous ? NULL : renamed;
 }
@@ -381,7 +395,8 @@ static int plan_change(struct plan *plan) {
         return 0;
 }
 
-static int plan_all(struct plan *plan, const struct config *config) {
+static int plan_all(struct plan *plan) {
+        const struct config *config = plan->config;
         int r = 0;
 
         /* All errors are reported, not just the first. */
@@ -418,8 +433,8 @@ int plan_make(struct plan *plan, struct server *server, const struct config *con
               struct config_errors *errors) {
         int r;
 
-        *plan = (struct plan){.server = server, .errors = errors};
-        r = plan_all(plan, config);
+        *plan = (struct plan){.server = server, .config = config, .errors = errors};
+        r = plan_all(plan);
         plan->listeners = calloc(plan->n_entries + 1, sizeof(struct listener *));
         if (!plan->listeners)
                 return -ENOMEM;

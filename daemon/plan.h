@@ -10,6 +10,7 @@
 
 struct plan {
         struct server *server;
+        const struct config *config; /* the new one; borrowed */
         struct config_errors *errors;
         struct plan_entry *entries; /* owned */
         size_t n_entries;

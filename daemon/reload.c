@@ -78,7 +78,7 @@ static void reload_finish(struct reload *reload, const struct config_errors *err
 
         log_errors(errors);
         server->reload = NULL;
-        if (server->state == SERVER_RUNNING)
+        if (server->state < SERVER_STOPPING)
                 systemd_ready(&server->systemd);
         reload->done(reload->context, errors, &reload->warnings);
         config_errors_deinit(&reload->warnings);

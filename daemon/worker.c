@@ -137,8 +137,10 @@ static int worker_init_loop(struct worker *worker) {
         worker->mailbox.before = worker_enter_by_mail;
         worker->mailbox.owner = worker;
         r = mailbox_init(&worker->mailbox, &worker->loop);
-        if (r < 0)
+        if (r < 0) {
+                (void)uv_loop_close(&worker->loop);
                 return r;
+        }
         (void)uv_prepare_init(&worker->loop, &worker->prepare);
         (void)uv_prepare_start(&worker->prepare, worker_end_batch);
         uv_unref((uv_handle_t *)&worker->prepare);
@@ -148,6 +150,8 @@ static int worker_init_loop(struct worker *worker) {
 
 static int worker_init(struct worker *worker, struct workers *workers, unsigned index,
                        struct instance *instance, struct config *config) {
+        int r;
+
         memset(worker, 0, sizeof(*worker));
         worker->index = index;
         worker->workers = workers;
@@ -161,7 +165,10 @@ static int worker_init(struct worker *worker, struct workers *workers, unsigned 
         if (getrandom(&worker->random, sizeof(worker->random), 0) < 0)
                 worker->random = index;
         worker->random |= 1;
-        return worker_init_loop(worker);
+        r = worker_init_loop(worker);
+        if (r < 0)
+                config_unref(worker->config);
+        return r;
 }
 
 static void worker_deinit(struct worker *worker) {
@@ -178,25 +185,22 @@ static void worker_deinit(struct worker *worker) {
 int workers_start(struct workers *workers, unsigned count, struct instance *instance,
                   struct config *config) {
         workers->all = calloc(count, sizeof(*workers->all));
-        workers->count = 0;
+        workers->count = workers->n_running = 0;
         if (!workers->all)
                 return -ENOMEM;
-        for (unsigned i = 0; i < count; i++) {
-                struct worker *worker = &workers->all[i];
-                int r = worker_init(worker, workers, i, instance, config);
+        for (; workers->count < count; workers->count++) {
+                struct worker *worker = &workers->all[workers->count];
+                int r = worker_init(worker, workers, workers->count, instance, config);
 
                 if (r < 0)
                         return r;
         }
-        workers->count = count;
-        for (unsigned i = 0; i < count; i++) {
-                struct worker *worker = &workers->all[i];
+        for (; workers->n_running < count; workers->n_running++) {
+                struct worker *worker = &workers->all[workers->n_running];
                 int r = pthread_create(&worker->thread, NULL, worker_run, worker);
 
-                if (r != 0) {
-                        workers->count = i; /* workers_stop() ends those that run */
+                if (r != 0)
                         return -r;
-                }
         }
         return 0;
 }
@@ -237,7 +241,7 @@ void worker_connection_freed(struct worker *worker) {
 }
 
 void workers_stop(struct workers *workers) {
-        for (unsigned i = 0; i < workers->count; i++) {
+        for (unsigned i = 0; i < workers->n_running; i++) {
                 struct stop *stop = calloc(1, sizeof(*stop));
 
                 if (!stop)
@@ -247,8 +251,13 @@ void workers_stop(struct workers *workers) {
                 if (mailbox_post(&workers->all[i].mailbox, &stop->task) < 0)
                         free(stop);
         }
-        for (unsigned i = 0; i < workers->count; i++)
+        for (unsigned i = 0; i < workers->n_running; i++)
                 pthread_join(workers->all[i].thread, NULL);
+        /* Those that never ran have handles to close as well. */
+        for (unsigned i = workers->n_running; i < workers->count; i++) {
+                worker_finish(&workers->all[i]);
+                (void)uv_run(&workers->all[i].loop, UV_RUN_DEFAULT);
+        }
 }
 
 void workers_deinit(struct workers *workers) {

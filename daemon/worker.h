@@ -78,7 +78,8 @@ struct worker {
 
 struct workers {
         struct worker *all;
-        unsigned count;
+        unsigned count;     /* made; while the daemon serves, all of them run */
+        unsigned n_running; /* their threads */
 };
 
 /* Starts `count` threads. Returns 0 or a negative errno, after which workers_stop()

@@ -18,6 +18,15 @@ configure 'server = { max_connections = 1000000; };' \
         "listeners = ( { name = \"local\"; listen = \"$unix\"; }," \
         '              { name = "tcp"; listen = "tcp://127.0.0.1:0"; } );'
 
+# --- too few ------------------------------------------------------------------------------------
+
+for limit in 8 10 12; do
+        timeout 20 prlimit --nofile=$limit -- "$SOCKD" --config "$config" >"$directory/few" 2>&1
+        status=$?
+        check_matches "with $limit descriptors it ends with an error" \
+                'error: .*Too many open files' "status $status: $(cat "$directory/few")"
+done
+
 # --- limits ------------------------------------------------------------------------------------
 
 launch prlimit --nofile=100:400 -- "$SOCKD" --config "$config"

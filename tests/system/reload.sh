@@ -326,6 +326,11 @@ check 'a reload that fails' 1 "$reload_status"
 on "127.0.0.1:0"
 reloads 'leaves the port to the kernel'
 check 'which keeps it' "$port" "$(port_of other)"
+configure "$server" 'listeners = (' "  { name = \"thief\"; listen = \"tcp://127.0.0.1:$port\"; }," \
+        '  { name = "other"; listen = "tcp://127.0.0.1:0"; },' \
+        "  { name = \"local\"; listen = \"$unix\"; $local_keys } );"
+reload
+check 'nobody else gets the port of a listener that stays' 1 "$reload_status"
 
 # What is there is changed one by one: a failure on the way must not leave half of it.
 configure 'listeners = (' "  { name = \"local\"; listen = \"$unix\"; }," \
