@@ -7,6 +7,9 @@
 
 #include <errno.h>
 
+/* How many deliveries a run may be, so that others have their turn in time. */
+#define RUN_WORK 10000
+
 int bus_init(struct bus *bus, const char *account) {
         bus->account = account;
         bus->index = subject_index_new();
@@ -30,8 +33,15 @@ void bus_unsubscribe(struct bus *bus, struct reclaim *reclaim, struct subscripti
 static size_t deliver(struct worker *worker, struct subscription *subscription,
                       const struct message *message, const struct receiver *except) {
         struct receiver *receiver = subscription->receiver;
+        struct message rest = *message;
+        size_t n = receiver != except;
 
-        return receiver == except ? 0 : receiver->deliver(receiver, worker, subscription, message);
+        while (n > 0 && rest.count > 0) {
+                n = receiver->deliver(receiver, worker, subscription, &rest);
+                rest.count -= n;
+                rest.payload.data += n * rest.stride;
+        }
+        return message->count - rest.count;
 }
 
 /* One member takes the message: a random one, or the next in turn that can. */
@@ -73,6 +83,13 @@ static struct match *bus_match(struct bus *bus, struct worker *worker, struct by
                 log_limited(&limit, LOG_LEVEL_ERROR,
                             "no memory to find all receivers of a message");
         return match;
+}
+
+size_t bus_limit_run(struct bus *bus, struct worker *worker, const struct message *message) {
+        const struct match *match = bus_match(bus, worker, message->subject);
+        size_t max = RUN_WORK / (match_count(match) + 1) + 1;
+
+        return message->count < max ? message->count : max;
 }
 
 size_t bus_publish(struct bus *bus, struct worker *worker, const struct message *message,

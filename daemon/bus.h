@@ -24,6 +24,9 @@ int bus_subscribe(struct bus *bus, struct reclaim *reclaim, struct bytes subject
                   struct subscription *subscription);
 void bus_unsubscribe(struct bus *bus, struct reclaim *reclaim, struct subscription *subscription);
 
+/* How many of a run may be published in one go, so that it does not take too long. */
+size_t bus_limit_run(struct bus *bus, struct worker *worker, const struct message *message);
+
 /* Delivers a message, or a run, to all that it reaches, but not to `except` (NULL: nobody is left
  * out). In a worker's thread, within a batch. Returns how many deliveries that were. */
 size_t bus_publish(struct bus *bus, struct worker *worker, const struct message *message,

@@ -99,7 +99,8 @@ static void client_no_responders(struct client *client, struct bytes reply) {
                 connection_output_done(client->worker, stage);
 }
 
-static void client_publish(struct client *client, const struct operation *operation) {
+/* Returns how many of the run were published. */
+static size_t client_publish(struct client *client, const struct operation *operation) {
         struct message message = {
                 .subject = operation->subject,
                 .reply = operation->reply,
@@ -113,8 +114,11 @@ static void client_publish(struct client *client, const struct operation *operat
         };
         struct bus *bus = client_bus(client, message.subject);
         bool is_wrong = client->pedantic && !subject_is_literal(message.subject);
-        size_t n_taken = 0, n_bytes = message.count * message.payload.length;
+        size_t n_taken = 0, n_bytes;
 
+        if (bus && message.count > 1)
+                message.count = bus_limit_run(bus, client->worker, &message);
+        n_bytes = message.count * message.payload.length;
         counter_add(&client->connection->in_messages, message.count);
         counter_add(&client->connection->in_bytes, n_bytes);
         counter_add(&client->worker->stats.in_messages, message.count);
@@ -129,6 +133,7 @@ static void client_publish(struct client *client, const struct operation *operat
                                       client->echo ? NULL : &client->receiver);
         if (n_taken == 0 && client->no_responders && message.reply.length > 0)
                 client_no_responders(client, message.reply);
+        return message.count;
 }
 
 /* --- CONNECT ---------------------------------------------------------------------------------- */
@@ -175,14 +180,13 @@ static void client_trace(const struct client *client, const struct operation *op
                   arguments[0] ? " " : "", arguments);
 }
 
-void client_operation(struct client *client, const struct operation *operation) {
-        for (size_t i = 0; log_is_enabled(LOG_LEVEL_TRACE) && i < operation->count; i++)
+size_t client_operation(struct client *client, const struct operation *operation) {
+        if (log_is_enabled(LOG_LEVEL_TRACE))
                 client_trace(client, operation);
         switch (operation->verb) {
         case VERB_PUB:
         case VERB_HPUB:
-                client_publish(client, operation);
-                break;
+                return client_publish(client, operation);
         case VERB_SUB:
                 client_subscribe(client, operation);
                 break;
@@ -209,6 +213,7 @@ void client_operation(struct client *client, const struct operation *operation) 
         case VERB_NONE:
                 break;
         }
+        return 1;
 }
 
 void client_violation(struct client *client, enum parser_result result) {
@@ -223,6 +228,8 @@ void client_violation(struct client *client, enum parser_result result) {
 
 void client_begin_input(struct client *client) {
         client->worker->pressure = (struct pressure){.n_deliveries = 0};
+        /* Each operation has its line in a trace. */
+        client->parser.max_run = log_is_enabled(LOG_LEVEL_TRACE) ? 1 : MAX_RUN;
 }
 
 /* A publisher is held back when that delays nobody else: when all its receivers are behind, or one
@@ -238,7 +245,6 @@ void client_end_input(struct client *client) {
 /* --- beginning and end ------------------------------------------------------------------------ */
 
 static void client_adopt_limits(struct client *client) {
-        client->parser.max_run = MAX_RUN;
         client->parser.max_control_line = client->worker->config->server.max_control_line;
         client->parser.max_payload = client->worker->config->server.max_payload;
 }

@@ -55,8 +55,9 @@ struct client {
 /* Begins: makes the connection's client and sends INFO. Returns 0 or a negative errno. */
 int client_open(struct connection *connection);
 
-/* Carries out one operation; it may end the connection. */
-void client_operation(struct client *client, const struct operation *operation);
+/* Carries out one operation; it may end the connection. Returns how many of a run were carried out,
+ * the first ones: at least one. */
+size_t client_operation(struct client *client, const struct operation *operation);
 
 /* The parser found input that is unusable. */
 void client_violation(struct client *client, enum parser_result result);

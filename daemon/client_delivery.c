@@ -58,32 +58,29 @@ static void pressure_note(struct pressure *pressure, struct connection *connecti
 }
 
 /* Appends messages with their payloads, in one piece. */
-static ssize_t stage_copies(struct stage *stage, const struct writer_message *line,
-                            struct bytes payload, size_t count, size_t stride) {
+static int stage_copies(struct stage *stage, const struct writer_message *line,
+                        struct bytes payload, const struct message *run) {
         size_t each = writer_message_line_max(line) + payload.length + 2, line_length;
-        char *start, *end;
+        char *start = outbox_reserve(&stage->outbox, run->count * each), *end;
 
-        if (count > COPY_MAX / each)
-                count = each < COPY_MAX ? COPY_MAX / each : 1;
-        start = outbox_reserve(&stage->outbox, count * each);
         if (!start)
                 return -ENOMEM;
         end = writer_message_line(start, line);
         line_length = (size_t)(end - start);
         payload.length += 2; /* CR LF */
         end = bytes_copy(end, payload);
-        for (size_t i = 1; i < count; i++) {
-                payload.data += stride;
+        for (size_t i = 1; i < run->count; i++) {
+                payload.data += run->stride;
                 end = bytes_copy(end, (struct bytes){start, line_length});
                 end = bytes_copy(end, payload);
         }
         outbox_commit(&stage->outbox, (size_t)(end - start));
-        return (ssize_t)count;
+        return 0;
 }
 
 /* Appends one message that refers to its payload. */
-static ssize_t stage_shared(struct stage *stage, const struct writer_message *line,
-                            struct block *block, struct bytes payload) {
+static int stage_shared(struct stage *stage, const struct writer_message *line, struct block *block,
+                        struct bytes payload) {
         char *start = outbox_reserve(&stage->outbox, writer_message_line_max(line)), *end;
 
         if (!start)
@@ -91,11 +88,15 @@ static ssize_t stage_shared(struct stage *stage, const struct writer_message *li
         end = writer_message_line(start, line);
         outbox_commit(&stage->outbox, (size_t)(end - start));
         payload.length += 2; /* CR LF */
-        return outbox_append_shared(&stage->outbox, block, payload) < 0 ? -ENOMEM : 1;
+        return outbox_append_shared(&stage->outbox, block, payload);
 }
 
-ssize_t client_stage_messages(struct stage *stage, struct subscription *subscription,
-                              const struct message *message, bool headers) {
+static bool is_shared(const struct message *message, size_t payload_length) {
+        return message->block && payload_length >= SHARE_MIN;
+}
+
+int client_stage_messages(struct stage *stage, struct subscription *subscription,
+                          const struct message *message, bool headers) {
         size_t skipped = headers ? 0 : message->header_size;
         struct bytes payload = {message->payload.data + skipped, message->payload.length - skipped};
         struct writer_message line = {
@@ -105,58 +106,47 @@ ssize_t client_stage_messages(struct stage *stage, struct subscription *subscrip
                 .header_size = headers ? message->header_size : 0,
                 .size = payload.length,
         };
-        ssize_t n = message->block && payload.length >= SHARE_MIN
-                            ? stage_shared(stage, &line, message->block, payload)
-                            : stage_copies(stage, &line, payload, message->count, message->stride);
 
-        if (n > 0) {
-                stage->n_messages += (size_t)n;
-                stage->n_payload_bytes += (size_t)n * payload.length;
-        }
-        return n;
+        stage->n_messages += message->count;
+        stage->n_payload_bytes += message->count * payload.length;
+        return is_shared(message, payload.length)
+                       ? stage_shared(stage, &line, message->block, payload)
+                       : stage_copies(stage, &line, payload, message);
 }
 
-/* Stages all of a run, and lets go on the way what has become enough. */
-static int client_stage_run(struct client *client, struct worker *worker,
-                            struct subscription *subscription, struct message run) {
-        bool headers = atomic_load_explicit(&client->headers, memory_order_relaxed);
+/* How much of a run makes a good piece: one message that is shared, or what fits COPY_MAX. */
+static size_t piece_of(const struct message *message) {
+        size_t n = COPY_MAX / (message->stride + 1);
 
-        while (run.count > 0) {
-                struct stage *stage = connection_output(worker, client->connection);
-                ssize_t n;
-
-                if (!stage)
-                        return 0; /* it ends */
-                n = client_stage_messages(stage, subscription, &run, headers);
-                if (n < 0)
-                        return (int)n;
-                connection_output_done(worker, stage);
-                run.count -= (size_t)n;
-                run.payload.data += (size_t)n * run.stride;
-        }
-        return 0;
+        if (message->count == 1 || n <= 1 || is_shared(message, message->payload.length))
+                return 1;
+        return n < message->count ? n : message->count;
 }
 
 size_t client_deliver(struct receiver *receiver, struct worker *worker,
                       struct subscription *subscription, const struct message *message) {
         struct client *client = container_of(receiver, struct client, receiver);
         struct connection *connection = client->connection;
-        struct message run = *message;
+        struct stage *stage = connection_output(worker, connection);
+        struct message piece = *message;
         bool is_last;
 
-        if (!connection_output(worker, connection))
+        if (!stage)
                 return 0;
-        run.count = subscription_count(subscription, message->count, &is_last);
-        if (run.count == 0)
+        piece.count = subscription_count(subscription, piece_of(message), &is_last);
+        if (piece.count == 0)
                 return 0;
-        if (client_stage_run(client, worker, subscription, run) < 0) {
+        if (client_stage_messages(stage, subscription, &piece,
+                                  atomic_load_explicit(&client->headers, memory_order_relaxed)) <
+            0) {
                 connection_condemn_output(worker, connection);
                 return 0;
         }
         pressure_note(&worker->pressure, connection);
+        connection_output_done(worker, stage);
         if (is_last && worker == client->worker)
                 client_end_subscription(client, subscription);
         else if (is_last)
                 client_post_expiry(client, subscription_sid(subscription));
-        return run.count;
+        return piece.count;
 }

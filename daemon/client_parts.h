@@ -1,6 +1,6 @@
 /* What the parts of a client need of each other: client.c (its life and its verbs),
  * client_subscriptions.c, client_liveness.c and client_delivery.c. For the client's own worker, but
- * for client_deliver() and client_stage_message().
+ * for client_deliver() and client_stage_messages().
  */
 #pragma once
 
@@ -65,7 +65,7 @@ void client_ponged(struct client *client);
 size_t client_deliver(struct receiver *receiver, struct worker *worker,
                       struct subscription *subscription, const struct message *message);
 
-/* Appends a run to a stage, in the form that the client gets it: the first of its messages, as many
- * as make a good piece. Returns how many, or -ENOMEM. */
-ssize_t client_stage_messages(struct stage *stage, struct subscription *subscription,
-                              const struct message *message, bool headers);
+/* Appends a message, or a run, to a stage, in the form that the client gets it. Returns 0 or
+ * -ENOMEM. */
+int client_stage_messages(struct stage *stage, struct subscription *subscription,
+                          const struct message *message, bool headers);

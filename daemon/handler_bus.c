@@ -21,7 +21,10 @@ static size_t bus_input(struct connection *connection, struct bytes *input) {
         client_begin_input(client);
         while (connection->state_of_life == CONNECTION_OPEN && connection->paused == 0 &&
                (result = parser_next(&client->parser, input, &operation)) == PARSER_OPERATION) {
-                client_operation(client, &operation);
+                size_t n_left = operation.count - client_operation(client, &operation);
+
+                input->data -= n_left * operation.stride;
+                input->length += n_left * operation.stride;
                 if (client->worker->pressure.n_work > WORK_MAX) {
                         connection_yield(connection);
                         break;

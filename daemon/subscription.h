@@ -20,7 +20,8 @@ struct worker;
 /* Whoever can get a message: a client, or a service of sockd's own. */
 struct receiver {
         /* Takes a message for a subscription of this receiver, in the thread of `worker`, which is
-         * the publisher's. Returns how many of the run were taken, the first ones. */
+         * the publisher's. Returns how many of the run were taken, the first ones;
+         * it is asked again for the rest, until it takes none. */
         size_t (*deliver)(struct receiver *receiver, struct worker *worker,
                           struct subscription *subscription, const struct message *message);
 };
@@ -63,27 +64,40 @@ static inline struct bytes subscription_queue(const struct subscription *subscri
                               subscription->queue_length};
 }
 
+/* Takes up to `wanted` off what is left until the maximum. *np: the count before. */
+static inline uint64_t subscription_claim(struct subscription *subscription, uint64_t wanted,
+                                          uint64_t *np) {
+        uint64_t max = atomic_load(&subscription->max), claimed;
+
+        if (max == 0) {
+                *np = atomic_fetch_add(&subscription->n_delivered, wanted);
+                return wanted;
+        }
+        *np = atomic_load(&subscription->n_delivered);
+        do {
+                if (*np >= max)
+                        return 0;
+                claimed = wanted < max - *np ? wanted : max - *np;
+        } while (!atomic_compare_exchange_weak(&subscription->n_delivered, np, *np + claimed));
+        return claimed;
+}
+
 /* Counts up to `wanted` deliveries. Returns how many may take place until the maximum is reached;
  * *lastp: with the last of them it is. Whoever sets a maximum looks at the count afterwards, and
  * this at the maximum, all in one order: one of them sees that it was reached. */
 static inline size_t subscription_count(struct subscription *subscription, size_t wanted,
                                         bool *lastp) {
-        uint64_t max = atomic_load(&subscription->max), n, taken;
+        uint64_t n, claimed = subscription_claim(subscription, wanted, &n), taken;
+        uint64_t max = atomic_load(&subscription->max);
 
         *lastp = false;
-        if (max == 0) {
-                n = atomic_fetch_add(&subscription->n_delivered, wanted);
-                max = atomic_load(&subscription->max);
-                *lastp = n < max && max <= n + wanted;
-                return wanted;
-        }
-        n = atomic_load(&subscription->n_delivered);
-        do {
-                if (n >= max)
-                        return 0;
-                taken = wanted < max - n ? wanted : max - n;
-        } while (!atomic_compare_exchange_weak(&subscription->n_delivered, &n, n + taken));
-        *lastp = n + taken == max;
+        if (claimed == 0 || max == 0 || n + claimed < max)
+                return claimed;
+        /* A maximum that was set meanwhile may be less than what was claimed. */
+        taken = n < max ? max - n : 0;
+        *lastp = taken > 0;
+        if (taken < claimed)
+                atomic_fetch_sub(&subscription->n_delivered, claimed - taken);
         return taken;
 }
 

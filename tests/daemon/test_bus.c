@@ -18,7 +18,8 @@ struct fake {
         struct receiver receiver;
         bool refuses;
         unsigned n_tried, n_taken;
-        unsigned first_turn; /* when it took its first message of a publish */
+        size_t takes_at_most; /* of a run; 0: all */
+        unsigned first_turn;  /* when it took its first message of a publish */
 };
 
 static struct bus bus;
@@ -31,6 +32,7 @@ static unsigned n_subscriptions, turn;
 static size_t take(struct receiver *receiver, struct worker *in, struct subscription *subscription,
                    const struct message *message) {
         struct fake *fake = container_of(receiver, struct fake, receiver);
+        size_t n;
 
         assert_ptr_equal(in, &worker);
         assert_ptr_equal(subscription->receiver, receiver);
@@ -38,9 +40,11 @@ static size_t take(struct receiver *receiver, struct worker *in, struct subscrip
         fake->n_tried++;
         if (fake->refuses)
                 return 0;
-        fake->n_taken += (unsigned)message->count;
         fake->first_turn = ++turn;
-        return message->count;
+        n = fake->takes_at_most && fake->takes_at_most < message->count ? fake->takes_at_most
+                                                                        : message->count;
+        fake->n_taken += (unsigned)n;
+        return n;
 }
 
 static int set_up(void **state) {
@@ -274,6 +278,15 @@ static void test_a_run_is_delivered_at_once(void **state) {
         assert_int_equal(publish_run("a", 5, &fakes[0]), 5);
 }
 
+static void test_a_run_may_be_taken_in_pieces(void **state) {
+        /* Who takes some of it is asked again for the rest. */
+        subscribe(0, "a", "");
+        fakes[0].takes_at_most = 2;
+        assert_int_equal(publish_run("a", 5, NULL), 5);
+        assert_int_equal(fakes[0].n_tried, 3);
+        assert_int_equal(fakes[0].n_taken, 5);
+}
+
 static void test_a_run_keeps_the_order_of_a_receiver(void **state) {
         /* Who subscribed twice gets each message twice before the next one. */
         subscribe(0, "a", "");
@@ -310,6 +323,7 @@ int main(void) {
                 TEST(test_the_own_plain_subscription_is_found),
                 TEST(test_two_buses_do_not_mix),
                 TEST(test_a_run_is_delivered_at_once),
+                TEST(test_a_run_may_be_taken_in_pieces),
                 TEST(test_a_run_keeps_the_order_of_a_receiver),
                 TEST(test_a_run_is_shared_out_in_a_group),
         };
