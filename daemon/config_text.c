@@ -14,6 +14,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -21,6 +22,10 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* How long a pipe may take to give all of a configuration, and how often it is looked at. */
+#define PIPE_MS      5000
+#define PIPE_STEP_MS 100
 
 #define NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_*"
 
@@ -301,11 +306,21 @@ static int scan_bytes(struct config_text *text, struct config_errors *errors, co
         return r < 0 ? r : text_append(text, "\n", 1, errors);
 }
 
+/* Waits for more from a pipe; *left_ms becomes less. Nobody may keep the daemon from its work. */
+static void await_bytes(int fd, int *left_ms) {
+        struct pollfd poller = {.fd = fd, .events = POLLIN};
+
+        (void)poll(&poller, 1, PIPE_STEP_MS);
+        *left_ms -= PIPE_STEP_MS;
+        errno = EAGAIN;
+}
+
 /* Reads at most CONFIG_TEXT_MAX + 1 bytes. Returns 0 and the bytes with a NUL behind them, or
  * -errno. */
 static int read_bytes(int fd, char **bytesp, size_t *lengthp) {
         __attribute__((cleanup(free_string))) char *bytes = NULL;
         size_t length = 0, size = 0;
+        int left_ms = PIPE_MS;
         ssize_t n;
 
         do {
@@ -317,8 +332,10 @@ static int read_bytes(int fd, char **bytesp, size_t *lengthp) {
                         bytes = grown;
                 }
                 n = read(fd, bytes + length, size - length - 1);
-                if (n < 0 && errno != EINTR)
-                        return -errno;
+                if (n < 0 && errno == EAGAIN)
+                        await_bytes(fd, &left_ms);
+                if (n < 0 && errno != EINTR && (errno != EAGAIN || left_ms <= 0))
+                        return errno == EAGAIN ? -ETIMEDOUT : -errno;
                 length += n > 0 ? (size_t)n : 0;
         } while (n != 0 && length <= CONFIG_TEXT_MAX);
         bytes[length] = '\0';
@@ -332,7 +349,7 @@ static int read_bytes(int fd, char **bytesp, size_t *lengthp) {
  * regular files. Returns 0, or -errno with *reasonp set. */
 static int read_path(const char *path, unsigned depth, char **bytesp, size_t *lengthp,
                      const char **reasonp) {
-        int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | (depth > 0 ? O_NONBLOCK : 0));
+        int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
         struct stat status;
         int r = fd < 0 || fstat(fd, &status) < 0 ? -errno : 0;
 
@@ -341,8 +358,13 @@ static int read_path(const char *path, unsigned depth, char **bytesp, size_t *le
         if (r == 0)
                 r = depth > 0 && !S_ISREG(status.st_mode) ? -EINVAL
                                                           : read_bytes(fd, bytesp, lengthp);
+        /* A pipe without a writer is no configuration without keys. */
+        if (r == 0 && *lengthp == 0 && S_ISFIFO(status.st_mode))
+                r = -ENODATA;
         if (r < 0)
-                *reasonp = r == -EINVAL ? "not a regular file" : strerror(-r);
+                *reasonp = r == -EINVAL    ? "not a regular file"
+                           : r == -ENODATA ? "nothing comes out of the pipe"
+                                           : strerror(-r);
         if (fd >= 0)
                 close(fd);
         return r;

@@ -98,12 +98,18 @@ static int listener_learn(struct listener *listener) {
         return 0;
 }
 
-/* Owner and group first, while nobody may connect; then the mode. */
-static int path_apply(const struct config_listener *config, char **reasonp) {
+/* Owner and group first, while nobody may connect; then the mode. Those that the configuration
+ * leaves open are what they were when the path was made. */
+static int path_apply(const struct listener *listener, const struct config_listener *config,
+                      char **reasonp) {
         const char *path = config->address.path;
+        uid_t owner = config->owner == (uid_t)-1 ? listener->file.st_uid : config->owner;
+        gid_t group = config->group == (gid_t)-1 ? listener->file.st_gid : config->group;
+        struct stat now;
 
-        if ((config->owner != (uid_t)-1 || config->group != (gid_t)-1) &&
-            chown(path, config->owner, config->group) < 0)
+        if (lstat(path, &now) < 0)
+                return reason_set(reasonp, -errno, "%s: %s", path, strerror(errno));
+        if ((now.st_uid != owner || now.st_gid != group) && lchown(path, owner, group) < 0)
                 return reason_set(reasonp, -errno, "cannot give %s to the owner or group: %s", path,
                                   strerror(errno));
         if (chmod(path, config->mode) < 0)
@@ -129,7 +135,7 @@ static int bind_path(struct listener *listener, const struct config_listener *co
         listener->keeps_path = false;
         if (lstat(path, &listener->file) < 0)
                 return reason_set(reasonp, -errno, "%s: %s", path, strerror(errno));
-        return path_apply(config, reasonp);
+        return path_apply(listener, config, reasonp);
 }
 
 static void set_port(struct address_socket *socket, uint16_t port) {
@@ -205,9 +211,11 @@ static int start_listening(struct listener *listener, const struct config_listen
 /* No other daemon may look at a path from when it is found free until somebody listens there. */
 static int listen_at_path(struct listener *listener, const struct config_listener *config,
                           const struct address_socket *socket, char **reasonp) {
-        int lock = socket_path_lock(config->address.path);
-        int r = bind_path(listener, config, socket, reasonp);
+        int lock, r;
 
+        socket_path_make_directory(config->address.path);
+        lock = socket_path_lock(config->address.path);
+        r = bind_path(listener, config, socket, reasonp);
         if (r == 0)
                 r = start_listening(listener, config, reasonp);
         if (r < 0)
@@ -378,7 +386,7 @@ int listener_apply(struct listener *listener, const struct config_listener *conf
                 return 0; /* the service manager decides */
         if (listener->family == AF_UNIX) {
                 if (!listener->address.is_abstract)
-                        r = path_apply(config, reasonp);
+                        r = path_apply(listener, config, reasonp);
         } else {
                 r = apply_internet(listener->fd, config);
                 if (r < 0)

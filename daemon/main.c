@@ -5,11 +5,13 @@
 #include "lib/protocol.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Exit codes: those of the BSDs and LSB that service managers know (systemd.exec(5)). */
 enum {
@@ -154,10 +156,24 @@ static int run(const struct command_line *line) {
         return status;
 }
 
+/* What is opened later must not get the number of a standard descriptor that is closed: what is
+ * written for people would go there. Returns whether all three are open. */
+static bool open_standard_descriptors(void) {
+        int fd;
+
+        do {
+                fd = open("/dev/null", O_RDWR);
+        } while (fd >= 0 && fd <= STDERR_FILENO);
+        return fd >= 0 && close(fd) == 0;
+}
+
 int main(int argc, char **argv) {
         struct command_line line = {.check = false};
-        int status = parse_command_line(&line, argc, argv);
+        int status;
 
+        if (!open_standard_descriptors())
+                return STATUS_FAILED;
+        status = parse_command_line(&line, argc, argv);
         (void)signal(SIGPIPE, SIG_IGN);
         if (status < 0)
                 status = run(&line);

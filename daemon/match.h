@@ -43,6 +43,11 @@ static inline size_t match_count(const struct match *match) {
         return (size_t)match->n_plain + match->n_queued;
 }
 
+/* How many it has memory for, which it keeps when it is used again. */
+static inline size_t match_room(const struct match *match) {
+        return (size_t)match->plain_capacity + match->queued_capacity;
+}
+
 /* A match of zeroes is an empty one. */
 void match_deinit(struct match *match);
 

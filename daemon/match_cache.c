@@ -61,12 +61,12 @@ static void cache_shrink(struct match_cache *cache, const struct match_cache_ent
                 entry->index = NULL;
                 match_deinit(&entry->match);
         }
-        cache->n_subscriptions = match_count(&except->match);
+        cache->n_room = match_room(&except->match);
 }
 
 static struct match *cache_fill(struct match_cache *cache, struct match_cache_entry *entry,
                                 struct subject_index *index, struct bytes subject, int *rp) {
-        cache->n_subscriptions -= match_count(&entry->match);
+        cache->n_room -= match_room(&entry->match);
         /* Before the lookup, so that what changes meanwhile is noticed. */
         entry->generation = subject_index_generation(index);
         entry->index = index;
@@ -75,9 +75,9 @@ static struct match *cache_fill(struct match_cache *cache, struct match_cache_en
         *rp = subject_index_match(index, subject, &entry->match);
         if (*rp < 0)
                 entry->index = NULL;
-        cache->n_subscriptions += match_count(&entry->match);
+        cache->n_room += match_room(&entry->match);
         cache->n_visited += entry->match.n_visited + match_count(&entry->match);
-        if (cache->n_subscriptions > MATCH_CACHE_SUBSCRIPTIONS_MAX)
+        if (cache->n_room > MATCH_CACHE_ROOM_MAX)
                 cache_shrink(cache, entry);
         return &entry->match;
 }

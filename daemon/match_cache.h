@@ -10,8 +10,8 @@
 #define MATCH_CACHE_SIZE 256
 /* Longer subjects are not kept. */
 #define MATCH_CACHE_SUBJECT_MAX 96
-/* Subscriptions in all entries together; all are dropped when there are more. */
-#define MATCH_CACHE_SUBSCRIPTIONS_MAX (1024 * 1024)
+/* Subscriptions that all entries together have memory for; all are dropped when it is more. */
+#define MATCH_CACHE_ROOM_MAX (512 * 1024)
 
 struct subject_index;
 
@@ -25,7 +25,7 @@ struct match_cache_entry {
 
 struct match_cache {
         struct match_cache_entry *entries[MATCH_CACHE_SIZE]; /* owned; made when first used */
-        size_t n_subscriptions;                              /* in all entries */
+        size_t n_room;                                       /* of all entries */
         uint64_t n_visited;                                  /* work done so far, for a measure */
         struct match scratch;                                /* for what is not kept */
 };

@@ -17,19 +17,33 @@
 #define LOCK_TRIES    100
 #define LOCK_PAUSE_MS 10
 
-/* Opens the directory of an absolute path. */
-static int directory_open(const char *path) {
-        char directory[sizeof(((struct sockaddr_un *)0)->sun_path) + 1];
-        size_t length = (size_t)(strrchr(path, '/') - path);
+/* The directory of an absolute path. */
+struct directory {
+        char path[sizeof(((struct sockaddr_un *)0)->sun_path) + 1];
+};
 
-        memcpy(directory, path, length ? length : 1);
-        directory[length ? length : 1] = '\0';
-        return open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+static struct directory directory_of(const char *path) {
+        size_t length = (size_t)(strrchr(path, '/') - path);
+        struct directory directory;
+
+        memcpy(directory.path, path, length ? length : 1);
+        directory.path[length ? length : 1] = '\0';
+        return directory;
+}
+
+void socket_path_make_directory(const char *path) {
+        static const char name[] = "/sockd/sockd.sock";
+        size_t length = strlen(path), n = sizeof(name) - 1;
+        struct directory directory = directory_of(path);
+
+        if (length > n && strcmp(path + length - n, name) == 0 && mkdir(directory.path, 0755) == 0)
+                log_info("made the directory %s", directory.path);
 }
 
 int socket_path_lock(const char *path) {
         const struct timespec pause = {.tv_nsec = LOCK_PAUSE_MS * 1000000L};
-        int fd = directory_open(path);
+        struct directory directory = directory_of(path);
+        int fd = open(directory.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
         for (int i = 0; fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0; i++) {
                 if (errno != EWOULDBLOCK || i == LOCK_TRIES) {

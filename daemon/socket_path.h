@@ -8,6 +8,12 @@
 
 #include "lib/address.h"
 
+/* Makes the directory of a path if that is the default one, .../sockd/sockd.sock, and only sockd/
+ * is missing: without a service manager nobody else does. Any other directory is the
+ * administrator's.
+ */
+void socket_path_make_directory(const char *path);
+
 /* Locks the directory of a path against other daemons, from before socket_path_clear() until
  * listen(2). Returns a descriptor, the closing of which ends that, or a negative number if it goes
  * without: whoever can read the directory can hold the lock, so it is waited for a second at most,

@@ -104,11 +104,28 @@ static void test_long_subjects_are_not_kept(void **state) {
         subject_index_free(index);
 }
 
+static void test_what_was_large_once_counts(void **state) {
+        /* A match keeps its memory when it is used again for less. */
+        struct subject_index *index = subject_index_new();
+        struct match_cache cache = {.entries = {NULL}};
+        static struct subscription *all[1000];
+
+        for (unsigned i = 0; i < 1000; i++)
+                all[i] = add(index, "a");
+        assert_int_equal(count(&cache, index, "a"), 1000);
+        for (unsigned i = 0; i < 1000; i++)
+                drop(index, all[i]);
+        assert_int_equal(count(&cache, index, "a"), 0);
+        assert_true(cache.n_room >= 1000);
+        match_cache_deinit(&cache);
+        subject_index_free(index);
+}
+
 static void test_what_is_kept_has_a_limit(void **state) {
         struct subject_index *index = subject_index_new();
         struct match_cache cache = {.entries = {NULL}};
         struct subscription **all;
-        unsigned n = MATCH_CACHE_SUBSCRIPTIONS_MAX / 8;
+        unsigned n = MATCH_CACHE_ROOM_MAX / 8;
         char subject[32];
 
         all = calloc(n, sizeof(*all));
@@ -118,7 +135,7 @@ static void test_what_is_kept_has_a_limit(void **state) {
         for (unsigned i = 0; i < 40; i++) {
                 snprintf(subject, sizeof(subject), "s.%u", i);
                 assert_int_equal(count(&cache, index, subject), n);
-                assert_true(cache.n_subscriptions <= MATCH_CACHE_SUBSCRIPTIONS_MAX);
+                assert_true(cache.n_room <= MATCH_CACHE_ROOM_MAX);
         }
         for (unsigned i = 0; i < n; i++)
                 drop(index, all[i]);
@@ -140,6 +157,7 @@ int main(void) {
                 cmocka_unit_test_teardown(test_subjects_that_share_a_place_are_told_apart,
                                           tear_down),
                 cmocka_unit_test_teardown(test_long_subjects_are_not_kept, tear_down),
+                cmocka_unit_test_teardown(test_what_was_large_once_counts, tear_down),
                 cmocka_unit_test_teardown(test_what_is_kept_has_a_limit, tear_down),
         };
 

@@ -96,12 +96,26 @@ check 'the daemon ends with 0' 0 "$status"
 
 mkdir "$directory/run"
 rm "$config"
+start_daemon --listen "unix://$directory/run/sockd/sockd.sock"
+check 'the directory of the default path is made' 755 "$(stat -c %a "$directory/run/sockd")"
+stop_daemon
+run_daemon --listen "unix://$directory/run/other/sockd.sock"
+check_matches 'no other one is' 'its directory does not exist' "$status $output"
+mkfifo "$directory/fifo"
+run_daemon --check --config "$directory/fifo"
+check_matches 'a pipe that nobody writes to is an error' '^78 .*nothing comes out of the pipe$' \
+        "$status $output"
+launch sh -c 'exec "$@" <&- >&-' sh "$SOCKD" --listen "$unix"
+await_ready
+check '/dev/null takes the place of closed standard descriptors' '/dev/null /dev/null' \
+        "$(readlink "/proc/$daemon/fd/0" "/proc/$daemon/fd/1" | tr '\n' ' ' | sed 's/ $//')"
+stop_daemon
+
 if $is_root; then
         skip 'without a file it listens in $XDG_RUNTIME_DIR' 'root listens in /run'
 else
         XDG_RUNTIME_DIR=$directory/run
         export XDG_RUNTIME_DIR
-        mkdir "$directory/run/sockd"
         start_daemon
         check_does 'without a file it listens in $XDG_RUNTIME_DIR' "$SOCKCTL" status
         stop_daemon

@@ -45,6 +45,10 @@ if can_be_nobody; then
         one_listener "mode = \"0660\"; owner = \"nobody\"; group = \"$group\";"
         start_daemon
         check 'owner and group are as configured' "nobody $group" "$(stat -c '%U %G' "$socket")"
+        one_listener 'mode = "0660";'
+        ctl reload >/dev/null
+        check 'without them they are those of the daemon again' "$(id -un) $(id -gn)" \
+                "$(stat -c '%U %G' "$socket")"
         stop_daemon
 
         # Somebody tries to connect all the while.
