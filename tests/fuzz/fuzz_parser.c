@@ -32,8 +32,11 @@ static void trace_operation(struct trace *trace, const struct operation *operati
 
 /* A run is what each of it would have been alone. */
 static void trace_run(struct trace *trace, struct operation run) {
-        for (; run.count > 0; run.count--, run.payload.data += run.stride)
+        trace_operation(trace, &run);
+        for (; run.count > 1; run.count--) {
+                run.payload.data += run.stride;
                 trace_operation(trace, &run);
+        }
 }
 
 static void feed(struct trace *trace, const uint8_t *data, size_t size, size_t piece,

@@ -29,8 +29,11 @@ static void describe_one(struct outcome *outcome, const struct operation *op) {
 
 /* A run is what each of it would have been alone. */
 static void describe(struct outcome *outcome, struct operation op) {
-        for (; op.count > 0; op.count--, op.payload.data += op.stride)
+        describe_one(outcome, &op);
+        for (; op.count > 1; op.count--) {
+                op.payload.data += op.stride;
                 describe_one(outcome, &op);
+        }
 }
 
 static void parser_reset(struct parser *parser) {
