@@ -8,7 +8,7 @@
 #include <errno.h>
 
 /* How many deliveries a run may be, so that others have their turn in time. */
-#define RUN_WORK 10000
+#define RUN_WORK 50000
 
 int bus_init(struct bus *bus, const char *account) {
         bus->account = account;

@@ -149,6 +149,7 @@ static void connection_free(struct connection *connection) {
         instance_give_slot(worker->instance, connection->slot);
         listener_unref(connection->listener);
         free(connection);
+        worker_turn_over(worker, sizeof(*connection));
         worker_connection_freed(worker);
 }
 

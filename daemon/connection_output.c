@@ -179,6 +179,7 @@ void connection_flush(struct worker *worker, struct stage *stage) {
 
         counter_add(&worker->stats.out_messages, stage->n_messages);
         counter_add(&worker->stats.out_bytes, stage->n_payload_bytes);
+        worker_turn_over(worker, stage->outbox.n_bytes);
         pthread_mutex_lock(&connection->lock);
         if (connection->fd >= 0 && !connection->doom && !connection->is_shut)
                 connection_flush_locked(worker, connection, stage);

@@ -8,9 +8,15 @@
 #include "lib/log.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+
+/* It is quiet when less than this goes through the heap in such a time; less is not worth giving
+ * back. */
+#define TRIM_BYTES (1024 * 1024)
+#define TRIM_MS    1000
 
 void worker_enter(struct worker *worker) {
         if (worker->is_online)
@@ -117,6 +123,25 @@ static void worker_ignore_timer(uv_timer_t *timer) {
         /* The end of the batch looks at the held connections. */
 }
 
+static void worker_on_trim(uv_timer_t *timer) {
+        struct worker *worker = container_of(timer, struct worker, trim_timer);
+
+        if (worker->n_turned - worker->n_looked < TRIM_BYTES) {
+                (void)malloc_trim(0);
+                worker->n_turned = 0;
+        } else {
+                (void)uv_timer_start(timer, worker_on_trim, TRIM_MS, 0);
+        }
+        worker->n_looked = worker->n_turned;
+}
+
+void worker_turn_over(struct worker *worker, size_t n_bytes) {
+        worker->n_turned += n_bytes;
+        if (worker->n_turned >= TRIM_BYTES && !worker->is_stopping &&
+            !uv_is_active((uv_handle_t *)&worker->trim_timer))
+                (void)uv_timer_start(&worker->trim_timer, worker_on_trim, TRIM_MS, 0);
+}
+
 static void *worker_run(void *argument) {
         struct worker *worker = argument;
 
@@ -145,6 +170,8 @@ static int worker_init_loop(struct worker *worker) {
         (void)uv_prepare_start(&worker->prepare, worker_end_batch);
         uv_unref((uv_handle_t *)&worker->prepare);
         (void)uv_timer_init(&worker->loop, &worker->held_timer);
+        (void)uv_timer_init(&worker->loop, &worker->trim_timer);
+        uv_unref((uv_handle_t *)&worker->trim_timer);
         return 0;
 }
 
@@ -208,6 +235,7 @@ int workers_start(struct workers *workers, unsigned count, struct instance *inst
 /* Closes what keeps the loop running, once the connections are gone. */
 static void worker_finish(struct worker *worker) {
         uv_close((uv_handle_t *)&worker->held_timer, NULL);
+        uv_close((uv_handle_t *)&worker->trim_timer, NULL);
         uv_close((uv_handle_t *)&worker->prepare, NULL);
         mailbox_close(&worker->mailbox);
 }

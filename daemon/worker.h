@@ -72,7 +72,9 @@ struct worker {
         _Atomic unsigned n_connections; /* written here, read by whoever chooses a worker */
         struct list_link held;          /* publishers that wait for their receivers */
         uv_timer_t held_timer;
-        struct list_link listeners; /* those that this worker accepts on */
+        uv_timer_t trim_timer;       /* gives memory back when it is quiet */
+        uint64_t n_turned, n_looked; /* bytes that went through the heap; when last looked at */
+        struct list_link listeners;  /* those that this worker accepts on */
         bool is_stopping;
 };
 
@@ -136,6 +138,10 @@ void worker_fence(struct worker *worker, struct fence *fence);
 
 /* Sees to it that held connections are looked at soon, if there are any. */
 void worker_watch_held(struct worker *worker);
+
+/* So many bytes went through the heap. When it becomes quiet, what malloc keeps of them is given
+ * back to the system. */
+void worker_turn_over(struct worker *worker, size_t n_bytes);
 
 /* One of the worker's connections was freed. */
 void worker_connection_freed(struct worker *worker);
