@@ -26,8 +26,8 @@
  *
  * The server pings its clients and closes those that do not answer for some minutes (protocol.md,
  * section 6.9). The answers are given by the calls that read: sockd_next(), sockd_request(),
- * sockd_flush() and sockd_ping(). A program that does nothing else for long calls one of these now
- * and then.
+ * sockd_flush(), sockd_ping() and sockd_process(). A program that waits for something else for long
+ * waits for sockd_descriptor() as well, and then calls sockd_process().
  */
 #pragma once
 
@@ -59,8 +59,8 @@ struct sockd;
 
 /* A message. The slices are not terminated by NUL. Those of a received message point into the
  * connection's buffer and live until the next call on the handle that reads: sockd_next(),
- * sockd_request(), sockd_flush(), sockd_ping(), sockd_close(), sockd_connect(), sockd_free(). So a
- * message may be answered, or published again, without a copy. */
+ * sockd_request(), sockd_flush(), sockd_ping(), sockd_process(), sockd_close(), sockd_connect(),
+ * sockd_free(). So a message may be answered, or published again, without a copy. */
 struct sockd_message {
         const char *subject;
         size_t n_subject;
@@ -152,6 +152,13 @@ SOCKD_PUBLIC int sockd_unsubscribe(struct sockd *sockd, uint64_t subscription, u
  * Returns 0, SOCKD_TIMEOUT, SOCKD_DENIED or SOCKD_REFUSED (the server said so of something earlier;
  * unless it then closes, one may go on), SOCKD_CLOSED, SOCKD_VIOLATION, -errno. */
 SOCKD_PUBLIC int sockd_next(struct sockd *sockd, struct sockd_message *message, int timeout_ms);
+
+/* Takes what has arrived, without waiting for more: answers PINGs, and leaves messages for
+ * sockd_next(). For who has no time for messages yet: once at first, as something may be buffered,
+ * and then whenever the socket is readable.
+ * Returns 0; SOCKD_DENIED or SOCKD_REFUSED as sockd_next() does, and is to be called again;
+ * SOCKD_CLOSED, SOCKD_VIOLATION, -errno; -ENOBUFS if more than 64 MiB of messages wait. */
+SOCKD_PUBLIC int sockd_process(struct sockd *sockd);
 
 /* Publishes with a reply subject of its own and waits for the first answer. Other messages that
  * arrive meanwhile stay for sockd_next(); an answer that comes too late is dropped. headers may be

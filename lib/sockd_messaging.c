@@ -1,4 +1,4 @@
-/* Messages out and in: publish, subscribe, next, request, flush.
+/* Messages out and in: publish, subscribe, next, request, flush, process.
  *
  * What goes out is text appended to the output. What comes in is taken from one of two positions
  * of the input buffer, which sockd_private.h draws.
@@ -276,6 +276,28 @@ static bool is_inbox(const struct sockd *sockd, const struct sockd_operation *op
         return sockd->inbox != 0 && operation->message.subscription == sockd->inbox;
 }
 
+/* Leaves a message for sockd_next(), unless it is an answer for which nobody waits any more. */
+static void set_aside(struct sockd *sockd, const struct sockd_operation *operation) {
+        if (operation->type != SOCKD_OPERATION_MESSAGE)
+                return;
+        if (is_inbox(sockd, operation))
+                sockd_scan_drop(sockd, operation->length);
+        else
+                sockd_scan_keep(sockd, operation);
+}
+
+int sockd_process(struct sockd *sockd) {
+        struct sockd_operation operation;
+        int result;
+
+        forget_answer(sockd);
+        if (sockd->failure)
+                return sockd->failure;
+        while ((result = sockd_scan(sockd, &operation, sockd_deadline(0))) == 0)
+                set_aside(sockd, &operation);
+        return result == SOCKD_TIMEOUT ? 0 : result;
+}
+
 int sockd_flush(struct sockd *sockd, int timeout_ms) {
         int64_t deadline_ms = sockd_deadline(timeout_ms);
         struct sockd_operation operation;
@@ -294,12 +316,7 @@ int sockd_flush(struct sockd *sockd, int timeout_ms) {
                 result = sockd_scan(sockd, &operation, deadline_ms);
                 if (result)
                         return result;
-                if (operation.type != SOCKD_OPERATION_MESSAGE)
-                        continue;
-                if (is_inbox(sockd, &operation))
-                        sockd_scan_drop(sockd, operation.length);
-                else
-                        sockd_scan_keep(sockd, &operation);
+                set_aside(sockd, &operation);
         }
         return 0;
 }

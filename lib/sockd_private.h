@@ -1,7 +1,7 @@
 /* libsockd from inside: the handle, and what its files offer each other.
  *
  *      sockd.c             the handle: settings, login, what the server said
- *      sockd_messaging.c   publish, subscribe, next, request, flush
+ *      sockd_messaging.c   publish, subscribe, next, request, flush, process
  *      sockd_stream.c      the socket and its two buffers
  *      sockd_operation.c   bytes to operations; pure
  *      sockd_header.c      header blocks; pure

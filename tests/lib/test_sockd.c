@@ -434,6 +434,33 @@ static void test_flush_leaves_messages_to_next(void **state) {
         assert_sent(fixture, "PING\r\nPONG\r\n");
 }
 
+static void test_process_answers_pings_and_leaves_messages_to_next(void **state) {
+        struct fixture *fixture = *state;
+        struct sockd_message message;
+
+        assert_int_equal(sockd_process(fixture->sockd), 0);
+        peer_write(fixture, "MSG a 1 1\r\nx\r\nMSG b 1 1\r\ny\r\nPING\r\n");
+        assert_int_equal(sockd_next(fixture->sockd, &message, 0), 0);
+        assert_message(&message, "a", "x");
+        assert_int_equal(sockd_process(fixture->sockd), 0);
+        assert_sent(fixture, "PONG\r\n");
+        peer_write(fixture, "-ERR 'wrong'\r\nMSG c 1 1\r\nz\r\nPING\r\nMSG d 1");
+        assert_int_equal(sockd_process(fixture->sockd), SOCKD_REFUSED);
+        assert_string_equal(sockd_error_text(fixture->sockd), "wrong");
+        assert_int_equal(sockd_process(fixture->sockd), 0);
+        assert_sent(fixture, "PONG\r\n");
+        assert_int_equal(sockd_next(fixture->sockd, &message, 0), 0);
+        assert_message(&message, "b", "y");
+        assert_int_equal(sockd_next(fixture->sockd, &message, 0), 0);
+        assert_message(&message, "c", "z");
+        assert_int_equal(sockd_next(fixture->sockd, &message, 0), SOCKD_TIMEOUT);
+        peer_write(fixture, " 1\r\nw\r\n");
+        close(fixture->peer);
+        fixture->peer = -1;
+        assert_int_equal(sockd_process(fixture->sockd), SOCKD_CLOSED);
+        assert_int_equal(sockd_process(fixture->sockd), SOCKD_CLOSED);
+}
+
 static void test_late_pong_does_not_count_for_the_next_flush(void **state) {
         struct fixture *fixture = *state;
 
@@ -562,6 +589,7 @@ int main(void) {
                 CONNECTED(test_end_comes_after_what_was_said_before),
                 CONNECTED(test_publisher_learns_why_the_server_closed),
                 CONNECTED(test_flush_leaves_messages_to_next),
+                CONNECTED(test_process_answers_pings_and_leaves_messages_to_next),
                 CONNECTED(test_late_pong_does_not_count_for_the_next_flush),
                 CONNECTED(test_request_returns_its_answer),
                 CONNECTED(test_late_and_second_answers_are_dropped),
