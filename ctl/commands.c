@@ -96,6 +96,7 @@ static const struct command commands[] = {
         {.name = "reply",
          .arguments = "SUBJECT -- PROGRAM [ARGUMENT...]",
          .run = reply_run,
+         .is_offline = true,
          .has_subject = true,
          .n_least = 1,
          .n_most = N_MANY,

@@ -11,7 +11,7 @@ struct command {
         uint32_t options;       /* OPTION_ bits beside the global ones */
         size_t n_least, n_most; /* arguments */
         bool has_subject;       /* as its first argument */
-        bool is_offline;        /* connects itself, or not at all */
+        bool is_offline;        /* connects itself, when it is ready, or not at all */
         int (*run)(struct context *context);
 };
 

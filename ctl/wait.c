@@ -3,35 +3,38 @@
 #include "ctl/wait.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "ctl/deadline.h"
 #include "ctl/session.h"
 
-#define FLUSH_MS 10000
+#define FLUSH_MS    10000
+#define CHECK_EVERY 64 /* a system call in so many messages costs nothing */
 
-static int64_t now_ms(void) {
-        struct timespec now;
+/* As nohup(1) wants it. */
+static bool is_ignored(int number) {
+        struct sigaction action;
 
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+        return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
-/* Takes SIGINT and SIGTERM out of the way of system calls, and starts the clock; timeout_ms < 0:
- * none. Returns 0 or -errno. */
+/* Takes the signals that end the wait out of the way of system calls, and starts the clock;
+ * timeout_ms < 0: none. Returns 0 or -errno. */
 static int init(struct wait *wait, int timeout_ms) {
         sigset_t signals;
 
         sigemptyset(&signals);
         sigaddset(&signals, SIGINT);
         sigaddset(&signals, SIGTERM);
+        if (!is_ignored(SIGHUP))
+                sigaddset(&signals, SIGHUP);
         sigprocmask(SIG_BLOCK, &signals, NULL);
-        wait->deadline_ms = timeout_ms < 0 ? INT64_MAX : now_ms() + timeout_ms;
+        wait->n_taken = 0;
+        wait->deadline_ms = deadline_in(timeout_ms);
         wait->signals = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
         return wait->signals < 0 ? -errno : 0;
 }
@@ -60,16 +63,18 @@ void wait_deinit(struct wait *wait) {
         wait->signals = -1;
 }
 
-int wait_left(const struct wait *wait) {
-        int64_t left;
+int wait_check(const struct wait *wait) {
+        struct pollfd signals = {.fd = wait->signals, .events = POLLIN};
 
-        if (wait->deadline_ms == INT64_MAX)
-                return -1;
-        left = wait->deadline_ms - now_ms();
-        return left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
+        if (poll(&signals, 1, 0) > 0)
+                return WAIT_INTERRUPTED;
+        return deadline_left(wait->deadline_ms) == 0 ? SOCKD_TIMEOUT : 0;
 }
 
 int wait_next(struct wait *wait, struct context *context, struct sockd_message *message) {
+        /* Messages that come faster than they are taken leave nothing to wait for. */
+        if (++wait->n_taken % CHECK_EVERY == 0 && wait_check(wait) != 0)
+                return wait_check(wait);
         for (;;) {
                 struct pollfd descriptors[] = {
                         {.fd = wait->signals, .events = POLLIN},
@@ -80,7 +85,7 @@ int wait_next(struct wait *wait, struct context *context, struct sockd_message *
 
                 if (result != SOCKD_TIMEOUT)
                         return result;
-                n = poll(descriptors, 3, wait_left(wait));
+                n = poll(descriptors, 3, deadline_left(wait->deadline_ms));
                 if (n == 0)
                         return SOCKD_TIMEOUT;
                 if (n < 0 && errno != EINTR)

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ctl/deadline.h"
 #include "ctl/process.h"
 
 #define LIMIT 4000000
@@ -92,6 +93,77 @@ static void test_programs_get_default_signals(void **state) {
         process_output_deinit(&output);
 }
 
+struct watch {
+        struct process_watch process;
+        int n_calls;
+};
+
+static bool stop(void *data) {
+        struct watch *watch = data;
+
+        watch->process.descriptors[0] = -1;
+        watch->n_calls++;
+        return false;
+}
+
+static int run_watched(struct watch *watch, struct process_output *output, const char *script) {
+        const char *const argv[] = {"sh", "-c", script, NULL};
+
+        watch->process.function = stop;
+        watch->process.data = watch;
+        return process_run((char *const *)argv, environ, NULL, 0, LIMIT, false, &watch->process,
+                           output);
+}
+
+static void test_a_watch_ends_a_program_and_what_it_started(void **state) {
+        struct watch watch = {.process = {.deadline_ms = DEADLINE_NEVER}};
+        struct process_output output;
+        int ends[2];
+
+        assert_int_equal(pipe(ends), 0);
+        assert_int_equal(write(ends[1], "x", 1), 1);
+        watch.process.descriptors[0] = ends[0];
+        watch.process.descriptors[1] = -1;
+        assert_int_equal(run_watched(&watch, &output, "sleep 1000 & wait"), 0);
+        assert_int_equal(output.status, 128 + SIGTERM);
+        assert_int_equal(watch.n_calls, 1);
+        process_output_deinit(&output);
+        close(ends[0]);
+        close(ends[1]);
+}
+
+static void test_a_late_program_is_ended(void **state) {
+        struct watch watch = {.process = {.descriptors = {-1, -1}}};
+        struct process_output output;
+
+        assert_int_equal(run_watched(&watch, &output, "exec >&-; sleep 1000"), 0);
+        assert_int_equal(output.status, 128 + SIGTERM);
+        assert_true(watch.n_calls > 0);
+        process_output_deinit(&output);
+}
+
+static void test_who_ignores_sigterm_is_killed(void **state) {
+        struct watch watch = {.process = {.descriptors = {-1, -1}}};
+        struct process_output output;
+
+        watch.process.deadline_ms = deadline_in(100);
+        assert_int_equal(run_watched(&watch, &output, "trap '' TERM; echo x; sleep 1000; echo y"),
+                         0);
+        assert_int_equal(output.status, 128 + SIGKILL);
+        process_output_deinit(&output);
+}
+
+static void test_a_watched_program_may_end_by_itself(void **state) {
+        struct watch watch = {.process = {.descriptors = {-1, -1}, .deadline_ms = DEADLINE_NEVER}};
+        struct process_output output;
+
+        assert_int_equal(run_watched(&watch, &output, "echo x; exit 3"), 0);
+        assert_string_equal(output.bytes, "x\n");
+        assert_int_equal(output.status, 3);
+        assert_int_equal(watch.n_calls, 0);
+        process_output_deinit(&output);
+}
+
 static void test_missing_programs_are_noticed(void **state) {
         struct process_output output;
 
@@ -115,6 +187,10 @@ int main(void) {
                 cmocka_unit_test(test_output_is_cut_at_the_limit),
                 cmocka_unit_test(test_status_and_signals_are_told),
                 cmocka_unit_test(test_programs_get_default_signals),
+                cmocka_unit_test(test_a_watch_ends_a_program_and_what_it_started),
+                cmocka_unit_test(test_a_late_program_is_ended),
+                cmocka_unit_test(test_who_ignores_sigterm_is_killed),
+                cmocka_unit_test(test_a_watched_program_may_end_by_itself),
                 cmocka_unit_test(test_missing_programs_are_noticed),
         };
 
