@@ -8,6 +8,7 @@
 
 #include "ctl/control.h"
 #include "ctl/reports.h"
+#include "ctl/session.h"
 #include "ctl/table.h"
 #include "lib/units.h"
 
@@ -94,6 +95,16 @@ static int check_sort(struct context *context) {
                             sort);
 }
 
+static int check_list(struct context *context) {
+        int code = check_sort(context);
+
+        if (code == EXIT_DONE && state_number(context->options->state) < 0)
+                code = context_fail(context, EXIT_USAGE,
+                                    "--state \"%s\": open, closed or all was expected",
+                                    context->options->state);
+        return code;
+}
+
 static int list_clients(struct context *context) {
         struct table open = TABLE_INIT(open_columns), closed = TABLE_INIT(closed_columns);
         int state = state_number(context->options->state);
@@ -101,13 +112,11 @@ static int list_clients(struct context *context) {
         size_t i;
         int code;
 
-        code = check_sort(context);
+        code = check_list(context);
+        if (code == EXIT_DONE)
+                code = session_open(context);
         if (code)
                 return code;
-        if (state < 0)
-                return context_fail(context, EXIT_USAGE,
-                                    "--state \"%s\": open, closed or all was expected",
-                                    context->options->state);
         options = json_pack("{s:b,s:i,s:s*}", "auth", 1, "state", state, "sort",
                             context->options->sort);
         code = control_request_list(context, "PING.CONNZ", options, "connections", &data);
@@ -198,6 +207,7 @@ static int kick_client(struct context *context, uint64_t id) {
 int clients_run(struct context *context) {
         const char *action = context_argument(context, 0);
         uint64_t id;
+        int code;
 
         if (!action)
                 return list_clients(context);
@@ -209,5 +219,8 @@ int clients_run(struct context *context) {
                                     "clients %s: the number of a client was expected, as "
                                     "`sockctl clients` shows it",
                                     action);
+        code = session_open(context);
+        if (code)
+                return code;
         return strcmp(action, "show") == 0 ? show_client(context, id) : kick_client(context, id);
 }

@@ -1,7 +1,8 @@
 /* pub, sub and request: libsockd with a command line.
  *
- * What is published is the argument, or all of standard input. What is received goes to standard
- * output, one message after the other, flushed each.
+ * What is published is the argument, or all of standard input, which is read before there is a
+ * connection: it may take hours, and a client that answers no PINGs meanwhile is closed. What is
+ * received goes to standard output, one message after the other, flushed each.
  */
 #include "ctl/messaging.h"
 
@@ -17,14 +18,14 @@
 
 #define FLUSH_MS   10000
 #define REQUEST_MS 2000
+#define INPUT_MAX  ((size_t)64 << 20) /* the largest max_payload there is */
 
-/* Reads standard input to its end, but no more than one byte beyond limit: enough to know that it
- * is too large. */
-static int read_input(struct context *context, size_t limit, char **bytesp, size_t *np) {
+/* Reads standard input to its end, unless that is more than any server takes. */
+static int read_input(struct context *context, char **bytesp, size_t *np) {
         size_t size = 65536, n = 0;
         char *bytes = malloc(size);
 
-        while (bytes && n <= limit) {
+        while (bytes && n <= INPUT_MAX) {
                 ssize_t n_read;
 
                 if (n == size) {
@@ -49,8 +50,9 @@ static int read_input(struct context *context, size_t limit, char **bytesp, size
                 n += n_read > 0 ? (size_t)n_read : 0;
         }
         free(bytes);
-        if (n > limit)
-                return session_fail(context, SOCKD_TOO_LARGE, context_argument(context, 0));
+        if (n > INPUT_MAX)
+                return context_fail(context, EXIT_FAILED,
+                                    "standard input is larger than any message, 64M");
         return context_fail(context, EXIT_FAILED, "out of memory");
 }
 
@@ -64,7 +66,8 @@ static int get_payload(struct context *context, const char **bytesp, size_t *np,
         *np = strlen(*bytesp);
         if (text ? strcmp(text, "-") != 0 : isatty(STDIN_FILENO))
                 return EXIT_DONE;
-        code = read_input(context, sockd_max_payload(context->connection), ownp, np);
+        context_tell(context, "reading standard input");
+        code = read_input(context, ownp, np);
         *bytesp = *ownp;
         return code;
 }
@@ -101,8 +104,11 @@ int messaging_pub(struct context *context) {
         if (code)
                 return code;
         message.payload = payload;
-        result = publish_all(context, &message, count);
+        code = session_open(context);
+        result = code ? 0 : publish_all(context, &message, count);
         free(own);
+        if (code)
+                return code;
         if (result)
                 return session_fail(context, result, message.subject);
         context_tell(context, "published %" PRIu64 " to %s", count, message.subject);
@@ -175,13 +181,18 @@ int messaging_request(struct context *context) {
         size_t n_payload;
         char *own;
         bool is_gone;
-        int result, code = get_payload(context, &payload, &n_payload, &own);
+        int result = 0, code = get_payload(context, &payload, &n_payload, &own);
 
         if (code)
                 return code;
-        result = sockd_request(context->connection, subject, options->headers, options->n_headers,
-                               payload, n_payload, &answer, context_timeout(context, REQUEST_MS));
+        code = session_open(context);
+        if (code == EXIT_DONE)
+                result = sockd_request(context->connection, subject, options->headers,
+                                       options->n_headers, payload, n_payload, &answer,
+                                       context_timeout(context, REQUEST_MS));
         free(own);
+        if (code)
+                return code;
         if (result)
                 return session_fail(context, result, subject);
         code = message_print(context, &answer, &is_gone);

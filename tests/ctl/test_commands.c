@@ -271,20 +271,32 @@ static void test_clients_show_who_they_are(void **state) {
 }
 
 static void test_clients_are_sorted_by_what_there_is(void **state) {
-        static const struct exchange none[] = {{NULL, NULL}};
-        struct daemon daemon;
-
         assert_exchange(
                 "$SYS.REQ.SERVER.PING.CONNZ", DATA("{\"total\":0,\"connections\":[]}"),
                 OUTCOME(0, "0 clients\n", ""),
                 "{\"auth\":true,\"state\":0,\"sort\":\"rtt\",\"offset\":0,\"limit\":1024}\n",
                 WORDS("clients", "--sort", "rtt"));
-        daemon_start(&daemon, none);
-        assert_outcome(RUN("-s", address, "clients", "--sort", "size"), 2, "",
+}
+
+#define NO_DAEMON "-s", "unix:///nonexistent/s"
+
+static void test_values_are_checked_without_a_daemon(void **state) {
+        assert_outcome(RUN(NO_DAEMON, "clients", "--sort", "size"), 2, "",
                        "sockctl: --sort \"size\": cid, start, subs, pending, msgs_to, msgs_from, "
                        "bytes_to, bytes_from, last, idle, uptime, rtt, stop or reason was "
                        "expected\n");
-        daemon_stop(&daemon);
+        assert_outcome(RUN(NO_DAEMON, "clients", "--state", "shut"), 2, "",
+                       "sockctl: --state \"shut\": open, closed or all was expected\n");
+        assert_outcome(RUN(NO_DAEMON, "clients", "kill", "1"), 2, "",
+                       "sockctl: clients \"kill\": show ID or kick ID was expected\n");
+        assert_outcome(RUN(NO_DAEMON, "clients", "kick", "1x"), 2, "",
+                       "sockctl: clients kick: the number of a client was expected, as `sockctl "
+                       "clients` shows it\n");
+        assert_outcome(RUN(NO_DAEMON, "pub", "a", "x", "--count", "0"), 2, "",
+                       "sockctl: --count \"0\": at least 1 was expected\n");
+        assert_outcome(RUN(NO_DAEMON, "reply", "a"), 2, "",
+                       "sockctl: a program was expected: reply SUBJECT -- PROGRAM "
+                       "[ARGUMENT...]\n");
 }
 
 static void test_a_client_is_shown_line_by_line(void **state) {
@@ -478,16 +490,6 @@ static void test_a_benchmark_takes_no_option_that_has_no_effect(void **state) {
                        "sockctl: 1001 connections: no more than 1000 were expected\n");
 }
 
-static void test_nothing_is_not_published(void **state) {
-        static const struct exchange none[] = {{NULL, NULL}};
-        struct daemon daemon;
-
-        daemon_start(&daemon, none);
-        assert_outcome(RUN("-s", address, "pub", "a", "x", "--count", "0"), 2, "",
-                       "sockctl: --count \"0\": at least 1 was expected\n");
-        daemon_stop(&daemon);
-}
-
 static void test_subjects_that_reach_nobody_are_refused(void **state) {
         static const char *const subjects[] = {"", ".", "a.", ".a", "a..b", "a b", "a.>.b"};
         static const char wrong[] = " is no valid subject: that is words with a dot between them, "
@@ -552,7 +554,7 @@ int main(void) {
                 cmocka_unit_test(test_the_environment_names_the_daemon),
                 cmocka_unit_test(test_usage_errors_say_what_to_do),
                 cmocka_unit_test(test_a_benchmark_takes_no_option_that_has_no_effect),
-                cmocka_unit_test(test_nothing_is_not_published),
+                cmocka_unit_test(test_values_are_checked_without_a_daemon),
                 cmocka_unit_test(test_subjects_that_reach_nobody_are_refused),
                 cmocka_unit_test(test_help_is_there_for_every_verb),
         };

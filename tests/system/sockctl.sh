@@ -1,7 +1,8 @@
 #!/bin/sh
 # Proves that sockctl moves messages through sockd, on a Unix socket; and that it stays a client in
-# good standing, and can be interrupted, while it waits for a program.
-
+# good standing, and can be interrupted, while it waits for a program or for its input.
+#
+# shellcheck disable=SC2119 # functions without arguments
 . "$SOCKD_SOURCE_DIR/tests/system/daemon.sh"
 
 # outlast_pings: longer than sockd bears a client that does not answer its PINGs, as one that does not
@@ -105,6 +106,29 @@ ask answer test.late
 started=$(await_program '^child') && started=${started#child }
 expect_end 'time ends a service while its program runs' 124
 check_matches '... why' '^Nats-Service-Error: sh: no time was left$' "$(cat "$directory/answer")"
+
+start_helper reader "$SOCKCTL" -v -s "$unix" sub --count 1 test.log
+exec 7>"$directory/reader.in"
+reader=$helper
+await_helper reader ': subscribed to ' >/dev/null
+start_helper publisher "$SOCKCTL" -s "$unix" pub test.log
+exec 8>"$directory/publisher.in"
+echo early >&8
+outlast_pings
+echo late >&8
+exec 8>&-
+await_exit "$helper"
+check 'the input of a publisher may take longer than the PINGs' 0 "$status"
+await_exit "$reader"
+check '... and arrives' "$(printf 'early\nlate')" "$(grep -v '^sockctl: ' "$directory/reader.out")"
+
+start_helper publisher "$SOCKCTL" -s "$unix" pub test..log
+exec 8>"$directory/publisher.in"
+await_exit "$helper"
+check 'a subject is checked before any input is read' 2 "$status"
+exec 8>&-
+check_matches 'more input than any message holds is not read' 'larger than any message, 64M$' \
+        "$(ctl pub test.log 2>&1 </dev/zero)"
 
 stop_daemon
 end_tests
