@@ -1,0 +1,19 @@
+#!/bin/sh
+# The comparison of make bench-quick runs through, on all servers that are there. How fast they are is
+# not looked at: that is for people, on a quiet machine.
+. "$SOCKD_SOURCE_DIR/tests/system/daemon.sh"
+
+if $is_sanitized; then
+        skip 'the comparison' 'a sanitized daemon is compared with nobody'
+        end_tests
+fi
+"$SOCKD_SOURCE_DIR/tests/bench/compare.sh" --quick >"$directory/table" 2>"$directory/rounds"
+check 'the comparison runs through' 0 $?
+for row in 1:1/16 1:0/16 1:5/16 4:1/16 1:1/1K 1:1/64K request/16 request/1 connect idle subscriptions; do
+        for server in sockd-tcp sockd-unix; do
+                check_matches "$row was measured on $server" \
+                        "^round 1: $row $server rate=[1-9][0-9]* cpu=[0-9.]+" "$(cat "$directory/rounds")"
+        done
+        check_matches "$row stands in the table" "^$row  +([-0-9]|[0-9.]+ [kM])" "$(cat "$directory/table")"
+done
+end_tests
