@@ -226,10 +226,14 @@ void client_violation(struct client *client, enum parser_result result) {
                 client_fail(client, ERROR_UNKNOWN_OPERATION, REASON_VIOLATION);
 }
 
+/* Whether each operation is answered, or has its line in a trace. */
+static bool client_wants_each(const struct client *client) {
+        return client->verbose || client->pedantic || log_is_enabled(LOG_LEVEL_TRACE);
+}
+
 void client_begin_input(struct client *client) {
         client->worker->pressure = (struct pressure){.n_deliveries = 0};
-        /* Each operation has its line in a trace. */
-        client->parser.max_run = log_is_enabled(LOG_LEVEL_TRACE) ? 1 : MAX_RUN;
+        client->parser.max_run = client_wants_each(client) ? 1 : MAX_RUN;
 }
 
 /* A publisher is held back when that delays nobody else: when all its receivers are behind, or one
