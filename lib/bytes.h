@@ -61,8 +61,9 @@ static inline bool bytes_equal(struct bytes a, struct bytes b) {
         return true;
 }
 
-/* Copies the bytes to `to` and returns the end of the copy. `to` must have the room. */
-static inline char *bytes_copy(char *to, struct bytes bytes) {
+/* Copies the bytes to `to` and returns the end of the copy. `to` must have the room. Always in
+ * place: for what is short the call would cost more than the copy. */
+__attribute__((always_inline)) static inline char *bytes_copy(char *to, struct bytes bytes) {
         const char *from = bytes.data;
         size_t n = bytes.length;
 
