@@ -249,7 +249,6 @@ void connection_advance_end(struct connection *connection) {
                 connection->transport->end_output(connection->fd);
                 connection->end_limit_ms = now + (is_stop ? END_DELIVERY_STOP_MS : END_DELIVERY_MS);
                 connection->end_due_ms = now + END_NOTICE_MS;
-                connection->is_talking = connection->transport->has_input(connection->fd);
         }
         connection_update_poll(connection);
         connection_arm(connection);
@@ -268,6 +267,8 @@ void connection_end(struct connection *connection, const char *reason) {
         connection->state_of_life = CONNECTION_ENDING;
         connection_leave_handler(connection, reason);
         connection->kept = block_unref(connection->kept);
+        /* Before the peer can have seen why it ends. */
+        connection->is_talking = connection->transport->has_input(connection->fd);
         /* After what is staged has been flushed. The task is free until the memory is freed. */
         connection_pin(connection);
         connection->freeing.run = connection_on_ending;
