@@ -1,14 +1,17 @@
 /* The bus. See bus.h. */
 #include "daemon/bus.h"
 
+#include "daemon/block.h"
 #include "daemon/subject_index.h"
 #include "daemon/worker.h"
 #include "lib/log.h"
 
 #include <errno.h>
 
-/* How many deliveries a run may be, so that others have their turn in time. */
+/* How much work a run may be, so that others have their turn in time. */
 #define RUN_WORK 50000
+/* So many messages of a run are as much work as one by itself. */
+#define RUN_DISCOUNT 4
 
 int bus_init(struct bus *bus, const char *account) {
         bus->account = account;
@@ -33,15 +36,21 @@ void bus_unsubscribe(struct bus *bus, struct reclaim *reclaim, struct subscripti
 static size_t deliver(struct worker *worker, struct subscription *subscription,
                       const struct message *message, const struct receiver *except) {
         struct receiver *receiver = subscription->receiver;
-        struct message rest = *message;
-        size_t n = receiver != except;
 
-        while (n > 0 && rest.count > 0) {
-                n = receiver->deliver(receiver, worker, subscription, &rest);
-                rest.count -= n;
-                rest.payload.data += n * rest.stride;
-        }
-        return message->count - rest.count;
+        return receiver == except ? 0 : receiver->deliver(receiver, worker, subscription, message);
+}
+
+static size_t deliver_to_all(struct worker *worker, const struct match *match,
+                             const struct message *message, const struct receiver *except) {
+        struct rendering rendering = {.block = NULL};
+        struct message shared = *message;
+        size_t n_taken = 0;
+
+        shared.rendering = match->n_plain > 1 ? &rendering : NULL;
+        for (unsigned i = 0; i < match->n_plain; i++)
+                n_taken += deliver(worker, match->plain[i], &shared, except);
+        block_unref(rendering.block);
+        return n_taken;
 }
 
 /* One member takes the message: a random one, or the next in turn that can. */
@@ -64,8 +73,7 @@ static size_t deliver_singly(struct worker *worker, const struct match *match,
 
         message.count = 1;
         for (size_t left = run->count; left > 0; left--) {
-                for (unsigned i = 0; i < match->n_plain; i++)
-                        n_taken += deliver(worker, match->plain[i], &message, except);
+                n_taken += deliver_to_all(worker, match, &message, except);
                 for (unsigned i = 0; i < match->n_groups; i++)
                         n_taken += deliver_to_one(worker, &match->groups[i], &message, except);
                 message.payload.data += run->stride;
@@ -85,9 +93,19 @@ static struct match *bus_match(struct bus *bus, struct worker *worker, struct by
         return match;
 }
 
+/* Whether each message of a run is delivered by itself: groups choose anew for each, and who
+ * subscribed twice gets each message twice before the next one. */
+static bool is_delivered_singly(struct match *match, const struct message *run) {
+        return match->n_groups > 0 || (run->count > 1 && !match_is_distinct(match));
+}
+
+static size_t discount(struct match *match, const struct message *run) {
+        return is_delivered_singly(match, run) ? 1 : RUN_DISCOUNT;
+}
+
 size_t bus_limit_run(struct bus *bus, struct worker *worker, const struct message *message) {
-        const struct match *match = bus_match(bus, worker, message->subject);
-        size_t max = RUN_WORK / (match_count(match) + 1) + 1;
+        struct match *match = bus_match(bus, worker, message->subject);
+        size_t max = RUN_WORK / (match_count(match) + 1) * discount(match, message) + 1;
 
         return message->count < max ? message->count : max;
 }
@@ -96,15 +114,13 @@ size_t bus_publish(struct bus *bus, struct worker *worker, const struct message 
                    const struct receiver *except) {
         uint64_t n_visited = worker->matches.n_visited;
         struct match *match = bus_match(bus, worker, message->subject);
-        size_t n_receivers = match->n_plain + match->n_groups, n_taken = 0;
+        size_t n_receivers = match->n_plain + match->n_groups;
+        size_t n_rounds = message->count / discount(match, message) + 1;
 
         worker->pressure.n_work +=
-                worker->matches.n_visited - n_visited + message->count * (n_receivers + 1);
-        if (match->n_groups > 0 || (message->count > 1 && !match_is_distinct(match)))
-                return deliver_singly(worker, match, message, except);
-        for (unsigned i = 0; i < match->n_plain; i++)
-                n_taken += deliver(worker, match->plain[i], message, except);
-        return n_taken;
+                worker->matches.n_visited - n_visited + n_rounds * (n_receivers + 1);
+        return is_delivered_singly(match, message) ? deliver_singly(worker, match, message, except)
+                                                   : deliver_to_all(worker, match, message, except);
 }
 
 size_t bus_publish_to(struct bus *bus, struct worker *worker, const struct message *message,

@@ -18,8 +18,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* How many messages are taken as one at most, so that what comes with each is done once for all. */
-#define MAX_RUN 64
+/* How many bytes of messages are taken as one at most, so that what comes with each is done once
+ * for all. */
+#define MAX_RUN (16 * 1024)
 /* How much of a line a log line shows. */
 #define TRACE_MAX 256
 
@@ -233,7 +234,7 @@ static bool client_wants_each(const struct client *client) {
 
 void client_begin_input(struct client *client) {
         client->worker->pressure = (struct pressure){.n_deliveries = 0};
-        client->parser.max_run = client_wants_each(client) ? 1 : MAX_RUN;
+        client->parser.max_run = client_wants_each(client) ? 0 : MAX_RUN;
 }
 
 /* A publisher is held back when that delays nobody else: when all its receivers are behind, or one

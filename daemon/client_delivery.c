@@ -1,6 +1,7 @@
 /* Delivery to a client, in the publisher's thread. See client.h. */
 #include "daemon/client_parts.h"
 
+#include "daemon/block.h"
 #include "lib/writer.h"
 
 #include <errno.h>
@@ -8,8 +9,8 @@
 
 /* Payloads from this length on are referred to rather than copied. */
 #define SHARE_MIN 4096
-/* How much of a run is copied in one piece. */
-#define COPY_MAX (16 * 1024)
+/* What was written for one receiver is referred to for others from this length on. */
+#define SHARE_RENDERING_MIN 2048
 
 /* Ends a subscription that has had its last message, in the client's own thread. */
 struct expiry {
@@ -59,7 +60,7 @@ static void pressure_note(struct pressure *pressure, struct connection *connecti
 
 /* Appends messages with their payloads, in one piece. */
 static int stage_copies(struct stage *stage, const struct writer_message *line,
-                        struct bytes payload, const struct message *run) {
+                        struct bytes payload, const struct message *run, struct bytes *writtenp) {
         size_t each = writer_message_line_max(line) + payload.length + 2, line_length;
         char *start = outbox_reserve(&stage->outbox, run->count * each), *end;
 
@@ -74,7 +75,31 @@ static int stage_copies(struct stage *stage, const struct writer_message *line,
                 end = bytes_copy(end, (struct bytes){start, line_length});
                 end = bytes_copy(end, payload);
         }
-        outbox_commit(&stage->outbox, (size_t)(end - start));
+        *writtenp = (struct bytes){start, (size_t)(end - start)};
+        outbox_commit(&stage->outbox, writtenp->length);
+        return 0;
+}
+
+/* Appends the same bytes as others get, which are written for the first of them. */
+static int stage_rendering(struct stage *stage, const struct writer_message *line,
+                           struct bytes payload, const struct message *run,
+                           const struct subscription *subscription) {
+        struct rendering *rendering = run->rendering;
+        struct bytes bytes;
+        int r;
+
+        if (rendering && rendering->block && rendering->header_size == line->header_size &&
+            bytes_equal(subscription_sid(rendering->subscription), line->sid))
+                return rendering->bytes.length < SHARE_RENDERING_MIN
+                               ? outbox_append(&stage->outbox, rendering->bytes)
+                               : outbox_append_shared(&stage->outbox, rendering->block,
+                                                      rendering->bytes);
+        r = stage_copies(stage, line, payload, run, &bytes);
+        if (r < 0 || !rendering)
+                return r;
+        block_unref(rendering->block);
+        *rendering = (struct rendering){block_ref(stage->outbox.tail), bytes, subscription,
+                                        line->header_size};
         return 0;
 }
 
@@ -91,10 +116,6 @@ static int stage_shared(struct stage *stage, const struct writer_message *line, 
         return outbox_append_shared(&stage->outbox, block, payload);
 }
 
-static bool is_shared(const struct message *message, size_t payload_length) {
-        return message->block && payload_length >= SHARE_MIN;
-}
-
 int client_stage_messages(struct stage *stage, struct subscription *subscription,
                           const struct message *message, bool headers) {
         size_t skipped = headers ? 0 : message->header_size;
@@ -106,21 +127,17 @@ int client_stage_messages(struct stage *stage, struct subscription *subscription
                 .header_size = headers ? message->header_size : 0,
                 .size = payload.length,
         };
+        int r = 0;
 
         stage->n_messages += message->count;
         stage->n_payload_bytes += message->count * payload.length;
-        return is_shared(message, payload.length)
-                       ? stage_shared(stage, &line, message->block, payload)
-                       : stage_copies(stage, &line, payload, message);
-}
-
-/* How much of a run makes a good piece: one message that is shared, or what fits COPY_MAX. */
-static size_t piece_of(const struct message *message) {
-        size_t n = COPY_MAX / (message->stride + 1);
-
-        if (message->count == 1 || n <= 1 || is_shared(message, message->payload.length))
-                return 1;
-        return n < message->count ? n : message->count;
+        if (!message->block || payload.length < SHARE_MIN)
+                return stage_rendering(stage, &line, payload, message, subscription);
+        for (size_t i = 0; i < message->count && r >= 0; i++) {
+                r = stage_shared(stage, &line, message->block, payload);
+                payload.data += message->stride;
+        }
+        return r;
 }
 
 size_t client_deliver(struct receiver *receiver, struct worker *worker,
@@ -133,7 +150,7 @@ size_t client_deliver(struct receiver *receiver, struct worker *worker,
 
         if (!stage)
                 return 0;
-        piece.count = subscription_count(subscription, piece_of(message), &is_last);
+        piece.count = subscription_count(subscription, message->count, &is_last);
         if (piece.count == 0)
                 return 0;
         if (client_stage_messages(stage, subscription, &piece,

@@ -11,6 +11,16 @@
 struct block;
 struct bus;
 struct connection;
+struct subscription;
+
+/* How a message was written for one receiver. The others that get the same bytes, which the subject
+ * and their sid make, refer to them rather than write them again. */
+struct rendering {
+        struct block *block;                     /* a reference; NULL: nothing is written yet */
+        struct bytes bytes;                      /* in the block */
+        const struct subscription *subscription; /* for this one */
+        size_t header_size;
+};
 
 struct message {
         struct bytes subject;
@@ -22,4 +32,5 @@ struct message {
         struct block *block;          /* what the payload lies in; borrowed, NULL: unknown */
         struct bus *bus;              /* where it was published */
         struct connection *publisher; /* valid during the batch; NULL: sockd itself */
+        struct rendering *rendering;  /* what its receivers share; NULL: there is one only */
 };

@@ -58,9 +58,17 @@ static int outbox_grow(struct outbox *outbox) {
         return 0;
 }
 
+/* Appends a range, or makes the last one longer. */
 static int outbox_push(struct outbox *outbox, struct block *block, char *data, size_t length) {
-        int r = outbox_grow(outbox);
+        struct outbox_range *last = outbox->n_ranges > 0 ? outbox_last(outbox) : NULL;
+        int r;
 
+        if (last && last->block == block && last->data + last->length == data) {
+                last->length += length;
+                outbox->n_bytes += length;
+                return 0;
+        }
+        r = outbox_grow(outbox);
         if (r < 0)
                 return r;
         outbox->n_ranges++;
@@ -71,7 +79,7 @@ static int outbox_push(struct outbox *outbox, struct block *block, char *data, s
 
 /* Replaces the tail by a block with room for `size` bytes. */
 static int outbox_replace_tail(struct outbox *outbox, size_t size) {
-        size_t capacity = outbox->n_bytes < BLOCK_SMALL / 2 ? BLOCK_SMALL : BLOCK_LARGE;
+        size_t capacity = outbox->n_bytes + size <= BLOCK_SMALL ? BLOCK_SMALL : BLOCK_LARGE;
         struct block *tail = block_new(size > capacity ? size : capacity);
 
         if (!tail)
@@ -94,17 +102,11 @@ char *outbox_reserve(struct outbox *outbox, size_t size) {
 
 void outbox_commit(struct outbox *outbox, size_t size) {
         char *data = outbox->tail->data + outbox->tail_used;
-        struct outbox_range *last = outbox->n_ranges > 0 ? outbox_last(outbox) : NULL;
 
         assert(size <= outbox->tail->capacity - outbox->tail_used);
         if (size == 0)
                 return;
         outbox->tail_used += size;
-        if (last && last->block == outbox->tail && last->data + last->length == data) {
-                last->length += size;
-                outbox->n_bytes += size;
-                return;
-        }
         (void)outbox_push(outbox, outbox->tail, data, size);
 }
 

@@ -303,18 +303,21 @@ static inline struct bytes take_word(const char *start, const char *limit) {
         return (struct bytes){start, (size_t)(p - start)};
 }
 
-/* Counts the PUBs with the same line and size from the beginning of the input on, at most max.
- * Whoever publishes much at once often publishes much of the same, and comparing is faster than
- * taking apart. */
-static size_t count_run(struct bytes input, size_t line_length, size_t stride, size_t max) {
+/* Counts the PUBs with the same line and size from the beginning of the input on, as far as they
+ * fit max_length. Whoever publishes much at once often publishes much of the same, and comparing is
+ * faster than taking apart. */
+static size_t count_run(struct bytes input, size_t line_length, size_t stride, size_t max_length) {
         struct bytes line = {input.data, line_length};
-        size_t n = 1;
+        const char *next = input.data + stride;
+        size_t left = (input.length < max_length ? input.length : max_length), n = 1;
 
-        for (const char *next = input.data + stride; n < max; n++, next += stride)
-                if ((size_t)(input.data + input.length - next) < stride ||
-                    !bytes_equal((struct bytes){next, line_length}, line) ||
+        for (left -= stride < left ? stride : left; left >= stride; left -= stride) {
+                if (!bytes_equal((struct bytes){next, line_length}, line) ||
                     memcmp(next + stride - 2, "\r\n", 2) != 0)
                         break;
+                next += stride;
+                n++;
+        }
         return n;
 }
 
@@ -324,7 +327,7 @@ static bool take_usual_publish(const struct parser *parser, struct bytes *input,
                                struct operation *operation) {
         const char *start = input->data + 4, *limit = input->data + input->length, *end;
         struct bytes subject, reply = {NULL, 0}, number;
-        size_t size, stride, count;
+        size_t size, stride, count = 1;
 
         if (memcmp(input->data, "PUB ", 4) != 0)
                 return false;
@@ -347,9 +350,8 @@ static bool take_usual_publish(const struct parser *parser, struct bytes *input,
                 return false;
         stride = (size_t)(end - input->data) + size + 4;
         /* A request is one by itself: whether somebody hears it is known for each. */
-        count = reply.length > 0 ? 1
-                                 : count_run(*input, (size_t)(end + 2 - input->data), stride,
-                                             parser->max_run);
+        if (reply.length == 0)
+                count = count_run(*input, (size_t)(end + 2 - input->data), stride, parser->max_run);
         *operation = (struct operation){
                 .verb = VERB_PUB,
                 .arguments = {start, (size_t)(end - start)},

@@ -113,6 +113,22 @@ static void test_large_things_are_not_copied(void **state) {
         block_unref(block);
 }
 
+static void test_neighbours_are_one_range(void **state) {
+        /* What follows in the same block needs no reference and no range of its own. */
+        struct block *block = block_of("first second");
+        struct outbox outbox = {.n_bytes = 0};
+
+        assert_int_equal(outbox_append_shared(&outbox, block, (struct bytes){block->data, 5}), 0);
+        assert_int_equal(outbox_append_shared(&outbox, block, (struct bytes){block->data + 5, 7}),
+                         0);
+        check(&outbox, "first second", 1);
+        outbox_consume(&outbox, 6);
+        check(&outbox, "second", 1);
+        outbox_deinit(&outbox);
+        assert_true(block_is_exclusive(block));
+        block_unref(block);
+}
+
 static void test_nothing_shared_is_no_range(void **state) {
         /* An empty payload takes no reference. */
         struct block *block = block_of("x");
@@ -148,14 +164,14 @@ static void test_dropping_gives_all_references_back(void **state) {
 
 static void test_peeking_shows_no_more_than_asked_for(void **state) {
         /* The first ranges, in order; the rest stays for the next call. */
-        struct block *block = block_of("0123456789");
+        struct block *block = block_of("0 1 2 3 4 5 6 7 8 9");
         struct outbox outbox = {.n_bytes = 0};
         struct iovec iov[4];
 
         for (size_t i = 0; i < 10; i++)
-                assert_int_equal(
-                        outbox_append_shared(&outbox, block, (struct bytes){block->data + i, 1}),
-                        0);
+                assert_int_equal(outbox_append_shared(&outbox, block,
+                                                      (struct bytes){block->data + 2 * i, 1}),
+                                 0);
         assert_int_equal(outbox_peek(&outbox, iov, 0), 0);
         assert_int_equal(outbox_peek(&outbox, iov, 4), 4);
         for (unsigned i = 0; i < 4; i++)
@@ -279,6 +295,7 @@ int main(void) {
                 cmocka_unit_test(test_small_things_leave_in_one_piece),
                 cmocka_unit_test(test_what_is_reserved_counts_when_committed),
                 cmocka_unit_test(test_large_things_are_not_copied),
+                cmocka_unit_test(test_neighbours_are_one_range),
                 cmocka_unit_test(test_nothing_shared_is_no_range),
                 cmocka_unit_test(test_dropping_gives_all_references_back),
                 cmocka_unit_test(test_peeking_shows_no_more_than_asked_for),

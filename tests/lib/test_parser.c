@@ -38,7 +38,7 @@ static void describe(struct outcome *outcome, struct operation op) {
 
 static void parser_reset(struct parser *parser) {
         *parser = (struct parser){
-                .max_control_line = 64, .max_payload = 100, .headers = true, .max_run = 3};
+                .max_control_line = 64, .max_payload = 100, .headers = true, .max_run = 40};
 }
 
 /* Feeds input in pieces of at most `piece` bytes, keeping what is incomplete as a caller would. */
@@ -241,14 +241,14 @@ static void test_equal_lines_are_a_run(void **state) {
 
         check("PUB a 1\r\nx\r\nPUB a 1\r\ny\r\nPUB a 1\r\nz\r\nPUB a 1\r\nw\r\n",
               "[PUB a||||0|0|x][PUB a||||0|0|y][PUB a||||0|0|z][PUB a||||0|0|w]");
-        assert_int_equal(take(&input, 10), 3);
+        assert_int_equal(take(&input, 100), 3);
         assert_true(bytes_equal(input, BYTES("PUB a 1\r\n")));
-        assert_int_equal(take(&again, 2), 2);
-        assert_int_equal(take(&again, 2), 1);
+        assert_int_equal(take(&again, 24), 2);
+        assert_int_equal(take(&again, 24), 1);
         assert_true(bytes_equal(again, input));
         again = BYTES("PUB a 1\r\nx\r\nPUB a 1\r\ny\r\n");
         assert_int_equal(take(&again, 0), 1);
-        assert_int_equal(take(&again, 1), 1);
+        assert_int_equal(take(&again, 23), 1);
 }
 
 static void test_what_differs_ends_a_run(void **state) {
