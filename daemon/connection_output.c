@@ -9,7 +9,7 @@
 #include <errno.h>
 
 /* A stage with more than this is flushed before the batch ends. */
-#define STAGE_MAX (64 * 1024)
+#define STAGE_MAX (160 * 1024)
 /* What is left of a stage is shared rather than copied from this length on. */
 #define SHARE_MIN 2048
 /* Ranges in one system call. */
