@@ -17,6 +17,7 @@ static void client_count_subscriptions(struct client *client) {
 void client_end_subscription(struct client *client, struct subscription *subscription) {
         sid_table_remove(&client->subscriptions, subscription);
         bus_unsubscribe(client->bus, &client->worker->reclaim, subscription);
+        worker_turn_over(client->worker, sizeof(*subscription));
         client_count_subscriptions(client);
 }
 

@@ -118,6 +118,7 @@ static ssize_t connection_read(struct connection *connection) {
         else
                 n = connection_read_buffered(connection, block);
         connection->input_block = NULL;
+        worker_turn_over(connection->worker, n > 0 ? (size_t)n : 0);
         return n;
 }
 

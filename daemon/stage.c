@@ -20,9 +20,14 @@ static void stage_free(struct stage *stage) {
         free(stage);
 }
 
-void stages_deinit(struct stages *stages) {
+void stages_shrink(struct stages *stages) {
         LIST_FOREACH_SAFE (link, &stages->pool)
                 stage_free(container_of(link, struct stage, link));
+        stages->n_pool = 0;
+}
+
+void stages_deinit(struct stages *stages) {
+        stages_shrink(stages);
         free(stages->by_slot);
 }
 

@@ -36,6 +36,9 @@ struct stages {
 void stages_init(struct stages *stages);
 void stages_deinit(struct stages *stages);
 
+/* Frees what is kept for the next batch. */
+void stages_shrink(struct stages *stages);
+
 /* The stage of a connection, NULL if this batch has not touched it. */
 static inline struct stage *stages_find(const struct stages *stages, uint32_t slot) {
         return slot < stages->n_slots ? stages->by_slot[slot] : NULL;

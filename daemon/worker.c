@@ -17,6 +17,10 @@
  * back. */
 #define TRIM_BYTES (1024 * 1024)
 #define TRIM_MS    1000
+/* What malloc keeps until then, and what it may keep: memory that comes and goes with each batch
+ * must not go through the kernel, which clears it page by page. */
+#define KEEP_MAX  (32 * 1024 * 1024)
+#define BLOCK_MAX (2 * 1024 * 1024)
 
 void worker_enter(struct worker *worker) {
         if (worker->is_online)
@@ -127,6 +131,7 @@ static void worker_on_trim(uv_timer_t *timer) {
         struct worker *worker = container_of(timer, struct worker, trim_timer);
 
         if (worker->n_turned - worker->n_looked < TRIM_BYTES) {
+                stages_shrink(&worker->stages);
                 (void)malloc_trim(0);
                 worker->n_turned = 0;
         } else {
@@ -211,6 +216,8 @@ static void worker_deinit(struct worker *worker) {
 
 int workers_start(struct workers *workers, unsigned count, struct instance *instance,
                   struct config *config) {
+        (void)mallopt(M_TRIM_THRESHOLD, KEEP_MAX);
+        (void)mallopt(M_MMAP_THRESHOLD, BLOCK_MAX);
         workers->all = calloc(count, sizeof(*workers->all));
         workers->count = workers->n_running = 0;
         if (!workers->all)
