@@ -89,6 +89,17 @@ int open_client(const char *lines, long *idp) {
         return fd;
 }
 
+size_t answer_pings(int fd, char *data, size_t length) {
+        char *ping;
+
+        while ((ping = memmem(data, length, "PING\r\n", 6)) != NULL) {
+                length -= 6;
+                memmove(ping, ping + 6, length - (size_t)(ping - data));
+                write_all(fd, "PONG\r\n", 6);
+        }
+        return length;
+}
+
 void synchronize(int fd) {
         write_all(fd, "PING\r\n", 6);
         read_to(fd, "PONG", NULL);

@@ -32,6 +32,9 @@ int open_client(const char *lines, long *idp);
 
 void write_all(int fd, const char *data, size_t length);
 
+/* Takes the PINGs of the server out of what has come, and answers them. Returns what is left. */
+size_t answer_pings(int fd, char *data, size_t length);
+
 /* Waits until the server has dealt with all that was sent. */
 void synchronize(int fd);
 

@@ -57,7 +57,7 @@ static void *respond(void *argument) {
 
                 if (got <= 0)
                         return NULL;
-                n += (size_t)got;
+                n = answer_pings(responder_fd, buffer, n + (size_t)got);
                 left = answer(buffer, n);
                 memmove(buffer, buffer + n - left, left);
                 n = left;
@@ -133,11 +133,15 @@ void run_request(void) {
                 for (int i = 0; i < n; i++) {
                         struct client *client = events[i].data.ptr;
                         ssize_t got = read(client->fd, buffer, sizeof(buffer));
+                        size_t n_got;
 
-                        if (got <= 0 || (size_t)got > client->n_missing)
-                                errx(1, "load: not the reply: %.*s", (int)got, buffer);
-                        client->n_missing -= (size_t)got;
-                        if (client->n_missing > 0)
+                        if (got <= 0)
+                                errx(1, "load: the server ended a client's connection");
+                        n_got = answer_pings(client->fd, buffer, (size_t)got);
+                        if (n_got > client->n_missing)
+                                errx(1, "load: not the reply: %.*s", (int)n_got, buffer);
+                        client->n_missing -= n_got;
+                        if (client->n_missing > 0 || n_got == 0)
                                 continue;
                         latencies[n_done++] = now_ns() - client->sent_ns;
                         if (n_sent < n_total) {
