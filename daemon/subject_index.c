@@ -244,7 +244,10 @@ static int literal_obtain(struct subject_index *index, struct bytes subject,
 }
 
 static struct index_branch *branch_new(struct index_branch *parent, struct bytes text) {
-        struct index_branch *branch = calloc(1, sizeof(*branch) + text.length);
+        /* Without the padding that a text could use. */
+        size_t size = offsetof(struct index_branch, node) + offsetof(struct index_node, text) +
+                      text.length;
+        struct index_branch *branch = calloc(1, size > sizeof(*branch) ? size : sizeof(*branch));
 
         if (!branch)
                 return NULL;
