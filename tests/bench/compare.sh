@@ -118,8 +118,8 @@ count() {
 all_rows() {
         row 1:1/16 publish messages="$(count 10000000)"
         row 1:0/16 publish subscribers=0 messages="$(count 20000000)"
-        row 1:5/16 publish subscribers=5 messages="$(count 2000000)"
-        row 4:1/16 publish publishers=4 messages="$(count 8000000)"
+        row 1:5/16 publish subscribers=5 messages="$(count 5000000)"
+        row 4:1/16 publish publishers=4 messages="$(count 12000000)"
         row 1:1/1K publish size=1024 messages="$(count 1000000)"
         row 1:1/64K publish size=65536 messages="$(count 20000)"
         row request/16 request clients=16 messages="$(count 100000)"
@@ -133,7 +133,7 @@ all_rows() {
         row wildcards/100K publish wildcards=100000 messages=5000000
         row churn/100K publish churn=100000 messages=5000000
         row inboxes/16 request clients=16 new_inboxes=1 messages=100000
-        row 1:1000/64 publish subscribers=1000 size=64 messages=20000
+        row 1:1000/64 publish subscribers=1000 size=64 messages=50000
         row 1:1000/16K publish subscribers=1000 size=16384 messages=500
         row 1:99/16 publish subscribers=99 messages=200000
         row stalled:99/16 publish subscribers=99 stalled=1 messages=200000
