@@ -9,6 +9,7 @@
 #include "daemon/info.h"
 #include "daemon/instance.h"
 #include "daemon/listener.h"
+#include "daemon/transport.h"
 #include "lib/log.h"
 #include "lib/subject.h"
 #include "lib/writer.h"
@@ -218,13 +219,21 @@ size_t client_operation(struct client *client, const struct operation *operation
 }
 
 void client_violation(struct client *client, enum parser_result result) {
+        const char *text = ERROR_UNKNOWN_OPERATION, *reason = REASON_VIOLATION;
+
+        if (result == PARSER_CONTROL_LINE) {
+                text = ERROR_CONTROL_LINE;
+                reason = REASON_CONTROL_LINE;
+        } else if (result == PARSER_PAYLOAD) {
+                text = ERROR_MAX_PAYLOAD;
+                reason = REASON_MAX_PAYLOAD;
+        }
         counter_add(&client->worker->stats.protocol_errors, 1);
-        if (result == PARSER_CONTROL_LINE)
-                client_fail(client, ERROR_CONTROL_LINE, REASON_CONTROL_LINE);
-        else if (result == PARSER_PAYLOAD)
-                client_fail(client, ERROR_MAX_PAYLOAD, REASON_MAX_PAYLOAD);
+        client->has_violated = true;
+        if (client->connection->transport->keeps_boundaries)
+                client_error(client, "%s", text);
         else
-                client_fail(client, ERROR_UNKNOWN_OPERATION, REASON_VIOLATION);
+                client_fail(client, text, reason);
 }
 
 /* Whether each operation is answered, or has its line in a trace. */

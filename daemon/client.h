@@ -25,6 +25,7 @@ struct client {
         struct bus *bus; /* of its account */
         enum client_role role;
         struct parser parser;
+        bool has_violated; /* the rest of this frame is not looked at */
         struct sid_table subscriptions;
         _Atomic uint64_t n_subscriptions; /* the same as the table's, for other threads */
 
@@ -59,7 +60,7 @@ int client_open(struct connection *connection);
  * the first ones: at least one. */
 size_t client_operation(struct client *client, const struct operation *operation);
 
-/* The parser found input that is unusable. */
+/* The parser found input that is unusable: the end of the connection, or of the frame. */
 void client_violation(struct client *client, enum parser_result result);
 
 /* Around the operations of one input. */

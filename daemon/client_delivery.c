@@ -2,6 +2,7 @@
 #include "daemon/client_parts.h"
 
 #include "daemon/block.h"
+#include "daemon/transport.h"
 #include "lib/writer.h"
 
 #include <errno.h>
@@ -140,27 +141,66 @@ int client_stage_messages(struct stage *stage, struct subscription *subscription
         return r;
 }
 
+/* Whether a message fits a frame of the transport; its client learns if not. */
+static bool client_fits(struct client *client, struct worker *worker,
+                        const struct subscription *subscription, const struct message *message) {
+        struct connection *connection = client->connection;
+        struct writer_message line = {
+                .subject = message->subject,
+                .sid = subscription_sid(subscription),
+                .reply = message->reply,
+        };
+
+        if (message->payload.length + 2 + writer_message_line_max(&line) <= connection->max_frame)
+                return true;
+        connection_write(worker, connection, BYTES("-ERR '" ERROR_FRAME_TOO_LARGE "'\r\n"));
+        return false;
+}
+
+/* Stages messages, and ends what leaves by itself. Returns 0 or -ENOMEM, or -EPIPE if the
+ * connection takes nothing more. */
+static int client_stage_run(struct client *client, struct worker *worker,
+                            struct subscription *subscription, const struct message *run) {
+        struct connection *connection = client->connection;
+        bool headers = atomic_load_explicit(&client->headers, memory_order_relaxed);
+        struct message piece = *run;
+
+        if (connection->transport->keeps_boundaries)
+                piece.count = 1;
+        for (size_t left = run->count; left > 0; left -= piece.count) {
+                struct stage *stage = connection_output(worker, connection);
+                int r = stage ? client_stage_messages(stage, subscription, &piece, headers)
+                              : -EPIPE;
+
+                if (r < 0)
+                        return r;
+                connection_output_done(worker, stage);
+                piece.payload.data += piece.count * piece.stride;
+        }
+        return 0;
+}
+
 size_t client_deliver(struct receiver *receiver, struct worker *worker,
                       struct subscription *subscription, const struct message *message) {
         struct client *client = container_of(receiver, struct client, receiver);
         struct connection *connection = client->connection;
-        struct stage *stage = connection_output(worker, connection);
         struct message piece = *message;
         bool is_last;
+        int r;
 
-        if (!stage)
+        if (!connection_output(worker, connection) ||
+            !client_fits(client, worker, subscription, message))
                 return 0;
         piece.count = subscription_count(subscription, message->count, &is_last);
         if (piece.count == 0)
                 return 0;
-        if (client_stage_messages(stage, subscription, &piece,
-                                  atomic_load_explicit(&client->headers, memory_order_relaxed)) <
-            0) {
-                connection_condemn_output(worker, connection);
+        r = client_stage_run(client, worker, subscription, &piece);
+        if (r < 0) {
+                if (r == -ENOMEM)
+                        connection_condemn_output(worker, connection);
                 return 0;
         }
         pressure_note(&worker->pressure, connection);
-        connection_output_done(worker, stage);
         if (is_last && worker == client->worker)
                 client_end_subscription(client, subscription);
         else if (is_last)

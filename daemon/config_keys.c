@@ -51,7 +51,7 @@ static bool is_listener_name(const char *text) {
 }
 
 bool config_keys_has_scheme(enum address_scheme scheme) {
-        return scheme == ADDRESS_UNIX || scheme == ADDRESS_TCP;
+        return scheme == ADDRESS_UNIX || scheme == ADDRESS_UNIX_SEQPACKET || scheme == ADDRESS_TCP;
 }
 
 static void check_server(struct config_reader *reader, const char *path,

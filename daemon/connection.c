@@ -312,6 +312,8 @@ static struct connection *connection_new(struct worker *worker, struct listener 
         connection->transport = listener->transport;
         connection->handler = listener->handler;
         connection->fd = fd;
+        connection->max_frame =
+                connection->transport->max_frame ? connection->transport->max_frame(fd) : SIZE_MAX;
         connection->attention.run = connection_on_attention;
         connection->peer = *peer;
         return connection;

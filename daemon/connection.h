@@ -82,6 +82,7 @@ struct connection {
         uint32_t slot; /* index in the instance's registry */
         struct peer peer;
         uint64_t start_ns; /* real time */
+        size_t max_frame;  /* the longest operation that can be sent */
         void *state;       /* the handler's; see handler.h */
 
         /* For the own worker. */
@@ -147,7 +148,8 @@ int connection_open(struct worker *worker, struct listener *listener, int fd,
  * within a batch. */
 struct stage *connection_output(struct worker *worker, struct connection *connection);
 
-/* After something was appended: flushes early what has become large. Any worker. */
+/* After an operation, or a run if the transport keeps no boundaries, was appended: flushes early
+ * what has become large. Any worker. */
 void connection_output_done(struct worker *worker, struct stage *stage);
 
 /* Stages bytes. Any worker. */

@@ -60,7 +60,7 @@ static ssize_t connection_read_direct(struct connection *connection, struct bloc
         size_t missing = connection->n_needed - connection->n_kept;
         struct iovec iov[2] = {{kept->data + connection->n_kept, missing},
                                {ahead->data, DIRECT_AHEAD}};
-        ssize_t n = connection->transport->receive(connection->fd, iov, 2);
+        ssize_t n = connection->transport->receive(connection, iov, 2);
 
         if (n <= 0)
                 return n;
@@ -94,7 +94,7 @@ static size_t connection_unkeep(struct connection *connection, struct block *blo
 static ssize_t connection_read_buffered(struct connection *connection, struct block *block) {
         size_t n_kept = connection_unkeep(connection, block);
         struct iovec iov = {block->data + n_kept, block->capacity - n_kept};
-        ssize_t n = connection->transport->receive(connection->fd, &iov, 1);
+        ssize_t n = connection->transport->receive(connection, &iov, 1);
 
         connection->input_block = block;
         if (n > 0)
@@ -126,7 +126,7 @@ static ssize_t connection_read(struct connection *connection) {
 static void connection_discard(struct connection *connection) {
         struct block *block = worker_input(connection->worker);
         struct iovec iov = {block ? block->data : NULL, block ? block->capacity : 0};
-        ssize_t n = block ? connection->transport->receive(connection->fd, &iov, 1) : -ENOMEM;
+        ssize_t n = block ? connection->transport->receive(connection, &iov, 1) : -ENOMEM;
 
         if (n > 0) {
                 connection->n_discarded += (size_t)n;
@@ -181,7 +181,9 @@ void connection_take_input(struct connection *connection) {
         if (connection->state_of_life != CONNECTION_OPEN || connection->paused != 0)
                 return;
         n = connection_read(connection);
-        if (n <= 0 && n != -EAGAIN)
+        if (n == -EMSGSIZE)
+                connection->handler->oversized(connection);
+        else if (n <= 0 && n != -EAGAIN)
                 connection_input_ended(connection, n);
 }
 

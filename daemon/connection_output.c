@@ -12,8 +12,6 @@
 #define STAGE_MAX (160 * 1024)
 /* What is left of a stage is shared rather than copied from this length on. */
 #define SHARE_MIN 2048
-/* Ranges in one system call. */
-#define SEND_RANGES 64
 /* How much may wait for a receiver until its publishers are held back. */
 #define CONGESTION_MARK (1024 * 1024)
 
@@ -29,7 +27,9 @@ struct stage *connection_output(struct worker *worker, struct connection *connec
 }
 
 void connection_output_done(struct worker *worker, struct stage *stage) {
-        if (stage->outbox.n_bytes >= STAGE_MAX)
+        if (stage->connection->transport->keeps_boundaries && outbox_end_frame(&stage->outbox) < 0)
+                connection_condemn_output(worker, stage->connection);
+        else if (stage->outbox.n_bytes >= STAGE_MAX)
                 connection_flush(worker, stage);
 }
 
@@ -47,26 +47,12 @@ void connection_write(struct worker *worker, struct connection *connection, stru
 /* Under the lock. Sends until the outbox is empty or the socket full. */
 static int connection_send(struct worker *worker, struct connection *connection,
                            struct outbox *outbox) {
-        while (!outbox_is_empty(outbox)) {
-                struct iovec iov[SEND_RANGES];
-                size_t n_iov = outbox_peek(outbox, iov, SEND_RANGES), n_offered = 0;
-                ssize_t n;
+        ssize_t n = outbox_is_empty(outbox) ? 0 : connection->transport->send(connection, outbox);
 
-                for (size_t i = 0; i < n_iov; i++)
-                        n_offered += iov[i].iov_len;
-                n = connection->transport->send(connection->fd, iov, n_iov);
-                if (n == -EAGAIN)
-                        return 0;
-                if (n < 0)
-                        return (int)n;
-                outbox_consume(outbox, (size_t)n);
-                atomic_fetch_add_explicit(&connection->n_sent, (uint64_t)n, memory_order_relaxed);
-                atomic_store_explicit(&connection->sent_ms, uv_now(&worker->loop),
-                                      memory_order_relaxed);
-                /* The socket is full; asking it again would only tell so. */
-                if ((size_t)n < n_offered)
-                        return 0;
-        }
+        if (n <= 0)
+                return (int)n;
+        atomic_fetch_add_explicit(&connection->n_sent, (uint64_t)n, memory_order_relaxed);
+        atomic_store_explicit(&connection->sent_ms, uv_now(&worker->loop), memory_order_relaxed);
         return 0;
 }
 
@@ -97,7 +83,7 @@ static int connection_keep_output(struct worker *worker, struct connection *conn
         for (unsigned i = 0; i < outbox->n_ranges && r >= 0; i++)
                 r = connection_keep_range(worker, connection, outbox,
                                           &outbox->ranges[outbox->first + i]);
-        return r;
+        return r < 0 ? r : outbox_copy_frames(&connection->pending, outbox);
 }
 
 /* Under the lock. Has the own worker look at the connection. */

@@ -18,8 +18,12 @@ struct handler {
 
         /* Bytes arrived. Takes what it can off the beginning of *input; what remains is presented
          * again with more bytes behind it. Returns how long the whole of what is incomplete will
-         * be, counted from the beginning of what remains, 0 if that is not known. */
+         * be, counted from the beginning of what remains, 0 if that is not known. If the transport
+         * keeps boundaries, nothing remains unless the connection is paused. */
         size_t (*input)(struct connection *connection, struct bytes *input);
+
+        /* A frame came that was longer than what is taken at once; it is lost. */
+        void (*oversized)(struct connection *connection);
 
         /* The time set with connection_set_deadline() has come. */
         void (*deadline)(struct connection *connection);

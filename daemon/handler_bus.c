@@ -4,6 +4,7 @@
 #include "daemon/client.h"
 #include "daemon/connection.h"
 #include "daemon/handler.h"
+#include "daemon/transport.h"
 
 /* When an input has cost so much, the worker's other connections have their turn: some
  * milliseconds. */
@@ -13,6 +14,26 @@ static int bus_opened(struct connection *connection) {
         return client_open(connection);
 }
 
+/* What is wrong with a frame ends with it; so does what is incomplete. */
+static void bus_end_frame(struct client *client, struct bytes *input) {
+        bool is_incomplete = input->length > 0 || client->parser.pending != VERB_NONE;
+
+        if (is_incomplete && !client->has_violated &&
+            client->connection->state_of_life == CONNECTION_OPEN)
+                client_violation(client, PARSER_VIOLATION);
+        client->parser.pending = VERB_NONE;
+        client->parser.needed = 0;
+        client->has_violated = false;
+        input->length = 0;
+}
+
+static void bus_oversized(struct connection *connection) {
+        struct client *client = connection->state;
+
+        client_violation(client, PARSER_PAYLOAD);
+        client->has_violated = false;
+}
+
 static size_t bus_input(struct connection *connection, struct bytes *input) {
         struct client *client = connection->state;
         enum parser_result result = PARSER_MORE;
@@ -20,6 +41,7 @@ static size_t bus_input(struct connection *connection, struct bytes *input) {
 
         client_begin_input(client);
         while (connection->state_of_life == CONNECTION_OPEN && connection->paused == 0 &&
+               !client->has_violated &&
                (result = parser_next(&client->parser, input, &operation)) == PARSER_OPERATION) {
                 size_t n_left = operation.count - client_operation(client, &operation);
 
@@ -32,6 +54,8 @@ static size_t bus_input(struct connection *connection, struct bytes *input) {
         }
         if (result != PARSER_OPERATION && result != PARSER_MORE)
                 client_violation(client, result);
+        if (connection->transport->keeps_boundaries && connection->paused == 0)
+                bus_end_frame(client, input);
         client_end_input(client);
         return connection->paused == 0 ? client->parser.needed : 0;
 }
@@ -56,6 +80,7 @@ const struct handler handler_bus = {
         .name = "bus",
         .opened = bus_opened,
         .input = bus_input,
+        .oversized = bus_oversized,
         .deadline = bus_deadline,
         .changed = bus_changed,
         .closed = bus_closed,

@@ -6,6 +6,7 @@
 #include "daemon/connection.h"
 #include "daemon/instance.h"
 #include "daemon/listener.h"
+#include "daemon/transport.h"
 #include "lib/protocol.h"
 
 #include <jansson.h>
@@ -22,17 +23,29 @@ static const char *listener_host(const struct listener *listener) {
         return listener->address.host;
 }
 
+/* What can be published, and comes through: a frame holds the line as well. */
+static uint64_t max_payload(const struct connection *connection) {
+        const struct config_server *server = &connection->worker->config->server;
+        size_t max_frame = connection->max_frame < WORKER_INPUT_SIZE ? connection->max_frame
+                                                                     : WORKER_INPUT_SIZE;
+
+        if (!connection->transport->keeps_boundaries ||
+            server->max_payload + server->max_control_line <= max_frame)
+                return server->max_payload;
+        return max_frame -
+               (max_frame < server->max_control_line ? max_frame : server->max_control_line);
+}
+
 static json_t *info_object(struct client *client) {
         const struct connection *connection = client->connection;
-        const struct worker *worker = client->worker;
-        struct instance *instance = worker->instance;
+        struct instance *instance = client->worker->instance;
         json_t *info = json_pack(
                 "{s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:i, s:b, s:I, s:I}", "server_id",
                 instance->id, "server_name", instance->name, "version", PROTOCOL_SERVER_VERSION,
                 "sockd_version", PACKAGE_VERSION, "go", "none", "proto", 1, "host",
                 listener_host(connection->listener), "port", (int)connection->listener->port,
-                "headers", 1, "max_payload", (json_int_t)worker->config->server.max_payload,
-                "client_id", (json_int_t)connection->id);
+                "headers", 1, "max_payload", (json_int_t)max_payload(connection), "client_id",
+                (json_int_t)connection->id);
 
         if (info && connection->peer.ip[0])
                 json_object_set_new(info, "client_ip", json_string(connection->peer.ip));

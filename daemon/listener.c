@@ -73,11 +73,19 @@ static struct listener *listener_new(const struct config_listener *config, int f
         listener->keeps_path = true;
         listener->address = config->address;
         listener->v6only = listener_wants_v6only(config);
-        listener->transport = &transport_stream;
+        listener->transport = config->address.scheme == ADDRESS_UNIX_SEQPACKET ? &transport_record
+                                                                               : &transport_stream;
         listener->handler = &handler_bus;
         list_init(&listener->link);
         listener->name = strdup(config->name);
         return listener->name ? listener : listener_unref(listener);
+}
+
+static int get_option(int fd, int option) {
+        int value = -1;
+        socklen_t length = sizeof(value);
+
+        return getsockopt(fd, SOL_SOCKET, option, &value, &length) < 0 ? -errno : value;
 }
 
 /* Learns where the socket is bound. */
@@ -88,7 +96,7 @@ static int listener_learn(struct listener *listener) {
         if (getsockname(listener->fd, &bound->socket.any, &bound->length) < 0)
                 return -errno;
         bound->family = listener->family = bound->socket.any.sa_family;
-        bound->type = SOCK_STREAM;
+        bound->type = get_option(listener->fd, SO_TYPE);
         if (bound->family == AF_INET)
                 listener->port = ntohs(((struct sockaddr_in *)&bound->socket)->sin_port);
         if (bound->family == AF_INET6)
@@ -305,18 +313,12 @@ int listener_listen(struct listener *listener, const struct config_listener *con
         return r;
 }
 
-static int get_option(int fd, int option) {
-        int value = -1;
-        socklen_t length = sizeof(value);
-
-        return getsockopt(fd, SOL_SOCKET, option, &value, &length) < 0 ? -errno : value;
-}
-
 int listener_adopt(struct listener **listenerp, const struct config_listener *config, int fd,
                    char **reasonp) {
         __attribute__((cleanup(listener_cleanup))) struct listener *listener =
                 listener_new(config, fd);
         bool is_unix = address_is_unix(&config->address);
+        int type = config->address.scheme == ADDRESS_UNIX_SEQPACKET ? SOCK_SEQPACKET : SOCK_STREAM;
         int r;
 
         if (!listener) {
@@ -327,10 +329,10 @@ int listener_adopt(struct listener **listenerp, const struct config_listener *co
         if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
                 return reason_set(reasonp, -errno, "the inherited descriptor %d is not usable: %s",
                                   fd, strerror(errno));
-        if (get_option(fd, SO_TYPE) != SOCK_STREAM || get_option(fd, SO_ACCEPTCONN) != 1)
+        if (get_option(fd, SO_TYPE) != type || get_option(fd, SO_ACCEPTCONN) != 1)
                 return reason_set(reasonp, -EINVAL,
-                                  "the inherited descriptor %d is not a listening stream socket",
-                                  fd);
+                                  "the inherited descriptor %d is not a listening %s socket", fd,
+                                  type == SOCK_STREAM ? "stream" : "seqpacket");
         r = listener_learn(listener);
         if (r < 0 || !(is_unix ? listener->family == AF_UNIX
                                : listener->family == AF_INET || listener->family == AF_INET6))

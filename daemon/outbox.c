@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 /* Sizes of the blocks that small things are copied to: what is sent at once fits a page and a
  * little more; what goes on growing gets large ones. */
@@ -23,6 +24,10 @@ void outbox_clear(struct outbox *outbox) {
         }
         outbox->first = 0;
         outbox->n_bytes = 0;
+        if (outbox->frames) {
+                outbox->frames->first = outbox->frames->n_frames = 0;
+                outbox->frames->n_bytes = 0;
+        }
         if (outbox->tail &&
             (!block_is_exclusive(outbox->tail) || outbox->tail->capacity > BLOCK_LARGE))
                 outbox->tail = block_unref(outbox->tail);
@@ -33,6 +38,7 @@ void outbox_deinit(struct outbox *outbox) {
         outbox_clear(outbox);
         block_unref(outbox->tail);
         free(outbox->ranges);
+        free(outbox->frames);
         *outbox = (struct outbox){.n_bytes = 0};
 }
 
@@ -155,4 +161,117 @@ void outbox_consume(struct outbox *outbox, size_t n_bytes) {
         }
         if (outbox->n_ranges == 0)
                 outbox_clear(outbox);
+}
+
+/* --- frames ------------------------------------------------------------------------------- */
+
+/* Makes room for one more frame at the end. */
+static int frames_grow(struct outbox *outbox) {
+        struct outbox_frames *frames = outbox->frames;
+        unsigned capacity = frames ? frames->capacity : 0;
+
+        if (frames && frames->first + frames->n_frames < capacity)
+                return 0;
+        if (frames && frames->first > capacity / 2) {
+                memmove(frames->lengths, frames->lengths + frames->first,
+                        frames->n_frames * sizeof(frames->lengths[0]));
+                frames->first = 0;
+                return 0;
+        }
+        capacity = capacity ? capacity * 2 : 8;
+        frames = realloc(frames, sizeof(*frames) + capacity * sizeof(frames->lengths[0]));
+        if (!frames)
+                return -ENOMEM;
+        if (!outbox->frames)
+                *frames = (struct outbox_frames){.n_frames = 0};
+        frames->capacity = capacity;
+        outbox->frames = frames;
+        return 0;
+}
+
+static int frames_push(struct outbox *outbox, size_t length) {
+        struct outbox_frames *frames;
+        int r = frames_grow(outbox);
+
+        if (r < 0)
+                return r;
+        frames = outbox->frames;
+        frames->lengths[frames->first + frames->n_frames++] = (uint32_t)length;
+        frames->n_bytes += length;
+        return 0;
+}
+
+int outbox_end_frame(struct outbox *outbox) {
+        size_t n_framed = outbox->frames ? outbox->frames->n_bytes : 0;
+
+        return outbox->n_bytes == n_framed ? 0 : frames_push(outbox, outbox->n_bytes - n_framed);
+}
+
+int outbox_copy_frames(struct outbox *to, const struct outbox *from) {
+        const struct outbox_frames *frames = from->frames;
+        int r = 0;
+
+        for (unsigned i = 0; frames && i < frames->n_frames && r >= 0; i++)
+                r = frames_push(to, frames->lengths[frames->first + i]);
+        return r;
+}
+
+/* How far the ranges have been looked at. */
+struct cursor {
+        unsigned range;
+        size_t offset; /* in that range */
+};
+
+/* The next `length` bytes. Returns the number of ranges, 0 if they are more than max. */
+static size_t cursor_take(const struct outbox *outbox, struct cursor *cursor, size_t length,
+                          struct iovec *iov, size_t max) {
+        size_t n = 0;
+
+        while (length > 0 && n < max) {
+                const struct outbox_range *range = &outbox->ranges[outbox->first + cursor->range];
+                size_t piece = range->length - cursor->offset;
+
+                if (piece > length)
+                        piece = length;
+                iov[n++] = (struct iovec){range->data + cursor->offset, piece};
+                length -= piece;
+                cursor->offset += piece;
+                if (cursor->offset == range->length)
+                        *cursor = (struct cursor){.range = cursor->range + 1};
+        }
+        return length == 0 ? n : 0;
+}
+
+unsigned outbox_peek_frames(const struct outbox *outbox, struct mmsghdr *messages, unsigned max,
+                            struct iovec *iov, size_t max_iov) {
+        const struct outbox_frames *frames = outbox->frames;
+        struct cursor cursor = {0};
+        unsigned n = 0;
+
+        for (; frames && n < frames->n_frames && n < max; n++) {
+                size_t n_iov = cursor_take(outbox, &cursor, frames->lengths[frames->first + n], iov,
+                                           max_iov);
+
+                if (n_iov == 0)
+                        break;
+                messages[n].msg_hdr.msg_iov = iov;
+                messages[n].msg_hdr.msg_iovlen = n_iov;
+                iov += n_iov;
+                max_iov -= n_iov;
+        }
+        return n;
+}
+
+void outbox_consume_frames(struct outbox *outbox, unsigned n_frames) {
+        struct outbox_frames *frames = outbox->frames;
+
+        for (; n_frames > 0; n_frames--) {
+                size_t length = frames->lengths[frames->first];
+
+                /* First of all, as this may drop everything. */
+                frames->first++;
+                frames->n_frames--;
+                frames->n_bytes -= length;
+                outbox_consume(outbox, length);
+        }
 }

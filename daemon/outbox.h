@@ -10,9 +10,11 @@
 #include "lib/bytes.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/uio.h>
 
 struct block;
+struct mmsghdr;
 
 struct outbox_range {
         struct block *block; /* a reference of our own */
@@ -20,12 +22,21 @@ struct outbox_range {
         size_t length;
 };
 
+/* Where what was appended is cut, for transports that keep boundaries: the lengths of frames, in
+ * order. */
+struct outbox_frames {
+        unsigned first, n_frames, capacity; /* a queue in an array */
+        size_t n_bytes;                     /* of all frames; what is behind them has no end yet */
+        uint32_t lengths[];
+};
+
 struct outbox {
         struct outbox_range *ranges; /* a queue in an array; owned */
         unsigned first, n_ranges, capacity;
         struct block *tail; /* a reference; what small things are copied to, or NULL */
         size_t tail_used;
-        size_t n_bytes; /* of all ranges */
+        size_t n_bytes;               /* of all ranges */
+        struct outbox_frames *frames; /* owned; NULL: none */
 };
 
 /* An outbox of zeroes is an empty one. Frees everything; it is empty afterwards. */
@@ -51,6 +62,24 @@ size_t outbox_peek(const struct outbox *outbox, struct iovec *iov, size_t max);
 
 /* Drops n_bytes from the beginning. */
 void outbox_consume(struct outbox *outbox, size_t n_bytes);
+
+/* What was appended since the last frame ended is a frame, if it is anything. Returns 0 or -ENOMEM.
+ */
+int outbox_end_frame(struct outbox *outbox);
+
+/* The first frames as sendmmsg(2) takes them, with their ranges in iov; the other fields of the
+ * messages are left alone. Returns how many: at most max, and as many as fit max_iov; at least one,
+ * as no frame has more ranges than OUTBOX_FRAME_RANGES, if there are any. */
+#define OUTBOX_FRAME_RANGES 8
+unsigned outbox_peek_frames(const struct outbox *outbox, struct mmsghdr *messages, unsigned max,
+                            struct iovec *iov, size_t max_iov);
+
+/* Drops n_frames from the beginning. */
+void outbox_consume_frames(struct outbox *outbox, unsigned n_frames);
+
+/* Ends the same frames in `to`, to which the ranges of `from` were appended. Returns 0 or -ENOMEM.
+ */
+int outbox_copy_frames(struct outbox *to, const struct outbox *from);
 
 static inline bool outbox_is_empty(const struct outbox *outbox) {
         return outbox->n_bytes == 0;

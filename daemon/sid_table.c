@@ -11,8 +11,8 @@ void sid_table_deinit(struct sid_table *table) {
         *table = (struct sid_table){.buckets = NULL};
 }
 
-/* Sids are mostly numbers that ascend. Those that differ in their last digit are neighbours, so that
- * many subscriptions made one after the other touch little memory. */
+/* Sids are mostly numbers that ascend. Those that differ in their last digit are neighbours, so
+ * that many subscriptions made one after the other touch little memory. */
 static struct subscription **bucket_of(const struct sid_table *table, struct bytes sid) {
         struct bytes rest = {sid.data, sid.length - 1};
         uint64_t hash = hash_bytes(rest, 0) + (unsigned char)sid.data[rest.length];

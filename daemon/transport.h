@@ -1,7 +1,7 @@
 /* How bytes move: what a socket family does differently, as a table of functions.
  *
- * Everything above works on any transport. All functions take a non-blocking descriptor and never
- * wait.
+ * Everything above works on any transport. All descriptors are non-blocking, and nothing here ever
+ * waits.
  */
 #pragma once
 
@@ -10,14 +10,27 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+struct connection;
+struct outbox;
+
 struct transport {
         const char *name;
-        bool keeps_boundaries; /* what is cut off at the end of an input is an error */
 
-        /* Reads into, or writes from, the ranges. Returns how many bytes; 0 from receive is the
-         * peer's end; or -errno, -EAGAIN if the socket is not ready. */
-        ssize_t (*receive)(int fd, struct iovec *iov, size_t n_iov);
-        ssize_t (*send)(int fd, struct iovec *iov, size_t n_iov);
+        /* An input is a frame: it holds whole operations, and what is wrong with it ends with it.
+         * Each operation leaves in a frame of its own. */
+        bool keeps_boundaries;
+
+        /* The longest frame that can be sent. NULL: frames have no limit. */
+        size_t (*max_frame)(int fd);
+
+        /* Reads into the ranges. Returns how many bytes; 0 is the peer's end; -EAGAIN: there is
+         * nothing; -EMSGSIZE: a frame was longer than the ranges, and is lost; or another -errno.
+         * In the connection's own worker. */
+        ssize_t (*receive)(struct connection *connection, struct iovec *iov, size_t n_iov);
+
+        /* Sends what waits in the outbox, until it is empty or the socket full. Returns how many
+         * bytes left, or -errno. Under the connection's lock. */
+        ssize_t (*send)(struct connection *connection, struct outbox *outbox);
 
         /* Tells the peer that nothing more comes. */
         void (*end_output)(int fd);
@@ -31,3 +44,6 @@ struct transport {
 
 /* Connected byte streams: TCP, Unix stream. */
 extern const struct transport transport_stream;
+
+/* Connected sockets that keep the boundaries of what is sent: Unix seqpacket. */
+extern const struct transport transport_record;

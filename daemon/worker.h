@@ -139,8 +139,8 @@ void worker_fence(struct worker *worker, struct fence *fence);
 /* Sees to it that held connections are looked at soon, if there are any. */
 void worker_watch_held(struct worker *worker);
 
-/* So many bytes went through the heap, or will have soon. When it becomes quiet, what malloc keeps of them is given
- * back to the system. */
+/* So many bytes went through the heap, or will have soon. When it becomes quiet, what malloc keeps
+ * of them is given back to the system. */
 void worker_turn_over(struct worker *worker, size_t n_bytes);
 
 /* One of the worker's connections was freed. */

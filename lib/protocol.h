@@ -52,3 +52,5 @@ struct operation {
 #define ERROR_INVALID_SUBJECT   "Invalid Subject"
 #define ERROR_INVALID_PUBLISH   "Invalid Publish Subject"
 #define ERROR_MAX_SUBSCRIPTIONS "maximum subscriptions exceeded"
+/* Of sockd's own: a message that does not fit a frame of the transport was not sent. */
+#define ERROR_FRAME_TOO_LARGE "Message Too Large for Transport"

@@ -454,7 +454,7 @@ static void test_keys_of_later_versions_are_told_from_unknown_ones(void **state)
                 "session_timeout = \"30s\"",
         };
         static const char *const schemes[] = {"udp://127.0.0.1:1", "tls://127.0.0.1:1",
-                                              "unix+dgram:///run/x", "unix+seqpacket:///run/x"};
+                                              "unix+dgram:///run/x"};
         char text[256], expected[256];
 
         for (size_t i = 0; i < ARRAY_SIZE(top); i++) {

@@ -6,6 +6,7 @@
 #include "daemon/connection.h"
 #include "daemon/instance.h"
 #include "daemon/listener.h"
+#include "daemon/transport.h"
 #include "lib/protocol.h"
 
 #include <jansson.h>
@@ -27,7 +28,11 @@ static int set_up(void **state) {
         instance = (struct instance){.id = "NABC", .name = (char *)"bob.local"};
         worker = (struct worker){.config = &config, .instance = &instance};
         listener = (struct listener){.family = AF_UNIX};
-        connection = (struct connection){.worker = &worker, .listener = &listener, .id = 7};
+        connection = (struct connection){.worker = &worker,
+                                         .listener = &listener,
+                                         .transport = &transport_stream,
+                                         .max_frame = SIZE_MAX,
+                                         .id = 7};
         client = (struct client){.connection = &connection, .worker = &worker};
         return 0;
 }
@@ -77,6 +82,31 @@ static void test_info_is_complete(void **state) {
         assert_true(json_is_true(json_object_get(object, "headers")));
         check_integer(object, "max_payload", 1048576);
         check_integer(object, "client_id", 7);
+        json_decref(object);
+}
+
+static void test_what_fits_a_frame_is_the_limit(void **state) {
+        /* With the line before it, in both directions. */
+        json_t *object;
+
+        config.server.max_control_line = 4096;
+        connection.transport = &transport_record;
+        connection.max_frame = 212960;
+        object = info();
+        check_integer(object, "max_payload", 128 * 1024 - 4096);
+        json_decref(object);
+        connection.max_frame = 10000;
+        object = info();
+        check_integer(object, "max_payload", 10000 - 4096);
+        json_decref(object);
+        connection.max_frame = 4000;
+        object = info();
+        check_integer(object, "max_payload", 0);
+        json_decref(object);
+        connection.max_frame = 212960;
+        config.server.max_payload = 1000;
+        object = info();
+        check_integer(object, "max_payload", 1000);
         json_decref(object);
 }
 
@@ -163,6 +193,7 @@ static void test_info_fits_the_buffer_of_clients(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup(test_info_is_complete, set_up),
+                cmocka_unit_test_setup(test_what_fits_a_frame_is_the_limit, set_up),
                 cmocka_unit_test_setup(test_what_is_not_so_is_left_out, set_up),
                 cmocka_unit_test_setup(test_internet_peers_are_told_their_address, set_up),
                 cmocka_unit_test_setup(test_lame_duck_is_announced, set_up),

@@ -6,6 +6,8 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
 
 #include <cmocka.h>
 
@@ -183,6 +185,82 @@ static void test_peeking_shows_no_more_than_asked_for(void **state) {
         block_unref(block);
 }
 
+/* The frames of an outbox in one text, each in brackets. */
+static void check_frames(const struct outbox *outbox, const char *expected) {
+        struct mmsghdr messages[RANGES_MAX];
+        struct iovec iov[RANGES_MAX];
+        unsigned n = outbox_peek_frames(outbox, messages, RANGES_MAX, iov, RANGES_MAX);
+        char text[256] = "";
+
+        for (unsigned i = 0; i < n; i++) {
+                strcat(text, "[");
+                for (size_t k = 0; k < messages[i].msg_hdr.msg_iovlen; k++)
+                        strncat(text, messages[i].msg_hdr.msg_iov[k].iov_base,
+                                messages[i].msg_hdr.msg_iov[k].iov_len);
+                strcat(text, "]");
+        }
+        assert_string_equal(text, expected);
+}
+
+static void test_frames_are_cut_where_they_ended(void **state) {
+        /* However the bytes lie in ranges. */
+        struct block *block = block_of("payload");
+        struct outbox outbox = {.n_bytes = 0}, other = {.n_bytes = 0};
+
+        check_frames(&outbox, "");
+        assert_int_equal(outbox_end_frame(&outbox), 0);
+        append(&outbox, "one");
+        assert_int_equal(outbox_end_frame(&outbox), 0);
+        assert_int_equal(outbox_end_frame(&outbox), 0);
+        append(&outbox, "t");
+        append(&outbox, "wo<");
+        assert_int_equal(outbox_append_shared(&outbox, block, (struct bytes){block->data, 7}), 0);
+        append(&outbox, ">");
+        assert_int_equal(outbox_end_frame(&outbox), 0);
+        append(&outbox, "three");
+        assert_int_equal(outbox_end_frame(&outbox), 0);
+        check_frames(&outbox, "[one][two<payload>][three]");
+        outbox_consume_frames(&outbox, 1);
+        check_frames(&outbox, "[two<payload>][three]");
+        append(&other, "0");
+        assert_int_equal(outbox_end_frame(&other), 0);
+        append(&other, "two<payload>three");
+        assert_int_equal(outbox_copy_frames(&other, &outbox), 0);
+        check_frames(&other, "[0][two<payload>][three]");
+        outbox_consume_frames(&outbox, 2);
+        assert_true(outbox_is_empty(&outbox));
+        check_frames(&outbox, "");
+        append(&outbox, "again");
+        assert_int_equal(outbox_end_frame(&outbox), 0);
+        check_frames(&outbox, "[again]");
+        outbox_deinit(&outbox);
+        outbox_deinit(&other);
+        block_unref(block);
+}
+
+static void test_frames_are_peeked_whole(void **state) {
+        /* As many as there is room for ranges. */
+        struct block *block = block_of("ab");
+        struct outbox outbox = {.n_bytes = 0};
+        struct mmsghdr messages[4];
+        struct iovec iov[4];
+
+        for (size_t i = 0; i < 10; i++) {
+                append(&outbox, "<");
+                assert_int_equal(
+                        outbox_append_shared(&outbox, block, (struct bytes){block->data, 2}), 0);
+                append(&outbox, ">");
+                assert_int_equal(outbox_end_frame(&outbox), 0);
+        }
+        assert_int_equal(outbox_peek_frames(&outbox, messages, 4, iov, 4), 1);
+        assert_int_equal(messages[0].msg_hdr.msg_iovlen, 3);
+        assert_int_equal(outbox_peek_frames(&outbox, messages, 4, iov, 2), 0);
+        outbox_consume_frames(&outbox, 10);
+        assert_true(outbox_is_empty(&outbox));
+        outbox_deinit(&outbox);
+        block_unref(block);
+}
+
 static void test_memory_is_used_again(void **state) {
         /* An outbox that empties in time keeps its block and its array for what comes next. */
         struct outbox outbox = {.n_bytes = 0};
@@ -299,6 +377,8 @@ int main(void) {
                 cmocka_unit_test(test_nothing_shared_is_no_range),
                 cmocka_unit_test(test_dropping_gives_all_references_back),
                 cmocka_unit_test(test_peeking_shows_no_more_than_asked_for),
+                cmocka_unit_test(test_frames_are_cut_where_they_ended),
+                cmocka_unit_test(test_frames_are_peeked_whole),
                 cmocka_unit_test(test_memory_is_used_again),
                 cmocka_unit_test(test_what_another_outbox_shares_is_not_written_over),
                 cmocka_unit_test(test_a_queue_that_never_empties_does_not_grow),

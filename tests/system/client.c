@@ -41,6 +41,7 @@ struct client *client_free(struct client *client) {
                 close(client->fd);
         json_decref(client->info);
         bytes_deinit(&client->input);
+        bytes_deinit(&client->frames);
         free(client->name);
         free(client);
         return NULL;
@@ -68,13 +69,14 @@ static int connect_tcp(int fd, unsigned port) {
 }
 
 int client_connect(struct client *client, const struct server_address *address) {
-        bool is_unix = address->transport == TRANSPORT_UNIX;
-        int fd = socket(is_unix ? AF_UNIX : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        const struct server_transport_kind *kind = &server_transport_kinds[address->transport];
+        int fd = socket(kind->family, kind->type | SOCK_CLOEXEC, 0);
         int error;
 
         if (fd < 0)
                 return -errno;
-        error = is_unix ? connect_unix(fd, address->path) : connect_tcp(fd, address->port);
+        error = kind->family == AF_UNIX ? connect_unix(fd, address->path)
+                                        : connect_tcp(fd, address->port);
         if (error < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0) {
                 error = -errno;
                 close(fd);
@@ -94,11 +96,14 @@ ssize_t client_send(struct client *client, const char *data, size_t n_bytes) {
 }
 
 void client_receive(struct client *client) {
-        char chunk[65536];
+        static char chunk[1UL << 20];
         ssize_t length = recv(client->fd, chunk, sizeof(chunk), 0);
 
         if (length > 0) {
-                bytes_append(&client->input, chunk, (size_t)length);
+                size_t frame = (size_t)length;
+
+                bytes_append(&client->input, chunk, frame);
+                bytes_append(&client->frames, (char *)&frame, sizeof(frame));
                 return;
         }
         if (length < 0 && (errno == EAGAIN || errno == EINTR))
@@ -115,8 +120,31 @@ size_t client_n_input(const struct client *client) {
         return client->input.length - client->input_start;
 }
 
+size_t client_frame(const struct client *client) {
+        size_t frame = 0;
+
+        if (client->frames.length > 0)
+                memcpy(&frame, client->frames.data, sizeof(frame));
+        return frame;
+}
+
+/* Takes n_bytes off the first frames. */
+static void frames_consume(struct client *client, size_t n_bytes) {
+        while (n_bytes > 0 && client->frames.length > 0) {
+                size_t frame = client_frame(client);
+                size_t n = frame < n_bytes ? frame : n_bytes;
+
+                frame -= n;
+                n_bytes -= n;
+                memcpy(client->frames.data, &frame, sizeof(frame));
+                if (frame == 0)
+                        bytes_remove(&client->frames, 0, sizeof(frame));
+        }
+}
+
 /* Moves what is left to the front only when it is the smaller half, so that it costs little. */
 void client_consume(struct client *client, size_t n_bytes) {
+        frames_consume(client, n_bytes);
         client->input_start += n_bytes;
         if (client->input_start <= client->input.length / 2)
                 return;
@@ -126,6 +154,8 @@ void client_consume(struct client *client, size_t n_bytes) {
 
 void client_cut_input(struct client *client, size_t offset, size_t n_bytes) {
         bytes_remove(&client->input, client->input_start + offset, n_bytes);
+        if (offset == 0)
+                frames_consume(client, n_bytes);
 }
 
 /* Names the server's end of a TCP connection: our peer's address first, then our own. */

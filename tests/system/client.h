@@ -14,7 +14,8 @@ struct client {
         bool has_ended;  /* the server closed, or reset, the connection */
         int end_error;   /* errno of a reset, 0 for an orderly end */
         struct bytes input;
-        size_t input_start; /* what lies before it was consumed */
+        size_t input_start;  /* what lies before it was consumed */
+        struct bytes frames; /* size_t each: how much came at once, of what was not consumed */
         json_t *info;       /* the last INFO, or NULL */
         int64_t mark_ms;    /* when it last began to send or last got what it expected */
         uint64_t n_sent;
@@ -35,6 +36,9 @@ void client_receive(struct client *client);
 const char *client_input(const struct client *client);
 size_t client_n_input(const struct client *client);
 void client_consume(struct client *client, size_t n_bytes);
+
+/* How much of what is left came with the first read; of a seqpacket socket that is a record. */
+size_t client_frame(const struct client *client);
 
 /* Takes n_bytes at offset out of the input. */
 void client_cut_input(struct client *client, size_t offset, size_t n_bytes);

@@ -5,7 +5,7 @@
  *     only sockd|nats-server|unix|tcp REASON     skip everywhere else
  *     config KEY VALUE                           a server setting, by sockd's name
  *     sockd-config TEXT, nats-config TEXT        lines for the end of that server's file
- *     listener NAME unix|tcp TEXT                one more listener, with these settings (sockd)
+ *     listener NAME TRANSPORT TEXT               one more listener, with these settings (sockd)
  *     split-everywhere CLIENT                    play again for each byte of what CLIENT sends, cut
  *                                                in two there
  *
@@ -77,13 +77,15 @@ static bool set_extra(struct play *play, const struct directive *directive) {
 }
 
 static bool set_listener(struct play *play, const struct directive *directive) {
-        bool is_unix = directive->n_words == 4 && bytes_equal_text(&directive->words[2], "unix");
+        enum server_transport transport =
+                directive->n_words == 4 ? server_transport_find(bytes_text(&directive->words[2]))
+                                        : N_TRANSPORTS;
 
-        if (!is_unix && !(directive->n_words == 4 && bytes_equal_text(&directive->words[2], "tcp")))
-                return scene_fail(&play->scene, "listener NAME unix|tcp TEXT");
+        if (transport == N_TRANSPORTS)
+                return scene_fail(&play->scene, "listener NAME unix|tcp|unix+seqpacket TEXT");
         return server_config_add_listener(&play->scene.server.config,
                                           bytes_text(&directive->words[1]),
-                                          is_unix ? TRANSPORT_UNIX : TRANSPORT_TCP,
+                                          transport,
                                           bytes_text(&directive->words[3])) ||
                scene_fail(&play->scene, "too many listeners");
 }

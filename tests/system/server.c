@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -206,7 +207,7 @@ bool server_find_address(const struct server *server, const char *listener,
         if (!server->log.length)
                 return false;
         addressp->transport = server_config_find_transport(&server->config, listener);
-        if (addressp->transport == TRANSPORT_UNIX) {
+        if (server_transport_kinds[addressp->transport].family == AF_UNIX) {
                 length = snprintf(addressp->path, sizeof(addressp->path), "%s/%s.sock",
                                   server->directory, listener);
                 return length > 0 && (size_t)length < sizeof(addressp->path);

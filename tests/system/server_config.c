@@ -7,6 +7,7 @@
 #include <err.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define WORKERS_DEFAULT "2"
 
@@ -31,6 +32,20 @@ static const char *key_name(enum server_kind kind, const char *key) {
                 if (strcmp(key, key_names[i].sockd) == 0)
                         return key_names[i].nats;
         return key;
+}
+
+const struct server_transport_kind server_transport_kinds[N_TRANSPORTS] = {
+        [TRANSPORT_UNIX] = { "unix", AF_UNIX, SOCK_STREAM },
+        [TRANSPORT_TCP] = { "tcp", AF_INET, SOCK_STREAM },
+        [TRANSPORT_SEQPACKET] = { "unix+seqpacket", AF_UNIX, SOCK_SEQPACKET },
+};
+
+enum server_transport server_transport_find(const char *name) {
+        enum server_transport transport = 0;
+
+        while (transport < N_TRANSPORTS && strcmp(server_transport_kinds[transport].name, name) != 0)
+                transport++;
+        return transport;
 }
 
 bool server_config_set(struct server_config *config, const char *key, const char *value) {
@@ -91,11 +106,13 @@ enum server_transport server_config_find_transport(const struct server_config *c
 
 static void sockd_listener_write(enum server_transport transport, const char *directory,
                                  const char *name, const char *settings, struct bytes *output) {
-        bytes_append_format(output, "  { name = \"%s\"; listen = \"", name);
-        if (transport == TRANSPORT_UNIX)
-                bytes_append_format(output, "unix://%s/%s.sock", directory, name);
+        const struct server_transport_kind *kind = &server_transport_kinds[transport];
+
+        bytes_append_format(output, "  { name = \"%s\"; listen = \"%s://", name, kind->name);
+        if (kind->family == AF_UNIX)
+                bytes_append_format(output, "%s/%s.sock", directory, name);
         else
-                bytes_append_text(output, "tcp://127.0.0.1:0");
+                bytes_append_text(output, "127.0.0.1:0");
         bytes_append_format(output, "\"; %s }", settings);
 }
 

@@ -4,7 +4,22 @@
 #include "bytes.h"
 
 enum server_kind { SERVER_SOCKD, SERVER_NATS };
-enum server_transport { TRANSPORT_UNIX, TRANSPORT_TCP };
+enum server_transport {
+        TRANSPORT_UNIX,
+        TRANSPORT_TCP,
+        TRANSPORT_SEQPACKET,
+        N_TRANSPORTS,
+};
+
+/* What a scenario calls a transport, which is also its scheme, and what its sockets are. */
+struct server_transport_kind {
+        const char *name;
+        int family, type;
+};
+extern const struct server_transport_kind server_transport_kinds[N_TRANSPORTS];
+
+/* Finds a transport by its name; N_TRANSPORTS: there is none. */
+enum server_transport server_transport_find(const char *name);
 
 /* Beside the listener "main" that every sockd under test has; nats-server has no others. */
 #define SERVER_LISTENERS_MAX 8

@@ -22,6 +22,24 @@ static bool act_expect(struct scene *scene, struct client *client, const struct 
         return expectation_bytes(scene, client, bytes_text(&expected), expected.length);
 }
 
+/* What came at once is exactly this. */
+static bool act_expect_frame(struct scene *scene, struct client *client,
+                             const struct words *words) {
+        BYTES_DEINIT struct bytes expected = {};
+        size_t frame;
+
+        verb_join_words(words, &expected);
+        while ((!expectation_skip_pings(scene, client) || client_frame(client) == 0) &&
+               expectation_wait(scene, client))
+                ;
+        frame = client_frame(client);
+        if (frame != expected.length && client_n_input(client) >= expected.length &&
+            memcmp(client_input(client), expected.data, expected.length) == 0)
+                return scene_fail(scene, "a frame of %zu bytes, expected %zu", frame,
+                                  expected.length);
+        return expectation_bytes(scene, client, bytes_text(&expected), expected.length);
+}
+
 /* Consumes a piece that the input begins with; true in *partialp if it may yet become one. */
 static bool take_piece(struct client *client, const struct bytes *piece, bool *partialp) {
         size_t available = client_n_input(client);
@@ -303,6 +321,7 @@ static bool act_expect_between(struct scene *scene, struct client *client,
 
 const struct verb verb_expect_table[] = {
         { "expect", 1, WORDS_MAX, act_expect },
+        { "expect-frame", 1, WORDS_MAX, act_expect_frame },
         { "expect-unordered", 1, WORDS_MAX, act_expect_unordered },
         { "expect-line", 1, 1, act_expect_line },
         { "expect-info", 0, WORDS_MAX, act_expect_info },

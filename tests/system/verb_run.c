@@ -9,7 +9,7 @@
 #include "expectation.h"
 #include "numbered.h"
 
-#define CHUNK_SIZE (256UL << 10)
+#define CHUNK_SIZE (64UL << 10)
 #define SIZE_MAXIMUM (64UL << 20)
 
 /* publish-run SUBJECT COUNT SIZE: messages 0 to COUNT - 1, each with SIZE bytes of payload. */
