@@ -40,12 +40,20 @@ void client_error(struct client *client, const char *format, ...) {
         va_end(arguments);
         log_debug("client %llu: -ERR '%s'", client_id(client), text);
         end = writer_error(line, bytes_from_string(text));
-        client_write(client, (struct bytes){line, (size_t)(end - line)});
+        if (connection_may_complain(client->connection, (size_t)(end - line)))
+                client_write(client, (struct bytes){line, (size_t)(end - line)});
+}
+
+/* Ends the connection; of a datagram peer that has none, just what it sent. */
+static void client_leave(struct client *client, const char *reason) {
+        client->has_violated = true;
+        if (client->is_counted || !client->connection->transport->is_connectionless)
+                connection_end(client->connection, reason);
 }
 
 void client_fail(struct client *client, const char *text, const char *reason) {
         client_error(client, "%s", text);
-        connection_end(client->connection, reason);
+        client_leave(client, reason);
 }
 
 void client_acknowledge(struct client *client) {
@@ -67,6 +75,7 @@ static void client_send_info(struct client *client) {
 
 void client_refresh_info(struct client *client) {
         if (client->protocol >= 1 && client->has_ponged &&
+            !client->connection->transport->is_connectionless &&
             client->told_generation != atomic_load(&client->worker->instance->generation))
                 client_send_info(client);
 }
@@ -158,8 +167,18 @@ static void client_connect(struct client *client, const struct operation *operat
         case CONNECT_NO_RESPONDERS:
                 client_fail(client, ERROR_NO_RESPONDERS, REASON_NO_RESPONDERS);
                 return;
+        case CONNECT_COOKIE:
+                client_send_info(client); /* with a good one */
+                client_error(client, ERROR_COOKIE);
+                client->has_violated = true;
+                return;
         }
         client_acknowledge(client);
+        if (client->connection->transport->is_connectionless) {
+                client->is_connected = true;
+                client_send_info(client);
+                return;
+        }
         if (client->is_connected)
                 return;
         client->is_connected = true;
@@ -209,7 +228,7 @@ size_t client_operation(struct client *client, const struct operation *operation
                         client_violation(client, PARSER_VIOLATION);
                 break;
         case VERB_ERR:
-                connection_end(client->connection, REASON_PARSE_ERROR);
+                client_leave(client, REASON_PARSE_ERROR);
                 break;
         case VERB_OK:
         case VERB_NONE:
@@ -230,6 +249,7 @@ void client_violation(struct client *client, enum parser_result result) {
         }
         counter_add(&client->worker->stats.protocol_errors, 1);
         client->has_violated = true;
+        connection_note_malformed(client->connection);
         if (client->connection->transport->keeps_boundaries)
                 client_error(client, "%s", text);
         else
@@ -276,6 +296,61 @@ bool client_tell_lame_duck(struct client *client) {
         return true;
 }
 
+/* What a client is before its CONNECT. A datagram peer has none, mostly, and is sent nothing that
+ * it did not ask for. */
+static void client_begin(struct client *client) {
+        bool is_asked = !client->connection->transport->is_connectionless;
+
+        client->verbose = client->pedantic = is_asked;
+        client->echo = true;
+        client->no_responders = false;
+        client->parser.headers = false;
+        atomic_store_explicit(&client->headers, false, memory_order_relaxed);
+        client->protocol = 0;
+        client->role = identity_role(&client->connection->peer);
+        client_adopt_limits(client);
+}
+
+void client_renew(struct client *client) {
+        if (client->is_connected) {
+                free(client->name);
+                free(client->lang);
+                free(client->version);
+                client->name = client->lang = client->version = NULL;
+                client->is_connected = false;
+        }
+        client_begin(client);
+}
+
+/* Counts the client as one of the server's. Returns whether there was room. */
+static bool client_count(struct client *client) {
+        struct instance *instance = client->worker->instance;
+
+        client->is_counted = true;
+        if (atomic_fetch_add(&instance->n_connections, 1) >=
+            atomic_load(&instance->max_connections)) {
+                static struct log_limit limit = {.burst = 1, .interval_ms = 10000};
+
+                log_limited(&limit, LOG_LEVEL_WARNING, "max_connections is reached");
+                return false;
+        }
+        atomic_fetch_add(&instance->n_total, 1);
+        log_debug("client %llu: connected", client_id(client));
+        return true;
+}
+
+bool client_settle(struct client *client) {
+        struct connection *connection = client->connection;
+        int r = connection_keep(connection);
+
+        if (r == 0 && (client->is_counted || client_count(client)))
+                return true;
+        client_error(client, r == 0 ? ERROR_MAX_CONNECTIONS : ERROR_MAX_SESSIONS);
+        if (r == 0)
+                connection_end(connection, REASON_MAX_CONNECTIONS);
+        return false;
+}
+
 int client_open(struct connection *connection) {
         struct client *client = calloc(1, sizeof(*client));
         struct worker *worker = connection->worker;
@@ -288,21 +363,14 @@ int client_open(struct connection *connection) {
         client->connection = connection;
         client->worker = worker;
         client->bus = instance->bus;
-        client->verbose = client->pedantic = client->echo = true;
-        client->role = identity_role(&connection->peer);
-        client_adopt_limits(client);
+        client_begin(client);
+        if (connection->transport->is_connectionless)
+                return 0;
         client_send_info(client);
-        client->is_counted = true;
-        if (atomic_fetch_add(&instance->n_connections, 1) >=
-            atomic_load(&instance->max_connections)) {
-                static struct log_limit limit = {.burst = 1, .interval_ms = 10000};
-
-                log_limited(&limit, LOG_LEVEL_WARNING, "max_connections is reached");
+        if (!client_count(client)) {
                 client_fail(client, ERROR_MAX_CONNECTIONS, REASON_MAX_CONNECTIONS);
                 return 0;
         }
-        atomic_fetch_add(&instance->n_total, 1);
-        log_debug("client %llu: connected", client_id(client));
         connection_set_deadline(connection, worker->config->server.ping_interval_ms);
         return 0;
 }
@@ -350,8 +418,10 @@ void client_close(struct client *client) {
         struct subscription *subscription, *next;
         size_t bucket = 0;
 
-        client_log_end(client);
-        client_remember(client);
+        if (client->is_counted) {
+                client_log_end(client);
+                client_remember(client);
+        }
         subscription = sid_table_next(&client->subscriptions, &bucket, NULL);
         for (; subscription; subscription = next) {
                 next = sid_table_next(&client->subscriptions, &bucket, subscription);

@@ -56,6 +56,9 @@ struct client {
 /* Begins: makes the connection's client and sends INFO. Returns 0 or a negative errno. */
 int client_open(struct connection *connection);
 
+/* Another datagram peer: the client is as new, but for its connection. */
+void client_renew(struct client *client);
+
 /* Carries out one operation; it may end the connection. Returns how many of a run were carried out,
  * the first ones: at least one. */
 size_t client_operation(struct client *client, const struct operation *operation);

@@ -165,8 +165,10 @@ static int client_stage_run(struct client *client, struct worker *worker,
         bool headers = atomic_load_explicit(&client->headers, memory_order_relaxed);
         struct message piece = *run;
 
-        if (connection->transport->keeps_boundaries)
+        if (connection->transport->keeps_boundaries && run->count > 1) {
                 piece.count = 1;
+                piece.rendering = NULL; /* of others it is all of the run */
+        }
         for (size_t left = run->count; left > 0; left -= piece.count) {
                 struct stage *stage = connection_output(worker, connection);
                 int r = stage ? client_stage_messages(stage, subscription, &piece, headers)

@@ -2,6 +2,7 @@
 #include "daemon/client_parts.h"
 
 #include "daemon/config.h"
+#include "daemon/transport.h"
 #include "lib/log.h"
 #include "lib/writer.h"
 
@@ -35,7 +36,8 @@ static void client_on_fence(struct fence *fence) {
 }
 
 void client_ping(struct client *client) {
-        if (!client->needs_fence || client->worker->workers->count == 1) {
+        if (!client->needs_fence || client->worker->workers->count == 1 ||
+            client->connection->transport->is_connectionless) {
                 client_pong(client);
                 return;
         }

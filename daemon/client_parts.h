@@ -40,6 +40,9 @@ void client_fail(struct client *client, const char *text, const char *reason);
  * have had their first PONG (protocol.md 2.3). */
 void client_refresh_info(struct client *client);
 
+/* The client is to last. Returns whether it may; says so if not. */
+bool client_settle(struct client *client);
+
 /* SUB and UNSUB. */
 void client_subscribe(struct client *client, const struct operation *operation);
 void client_unsubscribe(struct client *client, const struct operation *operation);

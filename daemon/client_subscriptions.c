@@ -82,7 +82,7 @@ void client_subscribe(struct client *client, const struct operation *operation) 
                 client_acknowledge(client);
                 return;
         }
-        if (!client_may_subscribe(client, operation))
+        if (!client_may_subscribe(client, operation) || !client_settle(client))
                 return;
         r = client_add_subscription(client, operation);
         if (r == -ENAMETOOLONG) {

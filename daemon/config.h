@@ -52,6 +52,14 @@ struct config_listener {
         bool nodelay;   /* TCP_NODELAY; default true */
         bool keepalive; /* SO_KEEPALIVE; default true */
         int backlog;    /* listen(2); default SOMAXCONN */
+
+        uint64_t receive_buffer, send_buffer; /* bytes of each socket; 0: the system's default */
+
+        /* Of datagrams. */
+        uint64_t session_timeout_ms;
+        uint64_t cookie_lifetime_ms; /* of the keys of cookies */
+        uint64_t max_sessions;
+        uint64_t max_sessions_per_source;
 };
 
 struct config {

@@ -51,7 +51,7 @@ static bool is_listener_name(const char *text) {
 }
 
 bool config_keys_has_scheme(enum address_scheme scheme) {
-        return scheme == ADDRESS_UNIX || scheme == ADDRESS_UNIX_SEQPACKET || scheme == ADDRESS_TCP;
+        return scheme != ADDRESS_TLS;
 }
 
 static void check_server(struct config_reader *reader, const char *path,
@@ -151,6 +151,9 @@ static void check_listener(struct config_reader *reader, const char *path,
                            const config_setting_t *group, void *target, bool is_whole) {
         static const char *const of_paths[] = {"mode", "owner", "group", NULL};
         static const char *const of_tcp[] = {"nodelay", "keepalive", NULL};
+        static const char *const of_streams[] = {"backlog", NULL};
+        static const char *const of_datagrams[] = {"session_timeout", "cookie_lifetime",
+                                                   "max_sessions", "max_sessions_per_source", NULL};
         static const char *const of_ipv6[] = {"v6only", NULL};
         const struct config_listener *listener = target;
         const struct address *address = &listener->address;
@@ -169,8 +172,14 @@ static void check_listener(struct config_reader *reader, const char *path,
         }
         if (!address_is_unix(address) || address->is_abstract)
                 refuse_keys(reader, path, group, of_paths, address, "Unix sockets with a path");
-        if (address_is_unix(address))
+        if (address->scheme != ADDRESS_TCP)
                 refuse_keys(reader, path, group, of_tcp, address, "tcp:// listeners");
+        if (address_is_datagram(address))
+                refuse_keys(reader, path, group, of_streams, address,
+                            "sockets that accept connections");
+        else
+                refuse_keys(reader, path, group, of_datagrams, address,
+                            "udp:// and unix+dgram:// listeners");
         if (!strchr(address->host, ':'))
                 refuse_keys(reader, path, group, of_ipv6, address,
                             "IPv6 addresses, as in tcp://[::]:4222");
@@ -190,7 +199,18 @@ static const struct config_key listener_keys[] = {
         {"v6only", CONFIG_BOOL, FIELD(config_listener, v6only), .fallback = "false"},
         {"nodelay", CONFIG_BOOL, FIELD(config_listener, nodelay), .fallback = "true"},
         {"keepalive", CONFIG_BOOL, FIELD(config_listener, keepalive), .fallback = "true"},
-        LATER("session_timeout"),
+        {"receive_buffer", CONFIG_SIZE, FIELD(config_listener, receive_buffer),
+         .maximum = 1024 * MIB, .fallback = "0"},
+        {"send_buffer", CONFIG_SIZE, FIELD(config_listener, send_buffer), .maximum = 1024 * MIB,
+         .fallback = "0"},
+        {"session_timeout", CONFIG_DURATION, FIELD(config_listener, session_timeout_ms),
+         .minimum = 10, .maximum = DAY, .fallback = "30s"},
+        {"cookie_lifetime", CONFIG_DURATION, FIELD(config_listener, cookie_lifetime_ms),
+         .minimum = 10, .maximum = DAY, .fallback = "2m"},
+        {"max_sessions", CONFIG_INTEGER, FIELD(config_listener, max_sessions), .minimum = 1,
+         .maximum = 16777216, .fallback = "10000"},
+        {"max_sessions_per_source", CONFIG_INTEGER, FIELD(config_listener, max_sessions_per_source),
+         .minimum = 1, .maximum = 16777216, .fallback = "1000"},
         LATER("tls"),
         LATER("publish"),
         LATER("request"),

@@ -2,6 +2,7 @@
 #include "daemon/connect.h"
 
 #include "daemon/client.h"
+#include "daemon/connection.h"
 #include "lib/text.h"
 
 #include <jansson.h>
@@ -58,10 +59,14 @@ static void apply_name(json_t *object, const char *key, char **to, bool *bad) {
         *to = copy;
 }
 
+static struct bytes json_bytes(const json_t *string) {
+        return (struct bytes){json_string_value(string), json_string_length(string)};
+}
+
 static enum connect_result connect_apply_object(struct client *client, json_t *object) {
         bool headers = atomic_load_explicit(&client->headers, memory_order_relaxed);
         bool ignored, bad = false;
-        json_t *value, *account, *new_account;
+        json_t *value, *account, *new_account, *cookie;
 
         apply_bool(object, "verbose", &client->verbose, &bad);
         apply_bool(object, "pedantic", &client->pedantic, &bad);
@@ -83,8 +88,11 @@ static enum connect_result connect_apply_object(struct client *client, json_t *o
         atomic_store_explicit(&client->headers, headers, memory_order_relaxed);
         account = find(object, "account", JSON_STRING, &bad);
         new_account = find(object, "new_account", JSON_TRUE, &bad);
+        cookie = find(object, "cookie", JSON_STRING, &bad);
         if (bad)
                 return CONNECT_MALFORMED;
+        if (cookie && !connection_prove(client->connection, json_bytes(cookie)))
+                return CONNECT_COOKIE;
         if (json_string_length(account) > 0 || json_is_true(new_account))
                 return CONNECT_FORBIDDEN;
         if (client->protocol < 0)

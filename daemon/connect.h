@@ -11,6 +11,7 @@ enum connect_result {
         CONNECT_FORBIDDEN,     /* names an account */
         CONNECT_PROTOCOL,      /* a protocol that is not known */
         CONNECT_NO_RESPONDERS, /* without headers */
+        CONNECT_COOKIE,        /* not one of this datagram peer, or too old */
 };
 
 /* Merges the JSON object over what the client said before: keys that are absent or null stay as

@@ -5,6 +5,7 @@
 #include "daemon/handler.h"
 #include "daemon/instance.h"
 #include "daemon/listener.h"
+#include "daemon/session.h"
 #include "daemon/transport.h"
 
 #include <errno.h>
@@ -34,7 +35,7 @@ static uint64_t earlier(uint64_t a, uint64_t b) {
 void connection_arm(struct connection *connection) {
         uint64_t now = connection_now(connection);
         uint64_t due = earlier(earlier(connection->protocol_due_ms, connection->write_due_ms),
-                               connection->end_due_ms);
+                               earlier(connection->end_due_ms, connection->retry_due_ms));
 
         if (connection->state_of_life == CONNECTION_CLOSED)
                 return;
@@ -90,6 +91,11 @@ static void connection_on_timer(uv_timer_t *timer) {
                 connection_close(connection, REASON_SLOW_DEADLINE);
                 return;
         }
+        if (is_due(&connection->retry_due_ms, now)) {
+                connection_continue_output(connection);
+                if (connection->state_of_life == CONNECTION_CLOSED)
+                        return;
+        }
         if (is_due(&connection->protocol_due_ms, now) &&
             connection->state_of_life == CONNECTION_OPEN)
                 connection->handler->deadline(connection);
@@ -105,8 +111,8 @@ void connection_update_poll(struct connection *connection) {
                 connection->state_of_life == CONNECTION_ENDING || connection->paused == 0;
         int events = 0;
 
-        if (connection->state_of_life == CONNECTION_CLOSED)
-                return;
+        if (connection->state_of_life == CONNECTION_CLOSED || connection->session)
+                return; /* the endpoint polls */
         if (wants_input && !connection->is_end_of_input)
                 events |= UV_READABLE;
         if (connection->is_polling_output)
@@ -148,6 +154,7 @@ static void connection_free(struct connection *connection) {
         pthread_mutex_destroy(&connection->lock);
         instance_give_slot(worker->instance, connection->slot);
         listener_unref(connection->listener);
+        session_free(connection->session);
         free(connection);
         worker_turn_over(worker, sizeof(*connection));
         worker_connection_freed(worker);
@@ -211,16 +218,22 @@ void connection_close(struct connection *connection, const char *reason) {
                 return;
         connection_leave_handler(connection, reason);
         connection->state_of_life = CONNECTION_CLOSED;
-        uv_close((uv_handle_t *)&connection->poll, connection_on_handle_closed);
+        if (!connection->session)
+                uv_close((uv_handle_t *)&connection->poll, connection_on_handle_closed);
         uv_close((uv_handle_t *)&connection->timer, connection_on_handle_closed);
         pthread_mutex_lock(&connection->lock);
-        (void)close(connection->fd);
+        if (!connection->session)
+                (void)close(connection->fd);
         connection->fd = -1;
         outbox_deinit(&connection->pending);
         pthread_mutex_unlock(&connection->lock);
         instance_hide_slot(worker->instance, connection->slot);
-        atomic_fetch_sub_explicit(&worker->n_connections, 1, memory_order_relaxed);
-        listener_disconnected(connection->listener);
+        if (connection->is_kept)
+                atomic_fetch_sub_explicit(&worker->n_connections, 1, memory_order_relaxed);
+        if (connection->session)
+                session_detach(connection->session);
+        else
+                listener_disconnected(connection->listener);
 }
 
 /* Ends output, unless something still waits: nothing is sent afterwards, whatever others have
@@ -240,7 +253,7 @@ void connection_advance_end(struct connection *connection) {
         if (!connection_end_output(connection)) {
                 if (connection->end_due_ms == 0)
                         connection->end_due_ms = now + END_OUTPUT_MS;
-        } else if (connection->is_end_of_input) {
+        } else if (connection->is_end_of_input || connection->transport->is_connectionless) {
                 connection_close(connection, connection->reason);
                 return;
         } else if (connection->end_limit_ms == 0) {
@@ -287,7 +300,7 @@ static void connection_on_attention(struct task *task) {
         pthread_mutex_unlock(&connection->lock);
         if (connection->state_of_life == CONNECTION_CLOSED)
                 return;
-        if (doom && strcmp(doom, REASON_WRITE_ERROR) == 0)
+        if (doom && strcmp(doom, REASON_WRITE_ERROR) == 0 && !connection->session)
                 connection_read_last(connection, doom);
         else if (doom)
                 connection_close(connection, doom);
@@ -309,6 +322,7 @@ static struct connection *connection_new(struct worker *worker, struct listener 
         list_init(&connection->attention.link);
         list_init(&connection->freeing.link);
         connection->worker = worker;
+        connection->listener = listener; /* a reference from connection_begin() on */
         connection->transport = listener->transport;
         connection->handler = listener->handler;
         connection->fd = fd;
@@ -321,14 +335,16 @@ static struct connection *connection_new(struct worker *worker, struct listener 
 
 /* Makes the libuv handles; from then on the connection has to be closed, not just freed. */
 static int connection_init_handles(struct connection *connection) {
-        int r = uv_poll_init(&connection->worker->loop, &connection->poll, connection->fd);
+        int r = 0;
 
+        if (!connection->session)
+                r = uv_poll_init(&connection->worker->loop, &connection->poll, connection->fd);
         if (r < 0)
                 return r;
         (void)uv_timer_init(&connection->worker->loop, &connection->timer);
         connection->poll.data = connection;
         connection->timer.data = connection;
-        connection->n_handles = 2;
+        connection->n_handles = connection->session ? 1 : 2;
         return 0;
 }
 
@@ -346,36 +362,116 @@ static int connection_register(struct connection *connection) {
         return r;
 }
 
+/* Gives a new connection its number and place. Returns 0 or a negative errno. */
+static int connection_begin(struct connection *connection) {
+        struct worker *worker = connection->worker;
+        struct timespec now;
+        int r;
+
+        if (worker->is_stopping)
+                return -ESHUTDOWN; /* it came after the others were closed */
+        connection->id =
+                atomic_fetch_add_explicit(&worker->instance->last_id, 1, memory_order_relaxed) + 1;
+        r = connection_register(connection);
+        if (r < 0)
+                return r;
+        clock_gettime(CLOCK_REALTIME, &now);
+        connection->start_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+        listener_ref(connection->listener);
+        connection->last_input_ms = connection_now(connection);
+        return 0;
+}
+
+/* Makes it one of the worker's connections. */
+static void connection_settle(struct connection *connection) {
+        struct worker *worker = connection->worker;
+
+        connection->is_kept = true;
+        list_unlink(&connection->link);
+        list_append(&worker->connections, &connection->link);
+        atomic_fetch_add_explicit(&worker->n_connections, 1, memory_order_relaxed);
+}
+
 int connection_open(struct worker *worker, struct listener *listener, int fd,
                     const struct peer *peer) {
         struct connection *connection = connection_new(worker, listener, fd, peer);
-        struct timespec now;
-        int r = connection ? 0 : -ENOMEM;
+        int r = connection ? connection_begin(connection) : -ENOMEM;
 
-        if (connection && worker->is_stopping)
-                r = -ESHUTDOWN; /* it came after the others were closed */
-        if (r >= 0) {
-                connection->id = atomic_fetch_add_explicit(&worker->instance->last_id, 1,
-                                                           memory_order_relaxed) +
-                                 1;
-                r = connection_register(connection);
-        }
         if (r < 0) {
                 (void)close(fd);
                 free(connection);
                 return r;
         }
-        clock_gettime(CLOCK_REALTIME, &now);
-        connection->start_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-        connection->listener = listener_ref(listener);
-        connection->last_input_ms = connection_now(connection);
         listener_connected(listener);
-        list_append(&worker->connections, &connection->link);
-        atomic_fetch_add_explicit(&worker->n_connections, 1, memory_order_relaxed);
+        connection_settle(connection);
         r = connection->handler->opened(connection);
         if (r < 0)
                 connection_close(connection, REASON_READ_ERROR);
         else
                 connection_update_poll(connection);
         return 0;
+}
+
+int connection_open_session(struct worker *worker, struct listener *listener, int fd,
+                            struct session *session) {
+        const struct peer peer = {.port = 0};
+        struct connection *connection = connection_new(worker, listener, fd, &peer);
+        int r = -ENOMEM;
+
+        if (connection) {
+                connection->session = session;
+                session->connection = connection;
+                r = connection_begin(connection);
+        }
+        if (r < 0) {
+                session_free(session);
+                free(connection);
+                return r;
+        }
+        list_append(&worker->strangers, &connection->link);
+        r = connection->handler->opened(connection);
+        if (r < 0)
+                connection_close(connection, REASON_READ_ERROR);
+        return r;
+}
+
+int connection_keep(struct connection *connection) {
+        int r;
+
+        if (connection->is_kept)
+                return 0;
+        r = session_keep(connection->session);
+        if (r == 0)
+                connection_settle(connection);
+        return r;
+}
+
+bool connection_may_complain(struct connection *connection, size_t length) {
+        struct session *session = connection->session;
+
+        if (!session || !session_needs_proof(session) || length <= session->n_input)
+                return true;
+        session_drop(session, DROP_AMPLIFICATION);
+        return false;
+}
+
+void connection_note_malformed(struct connection *connection) {
+        if (connection->session)
+                session_drop(connection->session, DROP_MALFORMED);
+}
+
+bool connection_cookie(struct connection *connection, char text[COOKIE_TEXT_SIZE]) {
+        return connection->session && session_cookie(connection->session, text) == 0;
+}
+
+bool connection_prove(struct connection *connection, struct bytes cookie) {
+        return !connection->session || session_prove(connection->session, cookie);
+}
+
+size_t connection_credit(const struct connection *connection) {
+        const struct session *session = connection->session;
+
+        if (!session || !session_needs_proof(session))
+                return SIZE_MAX;
+        return (size_t)atomic_load_explicit(&session->credit, memory_order_relaxed);
 }

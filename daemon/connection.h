@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include "daemon/cookie.h"
 #include "daemon/outbox.h"
 #include "daemon/reclaim.h"
 #include "daemon/stats.h"
@@ -21,6 +22,7 @@
 
 struct handler;
 struct listener;
+struct session;
 struct stage;
 struct transport;
 
@@ -41,6 +43,8 @@ struct transport;
 #define REASON_CLIENT_PROTOCOL "Bad Client Protocol Version"
 #define REASON_NO_RESPONDERS   "No Responders Requires Headers"
 #define REASON_KICKED          "Kicked"
+#define REASON_SESSION_EXPIRED "Session Expired"
+#define REASON_UNREACHABLE     "Port Unreachable"
 
 /* What the kernel says about the peer. */
 struct peer {
@@ -79,7 +83,8 @@ struct connection {
         const struct handler *handler;
         struct listener *listener; /* a reference */
         uint64_t id;
-        uint32_t slot; /* index in the instance's registry */
+        uint32_t slot;           /* index in the instance's registry */
+        struct session *session; /* owned; of a connectionless transport, else NULL */
         struct peer peer;
         uint64_t start_ns; /* real time */
         size_t max_frame;  /* the longest operation that can be sent */
@@ -89,6 +94,7 @@ struct connection {
         struct list_link link;      /* worker's connections */
         struct list_link held_link; /* worker's held publishers */
         enum connection_state state_of_life;
+        bool is_kept;    /* it is one of the worker's connections, not a stranger */
         unsigned paused; /* enum connection_pause */
         bool is_end_of_input;
         bool is_broken; /* it is read for the last time */
@@ -112,6 +118,7 @@ struct connection {
         uint64_t protocol_due_ms; /* loop time; 0: none */
         uint64_t write_due_ms;
         uint64_t end_due_ms;
+        uint64_t retry_due_ms;  /* when a socket that tells nothing is tried again */
         uint64_t end_limit_ms;  /* when delivery is no longer waited for */
         size_t n_discarded;     /* bytes of input, while it ends */
         bool is_talking;        /* there was more input when it ended */
@@ -143,6 +150,34 @@ struct connection {
  * descriptor (also on failure) and a reference of the listener. Returns 0 or a negative errno. */
 int connection_open(struct worker *worker, struct listener *listener, int fd,
                     const struct peer *peer);
+
+/* Makes a connection for a datagram session, on the socket of its endpoint. It takes the session
+ * (also on failure). Returns 0 or a negative errno. */
+int connection_open_session(struct worker *worker, struct listener *listener, int fd,
+                            struct session *session);
+
+/* Hands a frame up that was received elsewhere. */
+void connection_take_frame(struct connection *connection, struct bytes frame);
+
+/* What is to last begins, a subscription: a connection has to stay for that. Returns 0, or a
+ * negative errno if it may not; see session_keep(). */
+int connection_keep(struct connection *connection);
+
+/* Whether an answer may be sent that has no purpose but to tell what was wrong: it may not be
+ * longer than what caused it, unless the peer's address is proved. */
+bool connection_may_complain(struct connection *connection, size_t length);
+
+/* A frame of a datagram peer was malformed. */
+void connection_note_malformed(struct connection *connection);
+
+/* The cookie that a datagram peer proves its address with; false if it has none. */
+bool connection_cookie(struct connection *connection, char text[COOKIE_TEXT_SIZE]);
+
+/* Whether the peer may have this cookie; that it has it proves its address. */
+bool connection_prove(struct connection *connection, struct bytes cookie);
+
+/* What may be sent at the moment; SIZE_MAX: anything. */
+size_t connection_credit(const struct connection *connection);
 
 /* The stage to append output to, or NULL if the connection ends or there is no memory. Any worker,
  * within a batch. */

@@ -2,6 +2,7 @@
 #include "daemon/connection_parts.h"
 
 #include "daemon/instance.h"
+#include "daemon/transport.h"
 #include "lib/log.h"
 
 /* A publisher is held only for a receiver that gets on: it has to take so much in each such time.
@@ -13,6 +14,7 @@
 
 void connection_hold(struct connection *connection, struct connection *receiver, bool is_brief) {
         if (connection->state_of_life != CONNECTION_OPEN || connection->is_broken ||
+            connection->transport->is_connectionless ||
             (connection->paused & (PAUSE_HELD | PAUSE_YIELD)))
                 return;
         connection->held_by = receiver->id;

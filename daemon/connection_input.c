@@ -187,6 +187,12 @@ void connection_take_input(struct connection *connection) {
                 connection_input_ended(connection, n);
 }
 
+void connection_take_frame(struct connection *connection, struct bytes frame) {
+        connection->last_input_ms = connection_now(connection);
+        connection_process(connection, frame);
+        worker_turn_over(connection->worker, frame.length);
+}
+
 void connection_pause(struct connection *connection, enum connection_pause why) {
         connection->paused |= why;
         connection_update_poll(connection);

@@ -4,6 +4,7 @@
 
 #include "daemon/block.h"
 #include "daemon/config.h"
+#include "daemon/session.h"
 #include "daemon/transport.h"
 
 #include <errno.h>
@@ -12,6 +13,10 @@
 #define STAGE_MAX (160 * 1024)
 /* What is left of a stage is shared rather than copied from this length on. */
 #define SHARE_MIN 2048
+/* What waits for a datagram peer; more is dropped. */
+#define SESSION_PENDING_MAX (256 * 1024)
+/* How often one is tried whose socket was full. */
+#define RETRY_MS 2
 /* How much may wait for a receiver until its publishers are held back. */
 #define CONGESTION_MARK (1024 * 1024)
 
@@ -138,6 +143,11 @@ static void connection_flush_locked(struct worker *worker, struct connection *co
         uint64_t max_pending = worker->config->server.max_pending;
         int r = 0;
 
+        if (connection->transport->is_connectionless &&
+            connection->pending.n_bytes + stage->outbox.n_bytes > SESSION_PENDING_MAX) {
+                session_drop(connection->session, DROP_CONGESTION);
+                return;
+        }
         connection->out_messages += stage->n_messages;
         connection->out_bytes += stage->n_payload_bytes;
         if (outbox_is_empty(&connection->pending))
@@ -197,6 +207,8 @@ void connection_continue_output(struct connection *connection) {
                  atomic_load_explicit(&connection->n_sent, memory_order_relaxed) != before)
                 connection->write_due_ms =
                         connection_now(connection) + worker->config->server.write_deadline_ms;
+        if (!is_empty && connection->transport->is_connectionless)
+                connection->retry_due_ms = connection_now(connection) + RETRY_MS;
         connection_update_poll(connection);
         connection_arm(connection);
         if (is_empty && connection->state_of_life == CONNECTION_ENDING)

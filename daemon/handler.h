@@ -22,6 +22,10 @@ struct handler {
          * keeps boundaries, nothing remains unless the connection is paused. */
         size_t (*input)(struct connection *connection, struct bytes *input);
 
+        /* Another peer speaks on this connection from now on; nothing of what the one before said
+         * counts any more. Only for transports that are connectionless. */
+        void (*renewed)(struct connection *connection);
+
         /* A frame came that was longer than what is taken at once; it is lost. */
         void (*oversized)(struct connection *connection);
 

@@ -27,6 +27,10 @@ static void bus_end_frame(struct client *client, struct bytes *input) {
         input->length = 0;
 }
 
+static void bus_renewed(struct connection *connection) {
+        client_renew(connection->state);
+}
+
 static void bus_oversized(struct connection *connection) {
         struct client *client = connection->state;
 
@@ -47,7 +51,8 @@ static size_t bus_input(struct connection *connection, struct bytes *input) {
 
                 input->data -= n_left * operation.stride;
                 input->length += n_left * operation.stride;
-                if (client->worker->pressure.n_work > WORK_MAX) {
+                if (client->worker->pressure.n_work > WORK_MAX &&
+                    !connection->transport->is_connectionless) {
                         connection_yield(connection);
                         break;
                 }
@@ -80,6 +85,7 @@ const struct handler handler_bus = {
         .name = "bus",
         .opened = bus_opened,
         .input = bus_input,
+        .renewed = bus_renewed,
         .oversized = bus_oversized,
         .deadline = bus_deadline,
         .changed = bus_changed,

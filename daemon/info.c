@@ -54,13 +54,30 @@ static json_t *info_object(struct client *client) {
         return info;
 }
 
-char *info_line(struct client *client) {
-        json_t *info = info_object(client);
-        char *json = info ? json_dumps(info, JSON_COMPACT) : NULL, *line = NULL;
+/* What a datagram peer needs to prove its address, where there is no room for more. */
+static json_t *info_short(struct client *client) {
+        return json_pack("{s:I}", "max_payload", (json_int_t)max_payload(client->connection));
+}
 
+/* Makes the line, and frees the object. */
+static char *line_of(json_t *info, struct client *client) {
+        char cookie[COOKIE_TEXT_SIZE], *json, *line = NULL;
+
+        if (info && connection_cookie(client->connection, cookie))
+                json_object_set_new(info, "cookie", json_string(cookie));
+        json = info ? json_dumps(info, JSON_COMPACT) : NULL;
         if (json && asprintf(&line, "INFO %s \r\n", json) < 0)
                 line = NULL;
         free(json);
         json_decref(info);
         return line;
+}
+
+char *info_line(struct client *client) {
+        char *line = line_of(info_object(client), client);
+
+        if (!line || strlen(line) <= connection_credit(client->connection))
+                return line;
+        free(line);
+        return line_of(info_short(client), client);
 }

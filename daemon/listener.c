@@ -1,14 +1,17 @@
 /* Binding, and what becomes of a bound socket. See listener.h. */
 #include "daemon/listener.h"
 
+#include "daemon/endpoint.h"
 #include "daemon/handler_bus.h"
 #include "daemon/socket_path.h"
 #include "daemon/transport.h"
+#include "lib/log.h"
 #include "lib/reason.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -49,6 +52,7 @@ struct listener *listener_unref(struct listener *listener) {
             atomic_fetch_sub_explicit(&listener->n_references, 1, memory_order_acq_rel) != 1)
                 return NULL;
         listener_close(listener);
+        free(listener->sources);
         free(listener->name);
         free(listener);
         return NULL;
@@ -63,6 +67,25 @@ bool listener_wants_v6only(const struct config_listener *config) {
         return config->v6only || strcmp(config->address.host, "*") == 0;
 }
 
+static const struct transport *transport_of(enum address_scheme scheme) {
+        switch (scheme) {
+        case ADDRESS_UDP:
+        case ADDRESS_UNIX_DGRAM:
+                return &transport_datagram;
+        case ADDRESS_UNIX_SEQPACKET:
+                return &transport_record;
+        default:
+                return &transport_stream;
+        }
+}
+
+static void listener_set_limits(struct listener *listener, const struct config_listener *config) {
+        atomic_store(&listener->session_timeout_ms, config->session_timeout_ms);
+        atomic_store(&listener->cookie_lifetime_ms, config->cookie_lifetime_ms);
+        atomic_store(&listener->max_sessions, config->max_sessions);
+        atomic_store(&listener->max_sessions_per_source, config->max_sessions_per_source);
+}
+
 static struct listener *listener_new(const struct config_listener *config, int fd) {
         struct listener *listener = calloc(1, sizeof(*listener));
 
@@ -73,12 +96,20 @@ static struct listener *listener_new(const struct config_listener *config, int f
         listener->keeps_path = true;
         listener->address = config->address;
         listener->v6only = listener_wants_v6only(config);
-        listener->transport = config->address.scheme == ADDRESS_UNIX_SEQPACKET ? &transport_record
-                                                                               : &transport_stream;
+        listener->transport = transport_of(config->address.scheme);
         listener->handler = &handler_bus;
         list_init(&listener->link);
         listener->name = strdup(config->name);
-        return listener->name ? listener : listener_unref(listener);
+        if (listener->transport->is_connectionless)
+                listener->sources = calloc(LISTENER_SOURCES, sizeof(*listener->sources));
+        listener_set_limits(listener, config);
+        if (!listener->name || (listener->transport->is_connectionless && !listener->sources))
+                return listener_unref(listener);
+        return listener;
+}
+
+static int set_option(int fd, int level, int option, int value) {
+        return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
 }
 
 static int get_option(int fd, int option) {
@@ -86,24 +117,6 @@ static int get_option(int fd, int option) {
         socklen_t length = sizeof(value);
 
         return getsockopt(fd, SOL_SOCKET, option, &value, &length) < 0 ? -errno : value;
-}
-
-/* Learns where the socket is bound. */
-static int listener_learn(struct listener *listener) {
-        struct address_socket *bound = &listener->bound;
-
-        bound->length = sizeof(bound->socket);
-        if (getsockname(listener->fd, &bound->socket.any, &bound->length) < 0)
-                return -errno;
-        bound->family = listener->family = bound->socket.any.sa_family;
-        bound->type = get_option(listener->fd, SO_TYPE);
-        if (bound->family == AF_INET)
-                listener->port = ntohs(((struct sockaddr_in *)&bound->socket)->sin_port);
-        if (bound->family == AF_INET6)
-                listener->port = ntohs(((struct sockaddr_in6 *)&bound->socket)->sin6_port);
-        address_format_socket(listener->address.scheme, &bound->socket.any, bound->length,
-                              listener->text);
-        return 0;
 }
 
 /* Owner and group first, while nobody may connect; then the mode. Those that the configuration
@@ -153,15 +166,79 @@ static void set_port(struct address_socket *socket, uint16_t port) {
                 ((struct sockaddr_in6 *)&socket->socket)->sin6_port = htons(port);
 }
 
-static int set_option(int fd, int level, int option, int value) {
-        return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
+static bool is_wildcard(const struct address_socket *socket) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)&socket->socket;
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&socket->socket;
+
+        return socket->family == AF_INET6 ? IN6_IS_ADDR_UNSPECIFIED(&in6->sin6_addr)
+                                          : in->sin_addr.s_addr == htonl(INADDR_ANY);
+}
+
+/* The size of one buffer of a socket; of accepted connections, too. Whoever may exceeds the limit
+ * of the system; for others it is less, which is worth a warning. */
+static void apply_buffer(const struct listener *listener, int option, int forced, uint64_t size) {
+        int fd = listener->fd;
+        int value = (int)(size < INT_MAX / 2 ? size : INT_MAX / 2);
+
+        if (size == 0 || set_option(fd, SOL_SOCKET, forced, value) == 0)
+                return;
+        (void)set_option(fd, SOL_SOCKET, option, value);
+        /* The kernel doubles it. */
+        if (get_option(fd, option) < 2 * value)
+                log_warning("listener \"%s\": %s is cut to %d bytes by the system's limit, "
+                            "net.core.%s",
+                            listener->name, option == SO_RCVBUF ? "receive_buffer" : "send_buffer",
+                            get_option(fd, option) / 2,
+                            option == SO_RCVBUF ? "rmem_max" : "wmem_max");
+}
+
+static void apply_buffers(const struct listener *listener, const struct config_listener *config) {
+        apply_buffer(listener, SO_RCVBUF, SO_RCVBUFFORCE, config->receive_buffer);
+        apply_buffer(listener, SO_SNDBUF, SO_SNDBUFFORCE, config->send_buffer);
 }
 
 /* Options of Internet sockets. Accepted connections inherit them. */
 static int apply_internet(int fd, const struct config_listener *config) {
-        int r = set_option(fd, IPPROTO_TCP, TCP_NODELAY, config->nodelay);
+        int r;
+
+        if (address_is_datagram(&config->address))
+                return 0;
+        r = set_option(fd, IPPROTO_TCP, TCP_NODELAY, config->nodelay);
 
         return r < 0 ? r : set_option(fd, SOL_SOCKET, SO_KEEPALIVE, config->keepalive);
+}
+
+/* What a datagram is to tell of itself, and errors of the network of their peer. */
+static int apply_datagram(const struct listener *listener) {
+        int fd = listener->fd, r = set_option(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
+
+        if (listener->family == AF_UNIX)
+                return r < 0 ? r : set_option(fd, SOL_SOCKET, SO_PASSCRED, 1);
+        (void)set_option(fd, IPPROTO_IP, IP_RECVERR, 1);
+        if (listener->family == AF_INET6)
+                (void)set_option(fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
+        if (r < 0 || !is_wildcard(&listener->bound))
+                return r;
+        return listener->family == AF_INET6 ? set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
+                                            : set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
+}
+
+/* Learns where the socket is bound. */
+static int listener_learn(struct listener *listener) {
+        struct address_socket *bound = &listener->bound;
+
+        bound->length = sizeof(bound->socket);
+        if (getsockname(listener->fd, &bound->socket.any, &bound->length) < 0)
+                return -errno;
+        bound->family = listener->family = bound->socket.any.sa_family;
+        bound->type = get_option(listener->fd, SO_TYPE);
+        if (bound->family == AF_INET)
+                listener->port = ntohs(((struct sockaddr_in *)&bound->socket)->sin_port);
+        if (bound->family == AF_INET6)
+                listener->port = ntohs(((struct sockaddr_in6 *)&bound->socket)->sin6_port);
+        address_format_socket(listener->address.scheme, &bound->socket.any, bound->length,
+                              listener->text);
+        return listener->transport->is_connectionless ? apply_datagram(listener) : 0;
 }
 
 static bool is_ipv6_loopback(const struct address_socket *socket) {
@@ -175,7 +252,8 @@ static int bind_internet(struct listener *listener, const struct config_listener
                          char **reasonp) {
         char text[ADDRESS_TEXT_MAX];
         struct address_socket sibling = *socket;
-        int r = set_option(listener->fd, SOL_SOCKET, SO_REUSEADDR, 1);
+        bool is_datagram = address_is_datagram(&config->address);
+        int r = set_option(listener->fd, SOL_SOCKET, SO_REUSEADDR, !is_datagram);
 
         if (r == 0 && socket->family == AF_INET6)
                 r = set_option(listener->fd, IPPROTO_IPV6, IPV6_V6ONLY, listener->v6only);
@@ -211,6 +289,8 @@ static int bind_abstract(struct listener *listener, const struct config_listener
 
 static int start_listening(struct listener *listener, const struct config_listener *config,
                            char **reasonp) {
+        if (listener->transport->is_connectionless)
+                return 0;
         if (listen(listener->fd, config->backlog) < 0)
                 return reason_set(reasonp, -errno, "cannot listen: %s", strerror(errno));
         return 0;
@@ -261,6 +341,7 @@ static int open_socket(struct listener **listenerp, const struct config_listener
                 return -ENOMEM;
         }
         (*listenerp)->family = address->family;
+        apply_buffers(*listenerp, config);
         return 0;
 }
 
@@ -318,7 +399,10 @@ int listener_adopt(struct listener **listenerp, const struct config_listener *co
         __attribute__((cleanup(listener_cleanup))) struct listener *listener =
                 listener_new(config, fd);
         bool is_unix = address_is_unix(&config->address);
-        int type = config->address.scheme == ADDRESS_UNIX_SEQPACKET ? SOCK_SEQPACKET : SOCK_STREAM;
+        bool is_datagram = address_is_datagram(&config->address);
+        int type = is_datagram                                        ? SOCK_DGRAM
+                   : config->address.scheme == ADDRESS_UNIX_SEQPACKET ? SOCK_SEQPACKET
+                                                                      : SOCK_STREAM;
         int r;
 
         if (!listener) {
@@ -329,10 +413,12 @@ int listener_adopt(struct listener **listenerp, const struct config_listener *co
         if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
                 return reason_set(reasonp, -errno, "the inherited descriptor %d is not usable: %s",
                                   fd, strerror(errno));
-        if (get_option(fd, SO_TYPE) != type || get_option(fd, SO_ACCEPTCONN) != 1)
+        if (get_option(fd, SO_TYPE) != type || get_option(fd, SO_ACCEPTCONN) != !is_datagram)
                 return reason_set(reasonp, -EINVAL,
-                                  "the inherited descriptor %d is not a listening %s socket", fd,
-                                  type == SOCK_STREAM ? "stream" : "seqpacket");
+                                  "the inherited descriptor %d is not a %s socket", fd,
+                                  is_datagram           ? "datagram"
+                                  : type == SOCK_STREAM ? "listening stream"
+                                                        : "listening seqpacket");
         r = listener_learn(listener);
         if (r < 0 || !(is_unix ? listener->family == AF_UNIX
                                : listener->family == AF_INET || listener->family == AF_INET6))
@@ -384,8 +470,10 @@ int listener_apply(struct listener *listener, const struct config_listener *conf
                    char **reasonp) {
         int r = 0;
 
+        listener_set_limits(listener, config);
         if (listener->is_activated)
                 return 0; /* the service manager decides */
+        apply_buffers(listener, config);
         if (listener->family == AF_UNIX) {
                 if (!listener->address.is_abstract)
                         r = path_apply(listener, config, reasonp);
@@ -395,7 +483,30 @@ int listener_apply(struct listener *listener, const struct config_listener *conf
                         return reason_set(reasonp, r, "cannot set an option of a socket: %s",
                                           strerror(-r));
         }
-        if (r == 0 && listen(listener->fd, config->backlog) < 0)
-                return reason_set(reasonp, -errno, "cannot listen: %s", strerror(errno));
+        return r == 0 ? start_listening(listener, config, reasonp) : r;
+}
+
+int listener_sibling(const struct listener *listener) {
+        int fd = socket(listener->family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        struct listener sibling = {.fd = fd, .family = listener->family, .bound = listener->bound};
+        int r;
+
+        if (fd < 0)
+                return -errno;
+        (void)set_option(fd, SOL_SOCKET, SO_RCVBUFFORCE, get_option(listener->fd, SO_RCVBUF) / 2);
+        (void)set_option(fd, SOL_SOCKET, SO_SNDBUFFORCE, get_option(listener->fd, SO_SNDBUF) / 2);
+        r = set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+        if (r == 0 && listener->family == AF_INET6)
+                r = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, listener->v6only);
+        if (r == 0)
+                r = apply_datagram(&sibling);
+        /* The first one was bound alone, so that a port that is taken shows. */
+        if (r == 0)
+                r = set_option(listener->fd, SOL_SOCKET, SO_REUSEPORT, 1);
+        if (r == 0 && bind(fd, &listener->bound.socket.any, listener->bound.length) < 0)
+                r = -errno;
+        if (r == 0)
+                return fd;
+        (void)close(fd);
         return r;
 }

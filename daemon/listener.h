@@ -8,6 +8,7 @@
 
 #include "daemon/config.h"
 #include "daemon/mailbox.h"
+#include "daemon/session.h"
 #include "lib/address.h"
 
 #include <stdatomic.h>
@@ -49,9 +50,19 @@ struct listener {
         struct task task;
 
         /* For all. */
-        _Atomic uint64_t n_connections;
+        _Atomic uint64_t n_connections; /* and sessions */
         _Atomic uint64_t n_total;
+
+        /* Likewise, of datagrams. */
+        _Atomic uint64_t n_received, n_sent;
+        _Atomic uint64_t n_dropped[N_DROPS];
+        _Atomic uint64_t session_timeout_ms, cookie_lifetime_ms;
+        _Atomic uint64_t max_sessions, max_sessions_per_source;
+        _Atomic uint32_t *sources; /* owned; sessions by the hash of their source */
 };
+
+/* How many sources are told apart when their sessions are counted. */
+#define LISTENER_SOURCES 4096
 
 /* An outcome of listener_bind(): the address is one of IPv6, which this machine does not have. */
 enum {
@@ -103,7 +114,11 @@ struct listener *listener_ref(struct listener *listener);
 /* Closes the socket with the last reference. NULL is allowed. Returns NULL. */
 struct listener *listener_unref(struct listener *listener);
 
-/* Has a worker accept. The server's thread. */
+/* One more socket on the port of a UDP listener; the kernel shares out peers between them. Returns
+ * it or a negative errno. The server's thread. */
+int listener_sibling(const struct listener *listener);
+
+/* Has a worker accept; all workers receive datagrams of UDP. The server's thread. */
 void listener_start(struct listener *listener, struct worker *worker);
 
 /* Ends accepting: the worker closes the socket and removes its path. The server's thread. */
@@ -122,6 +137,10 @@ void listener_stop_here(struct listener *listener);
 static inline void listener_connected(struct listener *listener) {
         atomic_fetch_add_explicit(&listener->n_connections, 1, memory_order_relaxed);
         atomic_fetch_add_explicit(&listener->n_total, 1, memory_order_relaxed);
+}
+
+static inline void listener_dropped(struct listener *listener, enum drop why, uint64_t n) {
+        atomic_fetch_add_explicit(&listener->n_dropped[why], n, memory_order_relaxed);
 }
 
 static inline void listener_disconnected(struct listener *listener) {

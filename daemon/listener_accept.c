@@ -2,6 +2,8 @@
 #include "daemon/listener.h"
 
 #include "daemon/connection.h"
+#include "daemon/endpoint.h"
+#include "daemon/transport.h"
 #include "daemon/worker.h"
 #include "lib/log.h"
 
@@ -186,6 +188,10 @@ static void listener_start_here(struct task *task) {
 
 void listener_start(struct listener *listener, struct worker *worker) {
         listener->worker = worker;
+        if (listener->transport->is_connectionless) {
+                endpoints_start(listener, worker);
+                return;
+        }
         listener->task.run = listener_start_here;
         if (mailbox_post(&worker->mailbox, &listener_ref(listener)->task) < 0)
                 listener_unref(listener);
@@ -233,8 +239,15 @@ static void listener_on_stop(struct task *task) {
 }
 
 static void post_stop(struct listener *listener, bool accepts) {
-        struct listener_stop *stop = calloc(1, sizeof(*stop));
+        struct listener_stop *stop;
 
+        if (listener->transport->is_connectionless) {
+                if (listener->worker)
+                        endpoints_stop(listener, listener->worker->workers);
+                listener_close(listener);
+                return;
+        }
+        stop = calloc(1, sizeof(*stop));
         if (!stop)
                 return;
         stop->listener = listener_ref(listener);
@@ -270,6 +283,7 @@ static void ignore_newcomers(const struct listener *listener) {
 }
 
 void listener_retire(struct listener *listener) {
-        ignore_newcomers(listener);
+        if (!listener->transport->is_connectionless)
+                ignore_newcomers(listener);
         post_stop(listener, true);
 }

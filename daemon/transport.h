@@ -20,6 +20,10 @@ struct transport {
          * Each operation leaves in a frame of its own. */
         bool keeps_boundaries;
 
+        /* Its sockets have no connections: peers come and go with what they send. Nothing is sent
+         * to them that they did not ask for, and they cannot be held back. */
+        bool is_connectionless;
+
         /* The longest frame that can be sent. NULL: frames have no limit. */
         size_t (*max_frame)(int fd);
 
@@ -44,6 +48,9 @@ struct transport {
 
 /* Connected byte streams: TCP, Unix stream. */
 extern const struct transport transport_stream;
+
+/* Unconnected sockets: UDP, Unix datagram. A connection is a session there; see session.h. */
+extern const struct transport transport_datagram;
 
 /* Connected sockets that keep the boundaries of what is sent: Unix seqpacket. */
 extern const struct transport transport_record;

@@ -4,6 +4,7 @@
 #include "daemon/block.h"
 #include "daemon/config.h"
 #include "daemon/connection.h"
+#include "daemon/endpoint.h"
 #include "daemon/listener.h"
 #include "lib/log.h"
 
@@ -97,13 +98,17 @@ static bool worker_run_deferred(struct worker *worker) {
         return true;
 }
 
+void worker_flush(struct worker *worker) {
+        struct stage *stage;
+
+        while ((stage = stages_next(&worker->stages)) != NULL)
+                connection_flush(worker, stage);
+}
+
 /* Flushes all that the batch staged, then runs what waited for that. */
 static void worker_settle(struct worker *worker) {
         do {
-                struct stage *stage;
-
-                while ((stage = stages_next(&worker->stages)) != NULL)
-                        connection_flush(worker, stage);
+                worker_flush(worker);
         } while (worker_run_deferred(worker));
 }
 
@@ -194,6 +199,8 @@ static int worker_init(struct worker *worker, struct workers *workers, unsigned 
         list_init(&worker->connections);
         list_init(&worker->held);
         list_init(&worker->listeners);
+        list_init(&worker->endpoints);
+        list_init(&worker->strangers);
         if (getrandom(&worker->random, sizeof(worker->random), 0) < 0)
                 worker->random = index;
         worker->random |= 1;
@@ -254,7 +261,8 @@ struct stop {
 
 /* The loop may end when the last connection has been freed. */
 static void worker_wait_empty(struct worker *worker) {
-        if (worker->is_stopping && list_is_empty(&worker->connections))
+        if (worker->is_stopping && list_is_empty(&worker->connections) &&
+            list_is_empty(&worker->strangers))
                 worker_finish(worker);
 }
 
@@ -266,6 +274,8 @@ static void worker_stop(struct task *task) {
         worker->is_stopping = true;
         LIST_FOREACH_SAFE (link, &worker->listeners)
                 listener_stop_here(container_of(link, struct listener, link));
+        LIST_FOREACH_SAFE (link, &worker->endpoints)
+                endpoint_stop_here(container_of(link, struct endpoint, link));
         LIST_FOREACH_SAFE (link, &worker->connections)
                 connection_close(container_of(link, struct connection, link), REASON_SHUTDOWN);
         worker_wait_empty(worker);

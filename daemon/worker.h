@@ -75,6 +75,8 @@ struct worker {
         uv_timer_t trim_timer;       /* gives memory back when it is quiet */
         uint64_t n_turned, n_looked; /* bytes that went through the heap; when last looked at */
         struct list_link listeners;  /* those that this worker accepts on */
+        struct list_link endpoints;  /* datagram sockets of this worker */
+        struct list_link strangers;  /* connections for unknown datagram peers */
         bool is_stopping;
 };
 
@@ -100,6 +102,9 @@ struct worker *workers_choose(struct workers *workers, struct worker *preferred)
 
 /* Begins a batch, if none has begun. At the start of each callback of the loop. */
 void worker_enter(struct worker *worker);
+
+/* Flushes all that the batch has staged so far. */
+void worker_flush(struct worker *worker);
 
 /* Runs a task at the end of the batch, when its output has been flushed. */
 void worker_defer(struct worker *worker, struct task *task);

@@ -54,3 +54,6 @@ struct operation {
 #define ERROR_MAX_SUBSCRIPTIONS "maximum subscriptions exceeded"
 /* Of sockd's own: a message that does not fit a frame of the transport was not sent. */
 #define ERROR_FRAME_TOO_LARGE "Message Too Large for Transport"
+/* Likewise, of datagram peers. */
+#define ERROR_MAX_SESSIONS "maximum sessions exceeded"
+#define ERROR_COOKIE       "Invalid Cookie"

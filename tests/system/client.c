@@ -47,15 +47,19 @@ struct client *client_free(struct client *client) {
         return NULL;
 }
 
-static int connect_unix(int fd, const char *path) {
+static int connect_unix(int fd, int type, const char *path) {
         struct sockaddr_un name = { .sun_family = AF_UNIX };
 
+        /* With a name that the kernel chooses, to be answered at. */
+        if (type == SOCK_DGRAM &&
+            bind(fd, (struct sockaddr *)&name, sizeof(name.sun_family)) < 0)
+                return -1;
         memccpy(name.sun_path, path, '\0', sizeof(name.sun_path) - 1);
         return connect(fd, (struct sockaddr *)&name, sizeof(name));
 }
 
 /* Each send is to be a segment of its own. */
-static int connect_tcp(int fd, unsigned port) {
+static int connect_internet(int fd, int type, unsigned port) {
         struct sockaddr_in name = {
                 .sin_family = AF_INET,
                 .sin_port = htons((uint16_t)port),
@@ -63,7 +67,7 @@ static int connect_tcp(int fd, unsigned port) {
         };
         int on = 1;
 
-        if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
+        if (type == SOCK_STREAM && setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
                 return -1;
         return connect(fd, (struct sockaddr *)&name, sizeof(name));
 }
@@ -75,8 +79,8 @@ int client_connect(struct client *client, const struct server_address *address) 
 
         if (fd < 0)
                 return -errno;
-        error = kind->family == AF_UNIX ? connect_unix(fd, address->path)
-                                        : connect_tcp(fd, address->port);
+        error = kind->family == AF_UNIX ? connect_unix(fd, kind->type, address->path)
+                                        : connect_internet(fd, kind->type, address->port);
         if (error < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0) {
                 error = -errno;
                 close(fd);
@@ -243,12 +247,14 @@ static bool tcp_is_read_by_peer(const struct client *client) {
 }
 
 bool client_is_read_by_peer(const struct client *client) {
-        int domain = AF_UNSPEC, n_unread = 0;
+        int domain = AF_UNSPEC, type = SOCK_STREAM, n_unread = 0;
         socklen_t length = sizeof(domain);
 
         if (client->fd < 0 || client->has_ended)
                 return true;
         if (getsockopt(client->fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) < 0)
+                return true;
+        if (getsockopt(client->fd, SOL_SOCKET, SO_TYPE, &type, &length) < 0 || type == SOCK_DGRAM)
                 return true;
         if (domain == AF_UNIX)
                 return ioctl(client->fd, SIOCOUTQ, &n_unread) < 0 || n_unread == 0;

@@ -42,7 +42,7 @@ configure 'server = {' \
         "  { name = \"b\"; listen = \"$unix\"; mode = \"999\"; group = \"no-such-group\"; owner = \"no-such-user\"; }," \
         '  { name = "b"; listen = "tcp://127.0.0.1:99999"; },' \
         '  { name = "e"; listen = "tcp://127.0.0.1:0"; echo = true; },' \
-        '  { name = "u"; listen = "udp://127.0.0.1:0"; }' \
+        '  { name = "u"; listen = "tls://127.0.0.1:0"; }' \
         ');'
 run_daemon --check --config "$config"
 errors=$output
@@ -78,7 +78,7 @@ run_daemon --check --config "$config"
 check 'an error of syntax exits with 78' 78 "$status"
 check_matches 'an error of syntax tells file and line' "^$config:[0-9]: " "$output"
 
-run_daemon --check --listen tcp://127.0.0.1 --listen 'unix:' --listen udp://127.0.0.1:1
+run_daemon --check --listen tcp://127.0.0.1 --listen 'unix:' --listen tls://127.0.0.1:1
 check 'wrong --listen exits with 78' 78 "$status"
 check_matches 'wrong --listen is named' '^--listen: found "tcp://127.0.0.1", expected an address' "$output"
 check 'each wrong --listen is reported' 3 "$(printf '%s\n' "$output" | wc -l)"

@@ -213,8 +213,8 @@ bool server_find_address(const struct server *server, const char *listener,
                 return length > 0 && (size_t)length < sizeof(addressp->path);
         }
         if (server->config.kind == SERVER_SOCKD)
-                bytes_append_format(&marker,
-                                    "listener \"%s\" listening on tcp://127.0.0.1:", listener);
+                bytes_append_format(&marker, "listener \"%s\" listening on %s://127.0.0.1:",
+                                    listener, server_transport_kinds[addressp->transport].name);
         else
                 bytes_append_text(&marker, "Listening for client connections on 127.0.0.1:");
         return server_find_port(server, marker.data, &addressp->port);

@@ -38,6 +38,8 @@ const struct server_transport_kind server_transport_kinds[N_TRANSPORTS] = {
         [TRANSPORT_UNIX] = { "unix", AF_UNIX, SOCK_STREAM },
         [TRANSPORT_TCP] = { "tcp", AF_INET, SOCK_STREAM },
         [TRANSPORT_SEQPACKET] = { "unix+seqpacket", AF_UNIX, SOCK_SEQPACKET },
+        [TRANSPORT_UNIX_DGRAM] = { "unix+dgram", AF_UNIX, SOCK_DGRAM },
+        [TRANSPORT_UDP] = { "udp", AF_INET, SOCK_DGRAM },
 };
 
 enum server_transport server_transport_find(const char *name) {

@@ -8,6 +8,8 @@ enum server_transport {
         TRANSPORT_UNIX,
         TRANSPORT_TCP,
         TRANSPORT_SEQPACKET,
+        TRANSPORT_UNIX_DGRAM,
+        TRANSPORT_UDP,
         N_TRANSPORTS,
 };
 

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 static bool connect_client(struct scene *scene, struct client *client, const char *listener,
                            int *errorp) {
@@ -27,6 +28,10 @@ static bool admit_client(struct scene *scene, const char *name, const char *list
                 return false;
         if (error)
                 return scene_fail(scene, "%s cannot connect: %s", name, strerror(-error));
+        /* A datagram peer is told nothing that it did not ask for. */
+        is_raw |= server_transport_kinds[server_config_find_transport(&scene->server.config,
+                                                                      listener)]
+                          .type == SOCK_DGRAM;
         return is_raw || verb_find(verb_expect_table, "expect-info")->act(scene, client, &no_words);
 }
 

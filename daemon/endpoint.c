@@ -1,0 +1,382 @@
+/* Receiving datagrams, and the life of an endpoint. See endpoint.h. */
+#include "daemon/endpoint.h"
+
+#include "daemon/connection.h"
+#include "daemon/handler.h"
+#include "daemon/listener.h"
+#include "daemon/worker.h"
+#include "lib/log.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/errqueue.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* Datagrams received in one system call, and such calls before others have their turn. */
+#define BATCH_SIZE   32
+#define BATCH_ROUNDS 4
+/* The longest datagram that is taken: all that UDP has. */
+#define DATAGRAM_MAX 65536
+/* When an iteration has cost so much, the worker's other sockets have their turn. */
+#define WORK_MAX 100000
+/* How often it is looked for sessions whose peers are silent. */
+#define SWEEP_MS 1000
+
+struct control {
+        _Alignas(struct cmsghdr) char data[256];
+};
+
+struct batch {
+        struct mmsghdr messages[BATCH_SIZE];
+        struct iovec iov[BATCH_SIZE];
+        union session_address names[BATCH_SIZE];
+        struct control controls[BATCH_SIZE];
+        char data[BATCH_SIZE][DATAGRAM_MAX];
+};
+
+/* What comes with a datagram. */
+struct envelope {
+        struct session_path path;
+        bool has_credentials;
+        struct ucred credentials;
+};
+
+/* --- one datagram ------------------------------------------------------------------------- */
+
+static void map_address(struct in6_addr *to, struct in_addr from) {
+        *to = (struct in6_addr){.s6_addr = {[10] = 0xff, [11] = 0xff}};
+        memcpy(&to->s6_addr[12], &from, sizeof(from));
+}
+
+static void endpoint_note_overflows(struct endpoint *endpoint, uint32_t n) {
+        static struct log_limit limit = {.burst = 1, .interval_ms = 10000};
+        uint32_t n_new = n - endpoint->n_overflows;
+
+        if (n_new == 0)
+                return;
+        endpoint->n_overflows = n;
+        listener_dropped(endpoint->listener, DROP_KERNEL, n_new);
+        log_limited(&limit, LOG_LEVEL_WARNING,
+                    "listener \"%s\": the kernel dropped datagrams: its receive buffer was full",
+                    endpoint->listener->name);
+}
+
+static void endpoint_read_control(struct endpoint *endpoint, struct envelope *envelope,
+                                  const struct cmsghdr *cmsg) {
+        struct session_path *path = &envelope->path;
+        const void *data = CMSG_DATA(cmsg);
+
+        if (cmsg->cmsg_level == IPPROTO_IP && cmsg->cmsg_type == IP_PKTINFO) {
+                struct in_pktinfo info;
+
+                memcpy(&info, data, sizeof(info));
+                map_address(&path->local, info.ipi_spec_dst);
+        } else if (cmsg->cmsg_level == IPPROTO_IPV6 && cmsg->cmsg_type == IPV6_PKTINFO) {
+                struct in6_pktinfo info;
+
+                memcpy(&info, data, sizeof(info));
+                if (!IN6_IS_ADDR_MULTICAST(&info.ipi6_addr))
+                        path->local = info.ipi6_addr;
+                if (IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr))
+                        path->local_index = info.ipi6_ifindex;
+        } else if (cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_CREDENTIALS) {
+                memcpy(&envelope->credentials, data, sizeof(envelope->credentials));
+                envelope->has_credentials = true;
+        } else if (cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SO_RXQ_OVFL) {
+                uint32_t n;
+
+                memcpy(&n, data, sizeof(n));
+                endpoint_note_overflows(endpoint, n);
+        }
+}
+
+static void endpoint_read_envelope(struct endpoint *endpoint, struct msghdr *message,
+                                   struct envelope *envelope) {
+        struct cmsghdr *cmsg = CMSG_FIRSTHDR(message);
+
+        envelope->has_credentials = false;
+        envelope->path.local = in6addr_any;
+        envelope->path.local_index = 0;
+        /* An unbound Unix socket has a family and no name. */
+        envelope->path.peer_length = message->msg_namelen > offsetof(struct sockaddr_un, sun_path)
+                                             ? message->msg_namelen
+                                             : 0;
+        memcpy(&envelope->path.peer, message->msg_name, envelope->path.peer_length);
+        for (; cmsg; cmsg = CMSG_NXTHDR(message, cmsg))
+                endpoint_read_control(endpoint, envelope, cmsg);
+}
+
+static void peer_set_credentials(struct peer *peer, const struct envelope *envelope) {
+        peer->has_credentials = envelope->has_credentials;
+        peer->uid = envelope->credentials.uid;
+        peer->gid = envelope->credentials.gid;
+        peer->pid = envelope->credentials.pid;
+}
+
+/* Whether a datagram comes from who made the session: an address can be given to somebody else. */
+static bool is_same_user(const struct session *session, const struct envelope *envelope) {
+        const struct peer *peer = &session->connection->peer;
+
+        return !peer->has_credentials ||
+               (envelope->has_credentials && peer->uid == envelope->credentials.uid &&
+                peer->gid == envelope->credentials.gid);
+}
+
+/* The session of a known peer, or the stranger. NULL if there is no memory. */
+static struct session *endpoint_session(struct endpoint *endpoint,
+                                        const struct envelope *envelope) {
+        struct session *session = session_find(endpoint, &envelope->path);
+
+        if (session && !is_same_user(session, envelope)) {
+                connection_close(session->connection, REASON_CLIENT_CLOSED);
+                session = NULL;
+        }
+        if (session) {
+                session_renew(session);
+                return session;
+        }
+        session = session_stranger(endpoint, &envelope->path);
+        if (session) {
+                peer_set_credentials(&session->connection->peer, envelope);
+                session->connection->handler->renewed(session->connection);
+        }
+        return session;
+}
+
+static void endpoint_take(struct endpoint *endpoint, struct mmsghdr *message) {
+        struct bytes input = {message->msg_hdr.msg_iov->iov_base, message->msg_len};
+        struct envelope envelope;
+        struct session *session;
+
+        endpoint_read_envelope(endpoint, &message->msg_hdr, &envelope);
+        atomic_fetch_add_explicit(&endpoint->listener->n_received, 1, memory_order_relaxed);
+        session = endpoint_session(endpoint, &envelope);
+        if (!session)
+                return;
+        session_credit(session, input.length);
+        if (message->msg_hdr.msg_flags & MSG_TRUNC) {
+                session_drop(session, DROP_TOO_LARGE);
+                session->connection->handler->oversized(session->connection);
+        } else {
+                connection_take_frame(session->connection, input);
+        }
+        session_done(session);
+}
+
+/* --- batches ------------------------------------------------------------------------------ */
+
+static struct batch *batch_new(void) {
+        struct batch *batch = malloc(sizeof(*batch));
+
+        if (!batch)
+                return NULL;
+        memset(batch->messages, 0, sizeof(batch->messages));
+        for (size_t i = 0; i < BATCH_SIZE; i++) {
+                struct msghdr *header = &batch->messages[i].msg_hdr;
+
+                batch->iov[i] = (struct iovec){batch->data[i], DATAGRAM_MAX};
+                header->msg_iov = &batch->iov[i];
+                header->msg_iovlen = 1;
+                header->msg_name = &batch->names[i];
+                header->msg_control = &batch->controls[i];
+        }
+        return batch;
+}
+
+/* Tells of the network's errors; each belongs to the peer that it names, and to nobody else. */
+static void endpoint_take_errors(struct endpoint *endpoint) {
+        union session_address name;
+        struct control control;
+        struct msghdr message;
+        int error = 0;
+        socklen_t length = sizeof(error);
+
+        for (;;) {
+                message = (struct msghdr){.msg_name = &name,
+                                          .msg_namelen = sizeof(name),
+                                          .msg_control = &control,
+                                          .msg_controllen = sizeof(control)};
+                if (recvmsg(endpoint->fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
+                        break;
+                for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(&message); cmsg;
+                     cmsg = CMSG_NXTHDR(&message, cmsg)) {
+                        struct sock_extended_err reported;
+
+                        if (!(cmsg->cmsg_level == IPPROTO_IP && cmsg->cmsg_type == IP_RECVERR) &&
+                            !(cmsg->cmsg_level == IPPROTO_IPV6 && cmsg->cmsg_type == IPV6_RECVERR))
+                                continue;
+                        memcpy(&reported, CMSG_DATA(cmsg), sizeof(reported));
+                        if (reported.ee_errno == ECONNREFUSED)
+                                sessions_end_peer(endpoint, &name.any, message.msg_namelen);
+                }
+        }
+        /* It would be reported to whoever sends next. */
+        (void)getsockopt(endpoint->fd, SOL_SOCKET, SO_ERROR, &error, &length);
+}
+
+/* Receives once. Returns whether there may be more. */
+static bool endpoint_receive(struct endpoint *endpoint) {
+        struct batch *batch = endpoint->batch;
+        int n;
+
+        for (size_t i = 0; i < BATCH_SIZE; i++) {
+                batch->messages[i].msg_hdr.msg_namelen = sizeof(batch->names[i]);
+                batch->messages[i].msg_hdr.msg_controllen = sizeof(batch->controls[i]);
+        }
+        n = recvmmsg(endpoint->fd, batch->messages, BATCH_SIZE, MSG_DONTWAIT, NULL);
+        if (n < 0) {
+                if (errno == EAGAIN)
+                        return false;
+                if (errno != EINTR)
+                        endpoint_take_errors(endpoint);
+                return true;
+        }
+        for (int i = 0; i < n; i++)
+                endpoint_take(endpoint, &batch->messages[i]);
+        return n == BATCH_SIZE && endpoint->worker->pressure.n_work < WORK_MAX;
+}
+
+static void endpoint_on_poll(uv_poll_t *poll, int status, int events) {
+        struct endpoint *endpoint = poll->data;
+
+        worker_enter(endpoint->worker);
+        if (!endpoint->batch)
+                endpoint->batch = batch_new();
+        if (status < 0) {
+                /* libuv stops polling at an error; there are such that are not the socket's. */
+                endpoint_take_errors(endpoint);
+                (void)uv_poll_start(poll, UV_READABLE, endpoint_on_poll);
+        }
+        for (unsigned i = 0; endpoint->batch && i < BATCH_ROUNDS && endpoint_receive(endpoint); i++)
+                ;
+}
+
+static void endpoint_on_sweep(uv_timer_t *timer) {
+        struct endpoint *endpoint = timer->data;
+
+        worker_enter(endpoint->worker);
+        sessions_expire(endpoint);
+        /* What large datagrams have touched is given back when it is quiet. */
+        if (list_is_empty(&endpoint->sessions)) {
+                free(endpoint->batch);
+                endpoint->batch = NULL;
+        }
+}
+
+/* --- life --------------------------------------------------------------------------------- */
+
+static void endpoint_free(struct endpoint *endpoint) {
+        list_unlink(&endpoint->link);
+        (void)close(endpoint->fd);
+        listener_unref(endpoint->listener);
+        free(endpoint->batch);
+        free(endpoint->buckets);
+        free(endpoint);
+}
+
+static void endpoint_on_handle_closed(uv_handle_t *handle) {
+        struct endpoint *endpoint = handle->data;
+
+        if (--endpoint->n_handles == 0)
+                endpoint_free(endpoint);
+}
+
+static void endpoint_start_here(struct task *task) {
+        struct endpoint *endpoint = container_of(task, struct endpoint, task);
+        struct worker *worker = endpoint->worker;
+        uint64_t timeout_ms = atomic_load(&endpoint->listener->session_timeout_ms);
+
+        if (worker->is_stopping || uv_poll_init(&worker->loop, &endpoint->poll, endpoint->fd) < 0) {
+                log_error("listener \"%s\": cannot be polled", endpoint->listener->name);
+                endpoint_free(endpoint);
+                return;
+        }
+        (void)uv_timer_init(&worker->loop, &endpoint->sweep);
+        endpoint->n_handles = 2;
+        endpoint->poll.data = endpoint;
+        endpoint->sweep.data = endpoint;
+        list_append(&worker->endpoints, &endpoint->link);
+        (void)uv_poll_start(&endpoint->poll, UV_READABLE, endpoint_on_poll);
+        if (timeout_ms > SWEEP_MS)
+                timeout_ms = SWEEP_MS;
+        (void)uv_timer_start(&endpoint->sweep, endpoint_on_sweep, timeout_ms, timeout_ms);
+}
+
+/* Starts to receive in a worker. Takes the descriptor. */
+static void endpoint_start(struct listener *listener, struct worker *worker, int fd) {
+        struct endpoint *endpoint = fd >= 0 ? calloc(1, sizeof(*endpoint)) : NULL;
+
+        if (!endpoint) {
+                log_error("listener \"%s\": a worker cannot receive: %s", listener->name,
+                          strerror(fd < 0 ? -fd : ENOMEM));
+                if (fd >= 0)
+                        (void)close(fd);
+                return;
+        }
+        list_init(&endpoint->link);
+        list_init(&endpoint->sessions);
+        list_init(&endpoint->task.link);
+        endpoint->listener = listener_ref(listener);
+        endpoint->worker = worker;
+        endpoint->fd = fd;
+        endpoint->task.run = endpoint_start_here;
+        if (mailbox_post(&worker->mailbox, &endpoint->task) < 0)
+                endpoint_free(endpoint);
+}
+
+void endpoints_start(struct listener *listener, struct worker *worker) {
+        struct workers *workers = worker->workers;
+        int fd = fcntl(listener->fd, F_DUPFD_CLOEXEC, 3);
+
+        endpoint_start(listener, worker, fd < 0 ? -errno : fd);
+        if (listener->family == AF_UNIX || listener->is_activated)
+                return; /* there is but one socket */
+        for (unsigned i = 0; i < workers->count; i++)
+                if (&workers->all[i] != worker)
+                        endpoint_start(listener, &workers->all[i], listener_sibling(listener));
+}
+
+void endpoint_stop_here(struct endpoint *endpoint) {
+        sessions_end(endpoint);
+        list_unlink(&endpoint->link);
+        uv_close((uv_handle_t *)&endpoint->poll, endpoint_on_handle_closed);
+        uv_close((uv_handle_t *)&endpoint->sweep, endpoint_on_handle_closed);
+}
+
+/* A listener's end, on its way to one worker. */
+struct endpoint_stop {
+        struct task task;
+        struct worker *worker;
+        struct listener *listener; /* a reference */
+};
+
+static void endpoint_on_stop(struct task *task) {
+        struct endpoint_stop *stop = container_of(task, struct endpoint_stop, task);
+
+        LIST_FOREACH_SAFE (link, &stop->worker->endpoints) {
+                struct endpoint *endpoint = container_of(link, struct endpoint, link);
+
+                if (endpoint->listener == stop->listener)
+                        endpoint_stop_here(endpoint);
+        }
+        listener_unref(stop->listener);
+        free(stop);
+}
+
+void endpoints_stop(struct listener *listener, struct workers *workers) {
+        for (unsigned i = 0; i < workers->count; i++) {
+                struct endpoint_stop *stop = calloc(1, sizeof(*stop));
+
+                if (!stop)
+                        return;
+                stop->worker = &workers->all[i];
+                stop->listener = listener_ref(listener);
+                stop->task.run = endpoint_on_stop;
+                if (mailbox_post(&workers->all[i].mailbox, &stop->task) == 0)
+                        continue;
+                listener_unref(stop->listener);
+                free(stop);
+        }
+}

@@ -1,0 +1,324 @@
+/* Sessions. See session.h. */
+#include "daemon/session.h"
+
+#include "daemon/connection.h"
+#include "daemon/endpoint.h"
+#include "daemon/instance.h"
+#include "daemon/listener.h"
+#include "daemon/stage.h"
+#include "lib/hash.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+
+/* How much an unproved peer is sent for each byte that came from it (RFC 9000, section 8.1). */
+#define AMPLIFICATION_MAX 3
+
+/* --- addresses ---------------------------------------------------------------------------- */
+
+/* The Internet address without the port, an IPv4 one mapped; false for Unix. */
+static bool host_of(const union session_address *peer, struct in6_addr *host) {
+        if (peer->any.sa_family == AF_INET6) {
+                *host = peer->in6.sin6_addr;
+                return true;
+        }
+        if (peer->any.sa_family != AF_INET)
+                return false;
+        *host = (struct in6_addr){.s6_addr = {[10] = 0xff, [11] = 0xff}};
+        memcpy(&host->s6_addr[12], &peer->in.sin_addr, 4);
+        return true;
+}
+
+static bool is_loopback(const struct in6_addr *host) {
+        return IN6_IS_ADDR_LOOPBACK(host) ||
+               (IN6_IS_ADDR_V4MAPPED(host) && host->s6_addr[12] == 127);
+}
+
+/* Peers of this machine cannot be spoofed from elsewhere. */
+static bool is_local(const union session_address *peer) {
+        struct in6_addr host;
+
+        return !host_of(peer, &host) || is_loopback(&host);
+}
+
+static uint32_t path_hash(const struct session_path *path) {
+        return (uint32_t)hash_bytes((struct bytes){(const char *)&path->peer, path->peer_length},
+                                    0);
+}
+
+static bool is_same_path(const struct session_path *a, const struct session_path *b) {
+        return a->peer_length == b->peer_length &&
+               memcmp(&a->peer, &b->peer, a->peer_length) == 0 &&
+               memcmp(&a->local, &b->local, sizeof(a->local)) == 0;
+}
+
+/* What is counted against the limit for a source: an address, or a user. */
+static _Atomic uint32_t *source_of(const struct session *session) {
+        struct listener *listener = session->connection->listener;
+        const struct peer *peer = &session->connection->peer;
+        struct bytes key = {(const char *)&peer->uid, sizeof(peer->uid)};
+        struct in6_addr host;
+
+        if (host_of(&session->path.peer, &host))
+                key = (struct bytes){(const char *)&host, sizeof(host)};
+        return &listener->sources[hash_bytes(key, 0) % LISTENER_SOURCES];
+}
+
+/* --- the table ---------------------------------------------------------------------------- */
+
+static struct session **bucket_of(const struct endpoint *endpoint, uint32_t hash) {
+        return &endpoint->buckets[hash & (endpoint->n_buckets - 1)];
+}
+
+struct session *session_find(const struct endpoint *endpoint, const struct session_path *path) {
+        uint32_t hash;
+        struct session *session;
+
+        if (endpoint->n_sessions == 0 || path->peer_length == 0)
+                return NULL;
+        hash = path_hash(path);
+        session = *bucket_of(endpoint, hash);
+        while (session && (session->hash != hash || !is_same_path(&session->path, path)))
+                session = session->next;
+        return session;
+}
+
+static void table_put(struct endpoint *endpoint, struct session *session) {
+        struct session **bucket = bucket_of(endpoint, session->hash);
+
+        session->next = *bucket;
+        *bucket = session;
+}
+
+static int table_grow(struct endpoint *endpoint) {
+        size_t n = endpoint->n_buckets ? endpoint->n_buckets * 2 : 16;
+        struct session **old = endpoint->buckets;
+
+        if (endpoint->n_sessions < endpoint->n_buckets)
+                return 0;
+        endpoint->buckets = calloc(n, sizeof(*endpoint->buckets));
+        if (!endpoint->buckets) {
+                endpoint->buckets = old;
+                return -ENOMEM;
+        }
+        endpoint->n_buckets = n;
+        LIST_FOREACH_SAFE (link, &endpoint->sessions)
+                table_put(endpoint, container_of(link, struct session, link));
+        free(old);
+        return 0;
+}
+
+static void table_remove(struct endpoint *endpoint, struct session *session) {
+        struct session **link = bucket_of(endpoint, session->hash);
+
+        while (*link != session)
+                link = &(*link)->next;
+        *link = session->next;
+}
+
+/* --- life --------------------------------------------------------------------------------- */
+
+static struct session *session_new(struct endpoint *endpoint) {
+        struct session *session = calloc(1, sizeof(*session));
+
+        if (!session)
+                return NULL;
+        session->endpoint = endpoint;
+        list_init(&session->link);
+        if (connection_open_session(endpoint->worker, endpoint->listener, endpoint->fd, session) <
+            0)
+                return NULL;
+        return session;
+}
+
+struct session *session_stranger(struct endpoint *endpoint, const struct session_path *path) {
+        if (!endpoint->stranger)
+                endpoint->stranger = session_new(endpoint);
+        if (!endpoint->stranger)
+                return NULL;
+        endpoint->stranger->path = *path;
+        atomic_store_explicit(&endpoint->stranger->is_proved, is_local(&path->peer),
+                              memory_order_relaxed);
+        atomic_store_explicit(&endpoint->stranger->credit, 0, memory_order_relaxed);
+        return endpoint->stranger;
+}
+
+void session_credit(struct session *session, size_t n_bytes) {
+        session->n_input = n_bytes;
+        if (!atomic_load_explicit(&session->is_proved, memory_order_relaxed))
+                atomic_fetch_add_explicit(&session->credit, (int64_t)(AMPLIFICATION_MAX * n_bytes),
+                                          memory_order_relaxed);
+}
+
+void session_renew(struct session *session) {
+        list_unlink(&session->link);
+        list_append(&session->endpoint->sessions, &session->link);
+}
+
+void session_done(struct session *session) {
+        struct worker *worker = session->endpoint->worker;
+
+        /* The next datagram is of somebody else. */
+        if (!session->is_kept && stages_find(&worker->stages, session->connection->slot))
+                worker_flush(worker);
+}
+
+/* Takes one of the places of the listener, and of the peer's source. */
+static bool session_take_place(struct session *session) {
+        struct listener *listener = session->connection->listener;
+        _Atomic uint32_t *source = source_of(session);
+
+        if (atomic_fetch_add(&listener->n_connections, 1) >= atomic_load(&listener->max_sessions)) {
+                atomic_fetch_sub(&listener->n_connections, 1);
+                return false;
+        }
+        if (atomic_fetch_add(source, 1) >= atomic_load(&listener->max_sessions_per_source)) {
+                atomic_fetch_sub(source, 1);
+                atomic_fetch_sub(&listener->n_connections, 1);
+                return false;
+        }
+        atomic_fetch_add_explicit(&listener->n_total, 1, memory_order_relaxed);
+        return true;
+}
+
+/* What people are shown of an Internet peer. */
+static void session_show_peer(struct session *session) {
+        struct peer *peer = &session->connection->peer;
+        const union session_address *address = &session->path.peer;
+        struct in6_addr host;
+        bool is_mapped;
+
+        if (!host_of(address, &host))
+                return;
+        is_mapped = IN6_IS_ADDR_V4MAPPED(&host);
+        (void)inet_ntop(is_mapped ? AF_INET : AF_INET6,
+                        is_mapped ? &host.s6_addr[12] : host.s6_addr, peer->ip, sizeof(peer->ip));
+        peer->port = ntohs(address->any.sa_family == AF_INET ? address->in.sin_port
+                                                             : address->in6.sin6_port);
+}
+
+int session_keep(struct session *session) {
+        struct endpoint *endpoint = session->endpoint;
+
+        if (session->is_kept)
+                return 0;
+        if (session->path.peer_length == 0)
+                return -EDESTADDRREQ;
+        if (table_grow(endpoint) < 0)
+                return -ENOMEM;
+        if (!session_take_place(session)) {
+                session_drop(session, DROP_SESSION);
+                return -EAGAIN;
+        }
+        session_show_peer(session);
+        session->is_kept = true;
+        session->hash = path_hash(&session->path);
+        table_put(endpoint, session);
+        list_append(&endpoint->sessions, &session->link);
+        endpoint->n_sessions++;
+        endpoint->stranger = NULL;
+        return 0;
+}
+
+void session_detach(struct session *session) {
+        struct endpoint *endpoint = session->endpoint;
+
+        if (endpoint->stranger == session)
+                endpoint->stranger = NULL;
+        if (!session->is_kept)
+                return;
+        session->is_kept = false;
+        list_unlink(&session->link);
+        table_remove(endpoint, session);
+        endpoint->n_sessions--;
+        atomic_fetch_sub(source_of(session), 1);
+        listener_disconnected(session->connection->listener);
+}
+
+void session_free(struct session *session) {
+        free(session);
+}
+
+void sessions_expire(struct endpoint *endpoint) {
+        uint64_t now = uv_now(&endpoint->worker->loop);
+        uint64_t timeout_ms = atomic_load(&endpoint->listener->session_timeout_ms);
+
+        LIST_FOREACH_SAFE (link, &endpoint->sessions) {
+                struct session *session = container_of(link, struct session, link);
+
+                if (now - session->connection->last_input_ms < timeout_ms)
+                        return;
+                connection_close(session->connection, REASON_SESSION_EXPIRED);
+        }
+}
+
+void sessions_end_peer(struct endpoint *endpoint, const struct sockaddr *peer, socklen_t length) {
+        struct session_path path = {.peer_length = length};
+        struct session *session, *next;
+
+        if (endpoint->n_sessions == 0 || length > sizeof(path.peer))
+                return;
+        memcpy(&path.peer, peer, length);
+        for (session = *bucket_of(endpoint, path_hash(&path)); session; session = next) {
+                next = session->next;
+                path.local = session->path.local;
+                if (is_same_path(&session->path, &path))
+                        connection_close(session->connection, REASON_UNREACHABLE);
+        }
+}
+
+void sessions_end(struct endpoint *endpoint) {
+        LIST_FOREACH_SAFE (link, &endpoint->sessions)
+                connection_close(container_of(link, struct session, link)->connection,
+                                 REASON_SHUTDOWN);
+        if (endpoint->stranger)
+                connection_close(endpoint->stranger->connection, REASON_SHUTDOWN);
+}
+
+/* --- proof -------------------------------------------------------------------------------- */
+
+bool session_needs_proof(const struct session *session) {
+        return !atomic_load_explicit(&session->is_proved, memory_order_relaxed);
+}
+
+int session_cookie(const struct session *session, char text[COOKIE_TEXT_SIZE]) {
+        const struct worker *worker = session->endpoint->worker;
+
+        if (session->path.peer.any.sa_family == AF_UNIX)
+                return -EAFNOSUPPORT;
+        return cookie_make(&worker->instance->cookies, &session->path.peer.any,
+                           uv_now(&worker->loop),
+                           atomic_load(&session->endpoint->listener->cookie_lifetime_ms), text);
+}
+
+bool session_prove(struct session *session, struct bytes cookie) {
+        const struct worker *worker = session->endpoint->worker;
+
+        if (session->path.peer.any.sa_family == AF_UNIX)
+                return true;
+        if (!cookie_is_valid(&worker->instance->cookies, &session->path.peer.any,
+                             uv_now(&worker->loop),
+                             atomic_load(&session->endpoint->listener->cookie_lifetime_ms), cookie))
+                return false;
+        atomic_store_explicit(&session->is_proved, true, memory_order_relaxed);
+        return true;
+}
+
+bool session_may_send(struct session *session, size_t n_bytes) {
+        int64_t n = (int64_t)n_bytes;
+
+        if (!session_needs_proof(session))
+                return true;
+        if (atomic_load_explicit(&session->credit, memory_order_relaxed) < n) {
+                session_drop(session, DROP_AMPLIFICATION);
+                return false;
+        }
+        atomic_fetch_sub_explicit(&session->credit, n, memory_order_relaxed);
+        return true;
+}
+
+void session_drop(struct session *session, enum drop why) {
+        listener_dropped(session->connection->listener, why, 1);
+        atomic_fetch_add_explicit(&session->n_drops, 1, memory_order_relaxed);
+}

@@ -1,0 +1,112 @@
+/* A session: a datagram peer, known by its address, and by the local address that it speaks to.
+ *
+ * It is what a connection has instead of a socket of its own. The first datagram of an unknown peer
+ * is handled by a session that is in no table, the stranger; what has to last, a subscription,
+ * makes it stay (session_keep()). Then it lives until its peer has been silent for
+ * session_timeout, its listener ends, or the network says that nobody is there.
+ *
+ * Belongs to the worker of its endpoint. What others do is to send through its connection, under
+ * the connection's lock; they touch what is atomic, and what is fixed once the session stays.
+ */
+#pragma once
+
+#include "daemon/cookie.h"
+#include "lib/bytes.h"
+#include "lib/list.h"
+
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/un.h>
+
+struct connection;
+struct endpoint;
+
+/* An address of a peer. */
+union session_address {
+        struct sockaddr any;
+        struct sockaddr_in in;
+        struct sockaddr_in6 in6;
+        struct sockaddr_un un;
+};
+
+/* Where a datagram came from and went to. */
+struct session_path {
+        union session_address peer;
+        socklen_t peer_length; /* 0: it has none, and cannot be answered */
+        struct in6_addr local; /* an IPv4 address is mapped; all zero: that of the socket */
+        unsigned local_index;  /* of the interface, for link-local addresses; 0: any */
+};
+
+/* Why a datagram, or a part of one, came to nothing. */
+enum drop {
+        DROP_MALFORMED,     /* in: unknown, wrong or incomplete operations */
+        DROP_TOO_LARGE,     /* in: it did not fit; out: a message did not */
+        DROP_AMPLIFICATION, /* out: more than three times what came from an unproved peer */
+        DROP_SESSION,       /* in: SUB when no more sessions may be */
+        DROP_RATE,          /* in: more than the listener's rate allows */
+        DROP_CONGESTION,    /* out: the peer, or the network, does not take it */
+        DROP_KERNEL,        /* in: the socket's receive buffer was full */
+        N_DROPS,
+};
+
+struct session {
+        struct endpoint *endpoint;
+        struct connection *connection;
+        struct session_path path;
+        uint32_t hash;          /* of the peer's address */
+        struct session *next;   /* in the endpoint's table */
+        struct list_link link;  /* the endpoint's sessions, the one silent for longest first */
+        bool is_kept;           /* in the table */
+        bool is_ended;          /* its connection is closed */
+        size_t n_input;         /* length of the datagram at hand */
+        _Atomic bool is_proved; /* its address is its own */
+        _Atomic int64_t credit; /* bytes that may be sent to it while it is not proved */
+        _Atomic uint64_t n_drops;
+};
+
+/* The kept session of a peer, or NULL. */
+struct session *session_find(const struct endpoint *endpoint, const struct session_path *path);
+
+/* A session for a datagram of an unknown peer, until session_done(). NULL if there is no memory. */
+struct session *session_stranger(struct endpoint *endpoint, const struct session_path *path);
+
+/* A datagram came: counts what the peer may be sent for it; keeps a session alive. */
+void session_credit(struct session *session, size_t n_bytes);
+void session_renew(struct session *session);
+
+/* The datagram has been dealt with: what it brought a stranger is sent. */
+void session_done(struct session *session);
+
+/* Makes a stranger stay. Returns 0, -EAGAIN if there are as many sessions as may be, in all or from
+ * its source, -EDESTADDRREQ if it cannot be answered, or -ENOMEM. */
+int session_keep(struct session *session);
+
+/* Its connection is closed: nobody finds it any more. */
+void session_detach(struct session *session);
+
+/* Its connection is freed. */
+void session_free(struct session *session);
+
+/* Ends the sessions of peers that have been silent for too long; those of one peer, at all local
+ * addresses; all. */
+void sessions_expire(struct endpoint *endpoint);
+void sessions_end_peer(struct endpoint *endpoint, const struct sockaddr *peer, socklen_t length);
+void sessions_end(struct endpoint *endpoint);
+
+/* Whether what the peer is sent is limited by what came from it. Any thread. */
+bool session_needs_proof(const struct session *session);
+
+/* Writes a cookie for the peer. Returns 0 or a negative errno. */
+int session_cookie(const struct session *session, char text[COOKIE_TEXT_SIZE]);
+
+/* Proves the peer's address by a cookie, from now on. Returns whether it was one. */
+bool session_prove(struct session *session, struct bytes cookie);
+
+/* Takes n_bytes from what the peer may be sent. Returns whether that was enough. Under the
+ * connection's lock. */
+bool session_may_send(struct session *session, size_t n_bytes);
+
+/* Counts something that came to nothing. Any thread. */
+void session_drop(struct session *session, enum drop why);

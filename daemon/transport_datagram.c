@@ -1,0 +1,171 @@
+/* The transport of unconnected sockets: UDP, and Unix datagram. See transport.h.
+ *
+ * What comes is handed out by the endpoint; here is how it goes back, through the endpoint's
+ * socket, from the address that was spoken to.
+ */
+#include "daemon/transport.h"
+
+#include "daemon/connection.h"
+#include "daemon/listener.h"
+#include "daemon/outbox.h"
+#include "daemon/session.h"
+
+#include <errno.h>
+
+/* Ranges and frames in one system call. */
+#define SEND_RANGES 128
+#define SEND_FRAMES 64
+/* How often an error that belongs to somebody else is passed over. */
+#define SEND_TRIES 4
+/* The longest payload of UDP over IPv4; Unix takes more, but not everybody reads it. */
+#define DATAGRAM_PAYLOAD_MAX 65507
+#define UNIX_OVERHEAD        32
+
+union source {
+        struct cmsghdr align;
+        char data[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+};
+
+/* Has a message leave from the address that was spoken to. Returns the length of the control data.
+ */
+static size_t source_write(union source *source, const struct session_path *path) {
+        struct msghdr message = {.msg_control = source, .msg_controllen = sizeof(*source)};
+        struct cmsghdr *cmsg = CMSG_FIRSTHDR(&message);
+
+        if (IN6_IS_ADDR_UNSPECIFIED(&path->local))
+                return 0;
+        memset(source, 0, sizeof(*source));
+        if (path->peer.any.sa_family == AF_INET) {
+                struct in_pktinfo info = {.ipi_ifindex = 0};
+
+                memcpy(&info.ipi_spec_dst, &path->local.s6_addr[12], sizeof(info.ipi_spec_dst));
+                cmsg->cmsg_level = IPPROTO_IP;
+                cmsg->cmsg_type = IP_PKTINFO;
+                cmsg->cmsg_len = CMSG_LEN(sizeof(info));
+                memcpy(CMSG_DATA(cmsg), &info, sizeof(info));
+                return CMSG_SPACE(sizeof(info));
+        } else {
+                struct in6_pktinfo info = {.ipi6_addr = path->local,
+                                           .ipi6_ifindex = path->local_index};
+
+                cmsg->cmsg_level = IPPROTO_IPV6;
+                cmsg->cmsg_type = IPV6_PKTINFO;
+                cmsg->cmsg_len = CMSG_LEN(sizeof(info));
+                memcpy(CMSG_DATA(cmsg), &info, sizeof(info));
+                return CMSG_SPACE(sizeof(info));
+        }
+}
+
+/* Drops the first frame. */
+static void drop_frame(struct connection *connection, struct outbox *outbox, enum drop why) {
+        session_drop(connection->session, why);
+        outbox_consume_frames(outbox, 1);
+}
+
+/* Why a frame was not sent. Returns 0 if the frame was dropped, or the error if it is the end of
+ * the peer. */
+static int take_error(struct connection *connection, struct outbox *outbox, int error) {
+        bool is_unix = connection->session->path.peer.any.sa_family == AF_UNIX;
+
+        if (is_unix && (error == -ECONNREFUSED || error == -ENOENT || error == -ECONNRESET) &&
+            connection->session->is_kept)
+                return error;
+        drop_frame(connection, outbox, error == -EMSGSIZE ? DROP_TOO_LARGE : DROP_CONGESTION);
+        return 0;
+}
+
+/* Sends the first frames. Returns how many, or -errno. */
+static int send_frames(struct connection *connection, struct mmsghdr *messages, unsigned n_frames) {
+        struct session *session = connection->session;
+        union source source;
+        size_t source_length = source_write(&source, &session->path);
+        int n = 0;
+
+        for (unsigned i = 0; i < n_frames; i++) {
+                struct msghdr *header = &messages[i].msg_hdr;
+
+                header->msg_name = &session->path.peer;
+                header->msg_namelen = session->path.peer_length;
+                header->msg_control = source_length ? &source : NULL;
+                header->msg_controllen = source_length;
+        }
+        /* An error that the network reported for another peer is told to whoever sends next. */
+        for (unsigned i = 0; i < SEND_TRIES; i++) {
+                n = sendmmsg(connection->fd, messages, n_frames, MSG_NOSIGNAL | MSG_DONTWAIT);
+                if (n >= 0 || session->path.peer.any.sa_family == AF_UNIX || errno == EAGAIN)
+                        break;
+        }
+        return n < 0 ? -errno : n;
+}
+
+static ssize_t datagram_send(struct connection *connection, struct outbox *outbox) {
+        struct session *session = connection->session;
+        size_t before = outbox->n_bytes;
+
+        while (!outbox_is_empty(outbox)) {
+                struct mmsghdr messages[SEND_FRAMES] = {0};
+                struct iovec iov[SEND_RANGES];
+                /* Those whose credit is counted get one frame at a time. */
+                unsigned max = session_needs_proof(session) ? 1 : SEND_FRAMES;
+                unsigned n_frames = outbox_peek_frames(outbox, messages, max, iov, SEND_RANGES);
+                int n;
+
+                if (n_frames == 0)
+                        break;
+                if (session->path.peer_length == 0 ||
+                    (max == 1 && !session_may_send(session, outbox_frame_length(outbox)))) {
+                        outbox_consume_frames(outbox, 1);
+                        continue;
+                }
+                n = send_frames(connection, messages, n_frames);
+                /* A stranger is gone with the next datagram: what he does not take now is lost. */
+                if (n == -EAGAIN && session->is_kept)
+                        break;
+                if (n < 0)
+                        n = take_error(connection, outbox, n);
+                if (n < 0)
+                        return n;
+                if (n > 0)
+                        atomic_fetch_add_explicit(&connection->listener->n_sent, (uint64_t)n,
+                                                  memory_order_relaxed);
+                outbox_consume_frames(outbox, (unsigned)n);
+        }
+        return (ssize_t)(before - outbox->n_bytes);
+}
+
+static size_t datagram_max_frame(int fd) {
+        int size = 0;
+        socklen_t length = sizeof(size);
+
+        if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, &length) < 0 || size <= UNIX_OVERHEAD)
+                return 0;
+        return size - UNIX_OVERHEAD < DATAGRAM_PAYLOAD_MAX ? (size_t)(size - UNIX_OVERHEAD)
+                                                           : DATAGRAM_PAYLOAD_MAX;
+}
+
+static ssize_t datagram_receive(struct connection *connection, struct iovec *iov, size_t n_iov) {
+        return -EAGAIN; /* the endpoint does */
+}
+
+static void datagram_end_output(int fd) {
+}
+
+static bool datagram_is_delivered(int fd) {
+        return true;
+}
+
+static bool datagram_has_input(int fd) {
+        return false;
+}
+
+const struct transport transport_datagram = {
+        .name = "datagram",
+        .keeps_boundaries = true,
+        .is_connectionless = true,
+        .max_frame = datagram_max_frame,
+        .receive = datagram_receive,
+        .send = datagram_send,
+        .end_output = datagram_end_output,
+        .is_delivered = datagram_is_delivered,
+        .has_input = datagram_has_input,
+};
