@@ -180,6 +180,56 @@ static const struct table_column listener_columns[] = {
         {.title = "TOTAL", .is_right = true},     {.title = "OPENED BY"},
 };
 
+static const struct table_column datagram_columns[] = {
+        {.title = "DATAGRAMS OF"},
+        {.title = "RECEIVED", .is_right = true},
+        {.title = "SENT", .is_right = true},
+        {.title = "DROPPED", .is_right = true},
+        {.title = "WHY", .can_shrink = true},
+};
+
+/* "3 malformed, 1 rate" of what was dropped. */
+static void add_drops(struct table *table, const json_t *dropped) {
+        char why[256] = "";
+        uint64_t total = 0;
+        const char *name;
+        json_t *value;
+
+        json_object_foreach((json_t *)dropped, name, value) {
+                uint64_t n = (uint64_t)json_integer_value(value);
+                size_t length = strlen(why);
+
+                if (n == 0)
+                        continue;
+                total += n;
+                snprintf(why + length, sizeof(why) - length, "%s%" PRIu64 " %s",
+                         length > 0 ? ", " : "", n, name);
+        }
+        table_add_count(table, total);
+        table_add(table, why);
+}
+
+/* What became of datagrams, if there are listeners for them. */
+static int print_datagrams(struct context *context, const json_t *listeners) {
+        struct table table = TABLE_INIT(datagram_columns);
+        json_t *listener, *datagrams;
+        size_t i;
+
+        json_array_foreach(listeners, i, listener) {
+                datagrams = json_object_get(listener, "datagrams");
+                if (!datagrams)
+                        continue;
+                table_add(&table, report_text(listener, "name"));
+                table_add_count(&table, report_number(datagrams, "received"));
+                table_add_count(&table, report_number(datagrams, "sent"));
+                add_drops(&table, json_object_get(datagrams, "dropped"));
+        }
+        if (table.n_cells == 0)
+                return EXIT_DONE;
+        putc('\n', context->out);
+        return report_table(context, &table, "datagram listener");
+}
+
 int report_listeners(struct context *context) {
         struct table table = TABLE_INIT(listener_columns);
         json_t *data, *listener;
@@ -199,8 +249,11 @@ int report_listeners(struct context *context) {
                 table_add(&table, json_is_true(json_object_get(listener, "activated")) ? "systemd"
                                                                                        : "sockd");
         }
+        code = report_table(context, &table, "listener");
+        if (code == EXIT_DONE)
+                code = print_datagrams(context, json_object_get(data, "listeners"));
         json_decref(data);
-        return report_table(context, &table, "listener");
+        return code;
 }
 
 static const struct table_column sub_columns[] = {

@@ -151,7 +151,6 @@ static void endpoint_take(struct endpoint *endpoint, struct mmsghdr *message) {
         struct session *session;
 
         endpoint_read_envelope(endpoint, &message->msg_hdr, &envelope);
-        atomic_fetch_add_explicit(&endpoint->listener->n_received, 1, memory_order_relaxed);
         session = endpoint_session(endpoint, &envelope);
         if (!session)
                 return;

@@ -54,8 +54,7 @@ struct listener {
         _Atomic uint64_t n_total;
 
         /* Likewise, of datagrams. */
-        _Atomic uint64_t n_received, n_sent;
-        _Atomic uint64_t n_dropped[N_DROPS];
+        struct datagram_counters datagrams;
         _Atomic uint64_t session_timeout_ms, cookie_lifetime_ms;
         _Atomic uint64_t max_sessions, max_sessions_per_source;
         _Atomic uint32_t *sources; /* owned; sessions by the hash of their source */
@@ -140,7 +139,7 @@ static inline void listener_connected(struct listener *listener) {
 }
 
 static inline void listener_dropped(struct listener *listener, enum drop why, uint64_t n) {
-        atomic_fetch_add_explicit(&listener->n_dropped[why], n, memory_order_relaxed);
+        atomic_fetch_add_explicit(&listener->datagrams.n_dropped[why], n, memory_order_relaxed);
 }
 
 static inline void listener_disconnected(struct listener *listener) {

@@ -4,6 +4,8 @@
 #include "daemon/client.h"
 #include "daemon/handler.h"
 #include "daemon/listener.h"
+#include "daemon/session.h"
+#include "daemon/transport.h"
 #include "daemon/subject_index.h"
 #include "lib/log.h"
 
@@ -303,10 +305,19 @@ static const char *family_name(int family) {
         return family == AF_UNIX ? "unix" : family == AF_INET ? "inet" : "inet6";
 }
 
+static json_t *datagrams_object(const struct datagram_counters *counters) {
+        json_t *dropped = json_object();
+
+        for (unsigned why = 0; why < N_DROPS; why++)
+                json_object_set_new(dropped, drop_name(why),
+                                    integer(atomic_load(&counters->n_dropped[why])));
+        return json_pack("{s:o, s:o, s:o}", "received", integer(atomic_load(&counters->n_received)),
+                         "sent", integer(atomic_load(&counters->n_sent)), "dropped", dropped);
+}
+
 static json_t *listener_object(const struct listener *listener) {
         char configured[ADDRESS_TEXT_MAX];
-
-        return json_pack(
+        json_t *object = json_pack(
                 "{s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:b}", "name",
                 bytes_text(bytes_from_string(listener->name)), "address",
                 bytes_text(bytes_from_string(listener->text)), "configured",
@@ -315,6 +326,10 @@ static json_t *listener_object(const struct listener *listener) {
                 "connections", integer(atomic_load(&listener->n_connections)), "total_connections",
                 integer(atomic_load(&listener->n_total)), "activated",
                 listener->is_activated ? 1 : 0);
+
+        if (listener->transport->is_connectionless)
+                json_object_set_new(object, "datagrams", datagrams_object(&listener->datagrams));
+        return object;
 }
 
 json_t *report_listeners(struct server *server) {
@@ -414,6 +429,12 @@ json_t *report_connection(struct connection *connection, bool subscriptions) {
         json_object_set_new(object, "pending_bytes", integer(pending));
         json_object_set_new(object, "subscriptions", integer(client->subscriptions.count));
         json_object_set_new(object, "role", json_string(client->role == ROLE_ADMIN ? "admin" : ""));
+        if (connection->session) {
+                json_object_set_new(object, "proved",
+                                    json_boolean(!session_needs_proof(connection->session)));
+                json_object_set_new(object, "datagrams",
+                                    datagrams_object(&connection->session->counters));
+        }
         if (subscriptions)
                 json_object_set_new(object, "subscriptions_list", subject_list(client));
         return object;

@@ -138,6 +138,7 @@ struct session *session_stranger(struct endpoint *endpoint, const struct session
         if (!endpoint->stranger)
                 return NULL;
         endpoint->stranger->path = *path;
+        endpoint->stranger->counters = (struct datagram_counters){.n_sent = 0};
         atomic_store_explicit(&endpoint->stranger->is_proved, is_local(&path->peer),
                               memory_order_relaxed);
         atomic_store_explicit(&endpoint->stranger->credit, 0, memory_order_relaxed);
@@ -145,6 +146,10 @@ struct session *session_stranger(struct endpoint *endpoint, const struct session
 }
 
 void session_credit(struct session *session, size_t n_bytes) {
+        struct listener *listener = session->connection->listener;
+
+        atomic_fetch_add_explicit(&listener->datagrams.n_received, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&session->counters.n_received, 1, memory_order_relaxed);
         session->n_input = n_bytes;
         if (!atomic_load_explicit(&session->is_proved, memory_order_relaxed))
                 atomic_fetch_add_explicit(&session->credit, (int64_t)(AMPLIFICATION_MAX * n_bytes),
@@ -320,5 +325,26 @@ bool session_may_send(struct session *session, size_t n_bytes) {
 
 void session_drop(struct session *session, enum drop why) {
         listener_dropped(session->connection->listener, why, 1);
-        atomic_fetch_add_explicit(&session->n_drops, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&session->counters.n_dropped[why], 1, memory_order_relaxed);
+}
+
+void session_sent(struct session *session, uint64_t n) {
+        struct listener *listener = session->connection->listener;
+
+        atomic_fetch_add_explicit(&listener->datagrams.n_sent, n, memory_order_relaxed);
+        atomic_fetch_add_explicit(&session->counters.n_sent, n, memory_order_relaxed);
+}
+
+const char *drop_name(enum drop why) {
+        static const char *const names[N_DROPS] = {
+                [DROP_MALFORMED] = "malformed",
+                [DROP_TOO_LARGE] = "too_large",
+                [DROP_AMPLIFICATION] = "amplification",
+                [DROP_SESSION] = "session",
+                [DROP_RATE] = "rate",
+                [DROP_CONGESTION] = "congestion",
+                [DROP_KERNEL] = "kernel",
+        };
+
+        return names[why];
 }

@@ -51,6 +51,15 @@ enum drop {
         N_DROPS,
 };
 
+/* The word for it: "malformed". */
+const char *drop_name(enum drop why);
+
+/* What became of datagrams, of a listener or of a session. Any thread. */
+struct datagram_counters {
+        _Atomic uint64_t n_received, n_sent;
+        _Atomic uint64_t n_dropped[N_DROPS];
+};
+
 struct session {
         struct endpoint *endpoint;
         struct connection *connection;
@@ -63,7 +72,7 @@ struct session {
         size_t n_input;         /* length of the datagram at hand */
         _Atomic bool is_proved; /* its address is its own */
         _Atomic int64_t credit; /* bytes that may be sent to it while it is not proved */
-        _Atomic uint64_t n_drops;
+        struct datagram_counters counters; /* while it is kept */
 };
 
 /* The kept session of a peer, or NULL. */
@@ -108,5 +117,6 @@ bool session_prove(struct session *session, struct bytes cookie);
  * connection's lock. */
 bool session_may_send(struct session *session, size_t n_bytes);
 
-/* Counts something that came to nothing. Any thread. */
+/* Counts datagrams that were sent; something that came to nothing. Any thread. */
+void session_sent(struct session *session, uint64_t n);
 void session_drop(struct session *session, enum drop why);

@@ -6,7 +6,6 @@
 #include "daemon/transport.h"
 
 #include "daemon/connection.h"
-#include "daemon/listener.h"
 #include "daemon/outbox.h"
 #include "daemon/session.h"
 
@@ -125,9 +124,7 @@ static ssize_t datagram_send(struct connection *connection, struct outbox *outbo
                         n = take_error(connection, outbox, n);
                 if (n < 0)
                         return n;
-                if (n > 0)
-                        atomic_fetch_add_explicit(&connection->listener->n_sent, (uint64_t)n,
-                                                  memory_order_relaxed);
+                session_sent(session, (uint64_t)n);
                 outbox_consume_frames(outbox, (unsigned)n);
         }
         return (ssize_t)(before - outbox->n_bytes);

@@ -6,6 +6,7 @@
 #include "daemon/handler.h"
 #include "daemon/listener.h"
 #include "daemon/subject_index.h"
+#include "daemon/transport.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -378,6 +379,7 @@ static void test_listeners_are_described(void **state) {
         struct listener *list[] = {&listener};
         json_t *object, *row;
 
+        listener.transport = &transport_stream;
         strcpy(listener.text, "unix:///run/x");
         strcpy(listener.address.path, "/run/x");
         atomic_store(&listener.n_connections, 2);
@@ -393,6 +395,32 @@ static void test_listeners_are_described(void **state) {
         assert_string_equal(text_of(row, "family"), "unix");
         check_integer(row, "connections", 2);
         check_integer(row, "total_connections", 3);
+        assert_null(json_object_get(row, "datagrams"));
+        json_decref(object);
+}
+
+static void test_datagrams_are_counted_by_what_became_of_them(void **state) {
+        /* Each reason has its number, also when it is 0. */
+        struct listener *list[] = {&listener};
+        json_t *object, *datagrams, *dropped;
+
+        listener.transport = &transport_datagram;
+        atomic_store(&listener.datagrams.n_received, 10);
+        atomic_store(&listener.datagrams.n_sent, 4);
+        listener_dropped(&listener, DROP_MALFORMED, 2);
+        listener_dropped(&listener, DROP_KERNEL, 1);
+        server.listeners = list;
+        server.n_listeners = 1;
+        object = report_listeners(&server);
+        datagrams = json_object_get(json_array_get(json_object_get(object, "listeners"), 0),
+                                    "datagrams");
+        check_integer(datagrams, "received", 10);
+        check_integer(datagrams, "sent", 4);
+        dropped = json_object_get(datagrams, "dropped");
+        check_integer(dropped, "malformed", 2);
+        check_integer(dropped, "kernel", 1);
+        check_integer(dropped, "rate", 0);
+        assert_int_equal(json_object_size(dropped), N_DROPS);
         json_decref(object);
 }
 
@@ -424,6 +452,7 @@ int main(void) {
                 TEST(test_subscriptions_are_described),
                 TEST(test_counters_of_all_workers_are_summed),
                 TEST(test_listeners_are_described),
+                TEST(test_datagrams_are_counted_by_what_became_of_them),
                 TEST(test_answers_are_numbered),
         };
 
