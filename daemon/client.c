@@ -130,6 +130,8 @@ static size_t client_publish(struct client *client, const struct operation *oper
         if (bus && message.count > 1)
                 message.count = bus_limit_run(bus, client->worker, &message);
         n_bytes = message.count * message.payload.length;
+        if (!connection_admit(client->connection, message.count, n_bytes))
+                return message.count;
         counter_add(&client->connection->in_messages, message.count);
         counter_add(&client->connection->in_bytes, n_bytes);
         counter_add(&client->worker->stats.in_messages, message.count);

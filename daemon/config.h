@@ -42,6 +42,13 @@ struct config_log {
         int level;    /* enum log_level */
 };
 
+/* What each source may send in a second; 0: no limit. */
+struct config_rate {
+        uint64_t messages;
+        uint64_t bytes;
+        uint64_t burst; /* messages at once; 0: those of a second */
+};
+
 struct config_listener {
         char *name; /* unique */
         struct address address;
@@ -53,6 +60,7 @@ struct config_listener {
         bool keepalive; /* SO_KEEPALIVE; default true */
         int backlog;    /* listen(2); default SOMAXCONN */
 
+        struct config_rate rate;
         uint64_t receive_buffer, send_buffer; /* bytes of each socket; 0: the system's default */
 
         /* Of datagrams. */

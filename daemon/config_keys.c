@@ -185,6 +185,21 @@ static void check_listener(struct config_reader *reader, const char *path,
                             "IPv6 addresses, as in tcp://[::]:4222");
 }
 
+static const struct config_key rate_keys[] = {
+        {"messages", CONFIG_INTEGER, FIELD(config_rate, messages), .maximum = 1000000000,
+         .fallback = "0"},
+        {"bytes", CONFIG_SIZE, FIELD(config_rate, bytes), .maximum = TIB, .fallback = "0"},
+        {"burst", CONFIG_INTEGER, FIELD(config_rate, burst), .maximum = 1000000000,
+         .fallback = "0"},
+};
+
+static const struct config_table rate_table = {
+        rate_keys,
+        ARRAY_SIZE(rate_keys),
+        sizeof(struct config_rate),
+        NULL,
+};
+
 static const struct config_key listener_keys[] = {
         {"name", CONFIG_STRING, FIELD(config_listener, name), .is_required = true,
          .check = is_listener_name,
@@ -199,6 +214,7 @@ static const struct config_key listener_keys[] = {
         {"v6only", CONFIG_BOOL, FIELD(config_listener, v6only), .fallback = "false"},
         {"nodelay", CONFIG_BOOL, FIELD(config_listener, nodelay), .fallback = "true"},
         {"keepalive", CONFIG_BOOL, FIELD(config_listener, keepalive), .fallback = "true"},
+        {"rate", CONFIG_TABLE, FIELD(config_listener, rate), .table = &rate_table},
         {"receive_buffer", CONFIG_SIZE, FIELD(config_listener, receive_buffer),
          .maximum = 1024 * MIB, .fallback = "0"},
         {"send_buffer", CONFIG_SIZE, FIELD(config_listener, send_buffer), .maximum = 1024 * MIB,

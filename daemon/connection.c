@@ -7,6 +7,7 @@
 #include "daemon/listener.h"
 #include "daemon/session.h"
 #include "daemon/transport.h"
+#include "lib/hash.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -35,7 +36,8 @@ static uint64_t earlier(uint64_t a, uint64_t b) {
 void connection_arm(struct connection *connection) {
         uint64_t now = connection_now(connection);
         uint64_t due = earlier(earlier(connection->protocol_due_ms, connection->write_due_ms),
-                               earlier(connection->end_due_ms, connection->retry_due_ms));
+                               earlier(connection->end_due_ms,
+                                       earlier(connection->retry_due_ms, connection->rate_due_ms)));
 
         if (connection->state_of_life == CONNECTION_CLOSED)
                 return;
@@ -90,6 +92,11 @@ static void connection_on_timer(uv_timer_t *timer) {
         if (is_due(&connection->write_due_ms, now)) {
                 connection_close(connection, REASON_SLOW_DEADLINE);
                 return;
+        }
+        if (is_due(&connection->rate_due_ms, now)) {
+                connection_resume(connection, PAUSE_RATE);
+                if (connection->state_of_life == CONNECTION_CLOSED)
+                        return;
         }
         if (is_due(&connection->retry_due_ms, now)) {
                 connection_continue_output(connection);
@@ -310,6 +317,15 @@ static void connection_on_attention(struct task *task) {
 
 /* --- the beginning ------------------------------------------------------------------------ */
 
+/* A user, or an address. */
+static uint32_t source_of(const struct peer *peer) {
+        struct bytes key = bytes_from_string(peer->ip);
+
+        if (peer->has_credentials)
+                key = (struct bytes){(const char *)&peer->uid, sizeof(peer->uid)};
+        return (uint32_t)hash_bytes(key, 0);
+}
+
 static struct connection *connection_new(struct worker *worker, struct listener *listener, int fd,
                                          const struct peer *peer) {
         struct connection *connection = calloc(1, sizeof(*connection));
@@ -330,6 +346,7 @@ static struct connection *connection_new(struct worker *worker, struct listener 
                 connection->transport->max_frame ? connection->transport->max_frame(fd) : SIZE_MAX;
         connection->attention.run = connection_on_attention;
         connection->peer = *peer;
+        connection->source = source_of(peer);
         return connection;
 }
 

@@ -67,6 +67,7 @@ enum connection_pause {
         PAUSE_FENCE = 1, /* the handler waits for other workers */
         PAUSE_YIELD = 4, /* others have their turn first */
         PAUSE_HELD = 2,  /* receivers have not kept up */
+        PAUSE_RATE = 8,  /* its source has sent too much */
 };
 
 /* How far a connection's receiver is behind. */
@@ -118,6 +119,8 @@ struct connection {
         uint64_t protocol_due_ms; /* loop time; 0: none */
         uint64_t write_due_ms;
         uint64_t end_due_ms;
+        uint64_t rate_due_ms;
+        uint32_t source;        /* hash of where it comes from; see rate.h */
         uint64_t retry_due_ms;  /* when a socket that tells nothing is tried again */
         uint64_t end_limit_ms;  /* when delivery is no longer waited for */
         size_t n_discarded;     /* bytes of input, while it ends */
@@ -207,6 +210,10 @@ void connection_close(struct connection *connection, const char *reason);
 /* Stops and resumes taking input, for one reason. What has been read stays. */
 void connection_pause(struct connection *connection, enum connection_pause why);
 void connection_resume(struct connection *connection, enum connection_pause why);
+
+/* Counts published messages against the rate of their source. Returns false if they are to be
+ * dropped, as a datagram's are; others pause until they are in order again. */
+bool connection_admit(struct connection *connection, size_t n_messages, size_t n_bytes);
 
 /* Pauses input until `receiver` has caught up, as long as it gets on. */
 void connection_hold(struct connection *connection, struct connection *receiver, bool is_brief);

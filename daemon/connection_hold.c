@@ -2,6 +2,8 @@
 #include "daemon/connection_parts.h"
 
 #include "daemon/instance.h"
+#include "daemon/listener.h"
+#include "daemon/session.h"
 #include "daemon/transport.h"
 #include "lib/log.h"
 
@@ -63,6 +65,23 @@ static bool connection_must_wait(struct connection *connection) {
                   (unsigned long long)receiver->id);
         atomic_store_explicit(&receiver->is_laggard, true, memory_order_relaxed);
         return false;
+}
+
+bool connection_admit(struct connection *connection, size_t n_messages, size_t n_bytes) {
+        struct rate *rate = &connection->listener->rate;
+        uint64_t wait_ns;
+
+        if (!rate_is_limited(rate))
+                return true;
+        if (connection->session)
+                return session_admit(connection->session, n_messages);
+        wait_ns = rate_charge(rate, connection->source, n_messages, n_bytes, uv_hrtime());
+        if (wait_ns > 0) {
+                connection->rate_due_ms = connection_now(connection) + wait_ns / 1000000 + 1;
+                connection_pause(connection, PAUSE_RATE);
+                connection_arm(connection);
+        }
+        return true;
 }
 
 void connection_yield(struct connection *connection) {

@@ -155,6 +155,8 @@ static void endpoint_take(struct endpoint *endpoint, struct mmsghdr *message) {
         if (!session)
                 return;
         session_credit(session, input.length);
+        if (!session_admit_datagram(session, input.length))
+                return;
         if (message->msg_hdr.msg_flags & MSG_TRUNC) {
                 session_drop(session, DROP_TOO_LARGE);
                 session->connection->handler->oversized(session->connection);

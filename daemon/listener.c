@@ -52,6 +52,7 @@ struct listener *listener_unref(struct listener *listener) {
             atomic_fetch_sub_explicit(&listener->n_references, 1, memory_order_acq_rel) != 1)
                 return NULL;
         listener_close(listener);
+        rate_deinit(&listener->rate);
         free(listener->sources);
         free(listener->name);
         free(listener);
@@ -80,6 +81,10 @@ static const struct transport *transport_of(enum address_scheme scheme) {
 }
 
 static void listener_set_limits(struct listener *listener, const struct config_listener *config) {
+        const struct config_rate *rate = &config->rate;
+
+        if (rate_set(&listener->rate, rate->messages, rate->bytes, rate->burst) < 0)
+                log_error("listener \"%s\": no memory to limit the rate", listener->name);
         atomic_store(&listener->session_timeout_ms, config->session_timeout_ms);
         atomic_store(&listener->cookie_lifetime_ms, config->cookie_lifetime_ms);
         atomic_store(&listener->max_sessions, config->max_sessions);

@@ -8,6 +8,7 @@
 
 #include "daemon/config.h"
 #include "daemon/mailbox.h"
+#include "daemon/rate.h"
 #include "daemon/session.h"
 #include "lib/address.h"
 
@@ -52,6 +53,7 @@ struct listener {
         /* For all. */
         _Atomic uint64_t n_connections; /* and sessions */
         _Atomic uint64_t n_total;
+        struct rate rate; /* of each source */
 
         /* Likewise, of datagrams. */
         struct datagram_counters datagrams;

@@ -5,8 +5,8 @@
 #include "daemon/handler.h"
 #include "daemon/listener.h"
 #include "daemon/session.h"
-#include "daemon/transport.h"
 #include "daemon/subject_index.h"
+#include "daemon/transport.h"
 #include "lib/log.h"
 
 #include <dirent.h>

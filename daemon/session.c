@@ -53,16 +53,22 @@ static bool is_same_path(const struct session_path *a, const struct session_path
                memcmp(&a->local, &b->local, sizeof(a->local)) == 0;
 }
 
-/* What is counted against the limit for a source: an address, or a user. */
-static _Atomic uint32_t *source_of(const struct session *session) {
-        struct listener *listener = session->connection->listener;
+/* A peer's source: its address, of IPv6 the network, as one host has as many addresses there as it
+ * likes; of a Unix peer the user. */
+static uint32_t source_hash(const struct session *session) {
         const struct peer *peer = &session->connection->peer;
         struct bytes key = {(const char *)&peer->uid, sizeof(peer->uid)};
         struct in6_addr host;
 
         if (host_of(&session->path.peer, &host))
-                key = (struct bytes){(const char *)&host, sizeof(host)};
-        return &listener->sources[hash_bytes(key, 0) % LISTENER_SOURCES];
+                key = (struct bytes){(const char *)&host, IN6_IS_ADDR_V4MAPPED(&host) ? 16 : 8};
+        return (uint32_t)hash_bytes(key, 0);
+}
+
+static _Atomic uint32_t *source_of(const struct session *session) {
+        struct listener *listener = session->connection->listener;
+
+        return &listener->sources[session->connection->source % LISTENER_SOURCES];
 }
 
 /* --- the table ---------------------------------------------------------------------------- */
@@ -156,6 +162,34 @@ void session_credit(struct session *session, size_t n_bytes) {
                                           memory_order_relaxed);
 }
 
+bool session_admit_datagram(struct session *session, size_t n_bytes) {
+        struct connection *connection = session->connection;
+        struct rate *rate = &connection->listener->rate;
+
+        session->is_charged = true;
+        if (!rate_is_limited(rate))
+                return true;
+        if (!session->is_kept)
+                connection->source = source_hash(session);
+        if (rate_admit(rate, connection->source, 1, n_bytes, uv_hrtime()))
+                return true;
+        session_drop(session, DROP_RATE);
+        return false;
+}
+
+bool session_admit(struct session *session, size_t n_messages) {
+        struct connection *connection = session->connection;
+
+        if (session->is_charged)
+                n_messages--;
+        session->is_charged = false;
+        if (n_messages == 0 ||
+            rate_admit(&connection->listener->rate, connection->source, n_messages, 0, uv_hrtime()))
+                return true;
+        session_drop(session, DROP_RATE);
+        return false;
+}
+
 void session_renew(struct session *session) {
         list_unlink(&session->link);
         list_append(&session->endpoint->sessions, &session->link);
@@ -212,6 +246,7 @@ int session_keep(struct session *session) {
                 return -EDESTADDRREQ;
         if (table_grow(endpoint) < 0)
                 return -ENOMEM;
+        session->connection->source = source_hash(session);
         if (!session_take_place(session)) {
                 session_drop(session, DROP_SESSION);
                 return -EAGAIN;

@@ -68,7 +68,7 @@ struct session {
         struct session *next;   /* in the endpoint's table */
         struct list_link link;  /* the endpoint's sessions, the one silent for longest first */
         bool is_kept;           /* in the table */
-        bool is_ended;          /* its connection is closed */
+        bool is_charged;        /* a message of the datagram at hand is paid for */
         size_t n_input;         /* length of the datagram at hand */
         _Atomic bool is_proved; /* its address is its own */
         _Atomic int64_t credit; /* bytes that may be sent to it while it is not proved */
@@ -84,6 +84,11 @@ struct session *session_stranger(struct endpoint *endpoint, const struct session
 /* A datagram came: counts what the peer may be sent for it; keeps a session alive. */
 void session_credit(struct session *session, size_t n_bytes);
 void session_renew(struct session *session);
+
+/* Whether the rate of its source allows a datagram, and what is published in it: the first message
+ * is the datagram's own. */
+bool session_admit_datagram(struct session *session, size_t n_bytes);
+bool session_admit(struct session *session, size_t n_messages);
 
 /* The datagram has been dealt with: what it brought a stranger is sent. */
 void session_done(struct session *session);

@@ -1,0 +1,45 @@
+/* Rates: how many messages and bytes a source may send to a listener.
+ *
+ * Sources are told apart by a keyed hash into a table of fixed size, so that no flood of them costs
+ * memory; those that share a place share its rate. A place holds the time at which what has come so
+ * far would have been in order at the steady rate (the generic cell rate algorithm of ATM, ITU-T
+ * I.371): a source may be ahead of the clock by the burst, and no more. Any thread.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* How many sources are told apart; a power of two. */
+#define RATE_SOURCES 4096
+
+struct rate_place {
+        _Atomic uint64_t messages_ns, bytes_ns;
+};
+
+struct rate {
+        _Atomic uint64_t message_ns;         /* what one message takes; 0: no limit */
+        _Atomic uint64_t messages_burst;     /* how far messages may be ahead, in nanoseconds */
+        _Atomic uint64_t bytes;              /* a second; 0: no limit */
+        _Atomic(struct rate_place *) places; /* owned; NULL until a limit is set */
+};
+
+void rate_deinit(struct rate *rate);
+
+/* Sets the limits: messages and bytes a second, 0: none; burst: messages that may come at once, 0:
+ * as many as in a second. Returns 0 or -ENOMEM. The server's thread. */
+int rate_set(struct rate *rate, uint64_t messages, uint64_t bytes, uint64_t burst);
+
+static inline bool rate_is_limited(const struct rate *rate) {
+        return atomic_load_explicit(&rate->message_ns, memory_order_relaxed) != 0 ||
+               atomic_load_explicit(&rate->bytes, memory_order_relaxed) != 0;
+}
+
+/* Whether messages may come now; they are charged if so. */
+bool rate_admit(struct rate *rate, uint32_t source, uint64_t n_messages, uint64_t n_bytes,
+                uint64_t now_ns);
+
+/* Charges messages that have come. Returns for how many nanoseconds nothing more may come. */
+uint64_t rate_charge(struct rate *rate, uint32_t source, uint64_t n_messages, uint64_t n_bytes,
+                     uint64_t now_ns);

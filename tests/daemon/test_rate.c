@@ -1,0 +1,97 @@
+/* Rates: what a source may send, at once and in the long run. */
+#include "daemon/rate.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#define SECOND UINT64_C(1000000000)
+
+static struct rate rate;
+
+static int tear_down(void **state) {
+        rate_deinit(&rate);
+        rate = (struct rate){.bytes = 0};
+        return 0;
+}
+
+/* How many messages of `size` bytes are admitted in a row at a time. */
+static unsigned admitted(uint32_t source, uint64_t size, uint64_t now_ns) {
+        unsigned n = 0;
+
+        while (n < 10000 && rate_admit(&rate, source, 1, size, now_ns))
+                n++;
+        return n;
+}
+
+static void test_without_a_limit_there_is_none(void **state) {
+        assert_false(rate_is_limited(&rate));
+        assert_int_equal(rate_set(&rate, 0, 0, 0), 0);
+        assert_false(rate_is_limited(&rate));
+}
+
+static void test_messages_come_at_the_rate_after_a_burst(void **state) {
+        assert_int_equal(rate_set(&rate, 100, 0, 20), 0);
+        assert_true(rate_is_limited(&rate));
+        assert_int_equal(admitted(1, 5, 10 * SECOND), 20);
+        assert_int_equal(admitted(1, 5, 10 * SECOND + SECOND / 10), 10);
+        assert_int_equal(admitted(1, 5, 10 * SECOND + SECOND / 10), 0);
+        /* What was not used is not saved for longer than the burst. */
+        assert_int_equal(admitted(1, 5, 1000 * SECOND), 20);
+}
+
+static void test_a_burst_is_a_second_by_default(void **state) {
+        assert_int_equal(rate_set(&rate, 50, 0, 0), 0);
+        assert_int_equal(admitted(1, 5, SECOND), 50);
+}
+
+static void test_bytes_are_limited_as_well(void **state) {
+        assert_int_equal(rate_set(&rate, 0, 100000, 0), 0);
+        assert_int_equal(admitted(1, 10000, SECOND), 10);
+        assert_int_equal(admitted(1, 10000, SECOND + SECOND / 2), 5);
+        /* The largest datagram comes through, however low the rate. */
+        assert_int_equal(rate_set(&rate, 0, 10, 0), 0);
+        assert_true(rate_admit(&rate, 2, 1, 65507, SECOND));
+        assert_false(rate_admit(&rate, 2, 1, 65507, SECOND));
+}
+
+static void test_what_is_refused_costs_nothing(void **state) {
+        assert_int_equal(rate_set(&rate, 1000, 100000, 10), 0);
+        assert_int_equal(admitted(1, 60000, SECOND), 1);
+        for (unsigned i = 0; i < 100; i++)
+                assert_false(rate_admit(&rate, 1, 1, 60000, SECOND));
+        assert_int_equal(admitted(1, 1, SECOND), 9);
+}
+
+static void test_sources_have_their_own(void **state) {
+        assert_int_equal(rate_set(&rate, 10, 0, 10), 0);
+        assert_int_equal(admitted(1, 1, SECOND), 10);
+        assert_int_equal(admitted(2, 1, SECOND), 10);
+        assert_int_equal(admitted(1, 1, SECOND), 0);
+}
+
+static void test_what_has_come_is_charged_in_full(void **state) {
+        /* A stream is not cut, but waits until it is in order again. */
+        assert_int_equal(rate_set(&rate, 100, 0, 10), 0);
+        assert_int_equal(rate_charge(&rate, 1, 10, 0, SECOND), 0);
+        assert_int_equal(rate_charge(&rate, 1, 50, 0, SECOND), SECOND / 2);
+        assert_int_equal(rate_charge(&rate, 1, 10, 0, SECOND + SECOND / 2), SECOND / 10);
+}
+
+#define TEST(test) cmocka_unit_test_teardown(test, tear_down)
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                TEST(test_without_a_limit_there_is_none),
+                TEST(test_messages_come_at_the_rate_after_a_burst),
+                TEST(test_a_burst_is_a_second_by_default),
+                TEST(test_bytes_are_limited_as_well),
+                TEST(test_what_is_refused_costs_nothing),
+                TEST(test_sources_have_their_own),
+                TEST(test_what_has_come_is_charged_in_full),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
