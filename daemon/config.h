@@ -64,6 +64,8 @@ struct config_listener {
         uint64_t receive_buffer, send_buffer; /* bytes of each socket; 0: the system's default */
 
         /* Of datagrams. */
+        char **join;     /* multicast groups, NULL at the end; NULL: none */
+        char *interface; /* to join them on; NULL: the system chooses */
         uint64_t session_timeout_ms;
         uint64_t cookie_lifetime_ms; /* of the keys of cookies */
         uint64_t max_sessions;

@@ -9,6 +9,8 @@
 #include "lib/log.h"
 #include "lib/units.h"
 
+#include <arpa/inet.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -48,6 +50,19 @@ bool config_keys_is_server_name(const char *text) {
 /* A listener's name is also that of its descriptor at socket activation, which excludes ':'. */
 static bool is_listener_name(const char *text) {
         return is_name(text, LISTENER_NAME_MAX, "*>.:");
+}
+
+static bool is_multicast_group(const char *text) {
+        struct in6_addr in6;
+        struct in_addr in;
+
+        if (inet_pton(AF_INET, text, &in) == 1)
+                return IN_MULTICAST(ntohl(in.s_addr));
+        return inet_pton(AF_INET6, text, &in6) == 1 && IN6_IS_ADDR_MULTICAST(&in6);
+}
+
+static bool is_interface_name(const char *text) {
+        return is_name(text, IF_NAMESIZE - 1, "/:");
 }
 
 bool config_keys_has_scheme(enum address_scheme scheme) {
@@ -152,6 +167,7 @@ static void check_listener(struct config_reader *reader, const char *path,
         static const char *const of_paths[] = {"mode", "owner", "group", NULL};
         static const char *const of_tcp[] = {"nodelay", "keepalive", NULL};
         static const char *const of_streams[] = {"backlog", NULL};
+        static const char *const of_udp[] = {"join", "interface", NULL};
         static const char *const of_datagrams[] = {"session_timeout", "cookie_lifetime",
                                                    "max_sessions", "max_sessions_per_source", NULL};
         static const char *const of_ipv6[] = {"v6only", NULL};
@@ -174,6 +190,8 @@ static void check_listener(struct config_reader *reader, const char *path,
                 refuse_keys(reader, path, group, of_paths, address, "Unix sockets with a path");
         if (address->scheme != ADDRESS_TCP)
                 refuse_keys(reader, path, group, of_tcp, address, "tcp:// listeners");
+        if (address->scheme != ADDRESS_UDP)
+                refuse_keys(reader, path, group, of_udp, address, "udp:// listeners");
         if (address_is_datagram(address))
                 refuse_keys(reader, path, group, of_streams, address,
                             "sockets that accept connections");
@@ -219,6 +237,10 @@ static const struct config_key listener_keys[] = {
          .maximum = 1024 * MIB, .fallback = "0"},
         {"send_buffer", CONFIG_SIZE, FIELD(config_listener, send_buffer), .maximum = 1024 * MIB,
          .fallback = "0"},
+        {"join", CONFIG_STRINGS, FIELD(config_listener, join), .check = is_multicast_group,
+         .expected = "a multicast group, such as \"239.1.2.3\" or \"ff05::123\""},
+        {"interface", CONFIG_STRING, FIELD(config_listener, interface), .check = is_interface_name,
+         .expected = "the name of a network interface, such as \"eth0\""},
         {"session_timeout", CONFIG_DURATION, FIELD(config_listener, session_timeout_ms),
          .minimum = 10, .maximum = DAY, .fallback = "30s"},
         {"cookie_lifetime", CONFIG_DURATION, FIELD(config_listener, cookie_lifetime_ms),

@@ -38,6 +38,8 @@ void config_table_deinit(const struct config_table *table, void *target) {
 
                 if (key->type == CONFIG_STRING) {
                         free(*(char **)(void *)field);
+                } else if (key->type == CONFIG_STRINGS) {
+                        config_strings_free(*(char ***)(void *)field);
                 } else if (key->type == CONFIG_TABLE) {
                         config_table_deinit(key->table, field);
                 } else if (key->type == CONFIG_LIST) {

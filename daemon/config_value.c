@@ -151,6 +151,38 @@ static void read_string(const struct config_place *place) {
                 place->reader->error = -ENOMEM;
 }
 
+char **config_strings_free(char **strings) {
+        for (size_t i = 0; strings && strings[i]; i++)
+                free(strings[i]);
+        free(strings);
+        return NULL;
+}
+
+/* [ "a", "b" ] or ( "a", "b" ). */
+static void read_strings(const struct config_place *place) {
+        int n = config_setting_length(place->setting);
+        char **strings;
+
+        if (!config_setting_is_array(place->setting) && !config_setting_is_list(place->setting)) {
+                config_value_refuse(place, "expected [ \"...\", ... ], %s", place->key->expected);
+                return;
+        }
+        strings = calloc((size_t)n + 1, sizeof(*strings));
+        for (int i = 0; strings && i < n; i++) {
+                struct config_place element = *place;
+
+                element.setting = config_setting_get_elem(place->setting, (unsigned)i);
+                element.field = &strings[i];
+                read_string(&element);
+                if (!strings[i])
+                        break; /* what is refused has been said; what follows would have no place */
+        }
+        if (!strings)
+                place->reader->error = -ENOMEM;
+        config_strings_free(*(char ***)place->field);
+        *(char ***)place->field = strings;
+}
+
 static void read_bool(const struct config_place *place) {
         if (config_setting_type(place->setting) != CONFIG_TYPE_BOOL)
                 config_value_refuse(place, "expected true or false");
@@ -344,11 +376,12 @@ static void read_enum(const struct config_place *place) {
 }
 
 static void (*const readers[])(const struct config_place *place) = {
-        [CONFIG_STRING] = read_string,     [CONFIG_BOOL] = read_bool,
-        [CONFIG_INTEGER] = read_integer,   [CONFIG_SIZE] = read_size,
-        [CONFIG_DURATION] = read_duration, [CONFIG_MODE] = read_mode,
-        [CONFIG_USER] = read_identity,     [CONFIG_GROUP] = read_identity,
-        [CONFIG_ADDRESS] = read_address,   [CONFIG_ENUM] = read_enum,
+        [CONFIG_STRING] = read_string,  [CONFIG_STRINGS] = read_strings,
+        [CONFIG_BOOL] = read_bool,      [CONFIG_INTEGER] = read_integer,
+        [CONFIG_SIZE] = read_size,      [CONFIG_DURATION] = read_duration,
+        [CONFIG_MODE] = read_mode,      [CONFIG_USER] = read_identity,
+        [CONFIG_GROUP] = read_identity, [CONFIG_ADDRESS] = read_address,
+        [CONFIG_ENUM] = read_enum,
 };
 
 void config_value_read(const struct config_place *place) {

@@ -11,6 +11,7 @@
 
 enum config_type {
         CONFIG_STRING,   /* char *, owned by the struct */
+        CONFIG_STRINGS,  /* char **, NULL at its end; all owned by the struct; NULL: none */
         CONFIG_BOOL,     /* bool */
         CONFIG_INTEGER,  /* int, unsigned, uint64_t */
         CONFIG_SIZE,     /* uint64_t, bytes */
@@ -40,8 +41,8 @@ struct config_key {
         uint64_t minimum, maximum; /* integer, size, duration; list: of elements */
         const char *fallback;      /* the default as text; NULL: nothing, or required */
         bool is_required;
-        const char *expected;             /* string, enum: what check and parse accept */
-        bool (*check)(const char *text);  /* string: whether it is good; may be NULL */
+        const char *expected;             /* strings, enum: what check and parse accept */
+        bool (*check)(const char *text);  /* strings: whether it is good; may be NULL */
         int (*parse)(const char *text);   /* enum: the value, or negative */
         const struct config_table *table; /* table, list */
 };
@@ -63,6 +64,9 @@ struct config_place {
 /* Reads a setting of any type but table, list and later. A setting that is refused leaves the
  * field as it was. Complaints go to the reader. */
 void config_value_read(const struct config_place *place);
+
+/* Frees strings. Returns NULL. */
+char **config_strings_free(char **strings);
 
 /* Stores the default of a key in its zeroed field. Returns 0 or -ENOMEM. */
 int config_value_default(const struct config_key *key, void *field);

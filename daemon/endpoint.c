@@ -332,8 +332,9 @@ void endpoints_start(struct listener *listener, struct worker *worker) {
         int fd = fcntl(listener->fd, F_DUPFD_CLOEXEC, 3);
 
         endpoint_start(listener, worker, fd < 0 ? -errno : fd);
-        if (listener->family == AF_UNIX || listener->is_activated)
-                return; /* there is but one socket */
+        /* There is but one socket; of a multicast group each would get everything. */
+        if (listener->family == AF_UNIX || listener->is_activated || listener->is_silent)
+                return;
         for (unsigned i = 0; i < workers->count; i++)
                 if (&workers->all[i] != worker)
                         endpoint_start(listener, &workers->all[i], listener_sibling(listener));

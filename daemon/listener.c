@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -102,6 +103,7 @@ static struct listener *listener_new(const struct config_listener *config, int f
         listener->address = config->address;
         listener->v6only = listener_wants_v6only(config);
         listener->transport = transport_of(config->address.scheme);
+        listener->is_silent = config->join && config->join[0];
         listener->handler = &handler_bus;
         list_init(&listener->link);
         listener->name = strdup(config->name);
@@ -252,13 +254,51 @@ static bool is_ipv6_loopback(const struct address_socket *socket) {
         return socket->family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
 }
 
+/* Joins one multicast group. */
+static int join_group(int fd, const char *group, unsigned interface) {
+        struct ipv6_mreq in6 = {.ipv6mr_interface = interface};
+        struct ip_mreqn in = {.imr_ifindex = (int)interface};
+        int r;
+
+        if (inet_pton(AF_INET, group, &in.imr_multiaddr) == 1)
+                r = setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &in, sizeof(in));
+        else if (inet_pton(AF_INET6, group, &in6.ipv6mr_multiaddr) == 1)
+                r = setsockopt(fd, IPPROTO_IPV6, IPV6_JOIN_GROUP, &in6, sizeof(in6));
+        else
+                return -EINVAL;
+        return r < 0 ? -errno : 0;
+}
+
+static int join_groups(const struct listener *listener, const struct config_listener *config,
+                       char **reasonp) {
+        unsigned interface = config->interface ? if_nametoindex(config->interface) : 0;
+
+        if (!listener->is_silent)
+                return 0;
+        if (config->interface && interface == 0)
+                return reason_set(reasonp, -ENODEV, "there is no network interface \"%s\"",
+                                  config->interface);
+        /* Only these, not those that other processes join. */
+        (void)set_option(listener->fd, IPPROTO_IP, IP_MULTICAST_ALL, 0);
+        for (char **group = config->join; *group; group++) {
+                int r = join_group(listener->fd, *group, interface);
+
+                if (r < 0)
+                        return reason_set(reasonp, r, "cannot join the multicast group %s%s%s: %s",
+                                          *group, config->interface ? " on " : "",
+                                          config->interface ? config->interface : "", strerror(-r));
+        }
+        return 0;
+}
+
 static int bind_internet(struct listener *listener, const struct config_listener *config,
                          const struct address_socket *socket, uint16_t sibling_port,
                          char **reasonp) {
         char text[ADDRESS_TEXT_MAX];
         struct address_socket sibling = *socket;
         bool is_datagram = address_is_datagram(&config->address);
-        int r = set_option(listener->fd, SOL_SOCKET, SO_REUSEADDR, !is_datagram);
+        int r = set_option(listener->fd, SOL_SOCKET, SO_REUSEADDR,
+                           !is_datagram || listener->is_silent);
 
         if (r == 0 && socket->family == AF_INET6)
                 r = set_option(listener->fd, IPPROTO_IPV6, IPV6_V6ONLY, listener->v6only);
@@ -269,9 +309,9 @@ static int bind_internet(struct listener *listener, const struct config_listener
         set_port(&sibling, sibling_port);
         if (config->address.port == 0 && sibling_port != 0 &&
             bind(listener->fd, &sibling.socket.any, sibling.length) == 0)
-                return 0;
+                return join_groups(listener, config, reasonp);
         if (bind(listener->fd, &socket->socket.any, socket->length) == 0)
-                return 0;
+                return join_groups(listener, config, reasonp);
         r = -errno;
         /* Switched off, IPv6 leaves its sockets behind, but no address for them. */
         if (r == -EADDRNOTAVAIL && is_ipv6_loopback(socket))

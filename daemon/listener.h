@@ -31,6 +31,7 @@ struct listener {
         const struct handler *handler;
         int family; /* AF_UNIX, AF_INET, AF_INET6 */
         bool v6only;
+        bool is_silent;                  /* it only receives: it is of multicast groups */
         struct address_socket requested; /* what it was bound to; not if it was inherited */
         struct address_socket bound;     /* the same, with the port that the kernel chose */
         bool is_activated;               /* the service manager opened it */

@@ -242,7 +242,7 @@ int session_keep(struct session *session) {
 
         if (session->is_kept)
                 return 0;
-        if (session->path.peer_length == 0)
+        if (session->path.peer_length == 0 || session->connection->listener->is_silent)
                 return -EDESTADDRREQ;
         if (table_grow(endpoint) < 0)
                 return -ENOMEM;
@@ -348,6 +348,8 @@ bool session_prove(struct session *session, struct bytes cookie) {
 bool session_may_send(struct session *session, size_t n_bytes) {
         int64_t n = (int64_t)n_bytes;
 
+        if (session->path.peer_length == 0 || session->connection->listener->is_silent)
+                return false;
         if (!session_needs_proof(session))
                 return true;
         if (atomic_load_explicit(&session->credit, memory_order_relaxed) < n) {

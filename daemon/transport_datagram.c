@@ -104,15 +104,14 @@ static ssize_t datagram_send(struct connection *connection, struct outbox *outbo
         while (!outbox_is_empty(outbox)) {
                 struct mmsghdr messages[SEND_FRAMES] = {0};
                 struct iovec iov[SEND_RANGES];
-                /* Those whose credit is counted get one frame at a time. */
-                unsigned max = session_needs_proof(session) ? 1 : SEND_FRAMES;
+                /* Strangers, and those whose credit is counted, get one frame at a time. */
+                unsigned max = session->is_kept && !session_needs_proof(session) ? SEND_FRAMES : 1;
                 unsigned n_frames = outbox_peek_frames(outbox, messages, max, iov, SEND_RANGES);
                 int n;
 
                 if (n_frames == 0)
                         break;
-                if (session->path.peer_length == 0 ||
-                    (max == 1 && !session_may_send(session, outbox_frame_length(outbox)))) {
+                if (max == 1 && !session_may_send(session, outbox_frame_length(outbox))) {
                         outbox_consume_frames(outbox, 1);
                         continue;
                 }
