@@ -36,8 +36,16 @@ void bus_unsubscribe(struct bus *bus, struct reclaim *reclaim, struct subscripti
 static size_t deliver(struct worker *worker, struct subscription *subscription,
                       const struct message *message, const struct receiver *except) {
         struct receiver *receiver = subscription->receiver;
+        struct message rest = *message;
+        size_t n = receiver != except;
 
-        return receiver == except ? 0 : receiver->deliver(receiver, worker, subscription, message);
+        while (n > 0 && rest.count > 0) {
+                n = receiver->deliver(receiver, worker, subscription, &rest);
+                rest.count -= n;
+                rest.payload.data += n * rest.stride;
+                rest.rendering = NULL; /* it is of the whole run */
+        }
+        return message->count - rest.count;
 }
 
 static size_t deliver_to_all(struct worker *worker, const struct match *match,

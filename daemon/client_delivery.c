@@ -196,6 +196,8 @@ size_t client_deliver(struct receiver *receiver, struct worker *worker,
         piece.count = subscription_count(subscription, message->count, &is_last);
         if (piece.count == 0)
                 return 0;
+        if (piece.count < message->count)
+                piece.rendering = NULL; /* of others it is more */
         r = client_stage_run(client, worker, subscription, &piece);
         if (r < 0) {
                 if (r == -ENOMEM)

@@ -20,7 +20,8 @@ struct worker;
 /* Whoever can get a message: a client, or a service of sockd's own. */
 struct receiver {
         /* Takes a message for a subscription of this receiver, in the thread of `worker`, which is
-         * the publisher's. Returns how many of the run were taken, the first ones. */
+         * the publisher's. Returns how many of the run were taken, the first ones; it is asked
+         * again for the rest, until it takes none. */
         size_t (*deliver)(struct receiver *receiver, struct worker *worker,
                           struct subscription *subscription, const struct message *message);
 };
