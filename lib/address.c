@@ -353,7 +353,8 @@ static bool is_same_host(const struct address_socket *a, const struct address_so
 
 bool address_socket_overlaps(const struct address_socket *a, bool a_v6only,
                              const struct address_socket *b, bool b_v6only) {
-        if (a->family == AF_UNIX || b->family == AF_UNIX || port_of(a) != port_of(b))
+        if (a->family == AF_UNIX || b->family == AF_UNIX || a->type != b->type ||
+            port_of(a) != port_of(b))
                 return false;
         return covers(a, a_v6only, b) || covers(b, b_v6only, a) || is_same_host(a, b);
 }
