@@ -314,13 +314,11 @@ static void client_begin(struct client *client) {
 }
 
 void client_renew(struct client *client) {
-        if (client->is_connected) {
-                free(client->name);
-                free(client->lang);
-                free(client->version);
-                client->name = client->lang = client->version = NULL;
-                client->is_connected = false;
-        }
+        free(client->name);
+        free(client->lang);
+        free(client->version);
+        client->name = client->lang = client->version = NULL;
+        client->is_connected = false;
         client_begin(client);
 }
 
@@ -329,8 +327,10 @@ static bool client_count(struct client *client) {
         struct instance *instance = client->worker->instance;
 
         client->is_counted = true;
-        if (atomic_fetch_add(&instance->n_connections, 1) >=
-            atomic_load(&instance->max_connections)) {
+        /* Datagram peers need no descriptor, and have a limit of their own. */
+        if (!client->connection->transport->is_connectionless &&
+            atomic_fetch_add(&instance->n_connections, 1) >=
+                    atomic_load(&instance->max_connections)) {
                 static struct log_limit limit = {.burst = 1, .interval_ms = 10000};
 
                 log_limited(&limit, LOG_LEVEL_WARNING, "max_connections is reached");
@@ -430,7 +430,7 @@ void client_close(struct client *client) {
                 client_end_subscription(client, subscription);
         }
         sid_table_deinit(&client->subscriptions);
-        if (client->is_counted)
+        if (client->is_counted && !client->connection->transport->is_connectionless)
                 atomic_fetch_sub(&client->worker->instance->n_connections, 1);
 }
 

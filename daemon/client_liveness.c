@@ -75,6 +75,11 @@ void client_deadline(struct client *client) {
         uint64_t age_ms = (real_time_ns() - client->connection->start_ns) / 1000000;
         uint64_t first_ms = client_first_ping_ms(client);
 
+        if (client->connection->transport->is_connectionless) {
+                if (client->subscriptions.count == 0)
+                        connection_end(client->connection, REASON_CLIENT_CLOSED);
+                return;
+        }
         /* Libraries expect nothing else before their first PONG (protocol.md 1.1). */
         if (!client->has_ponged && age_ms < first_ms) {
                 connection_set_deadline(client->connection, first_ms - age_ms);

@@ -3,6 +3,7 @@
 
 #include "daemon/bus.h"
 #include "daemon/config.h"
+#include "daemon/transport.h"
 #include "lib/log.h"
 #include "lib/subject.h"
 #include "lib/writer.h"
@@ -18,6 +19,10 @@ void client_end_subscription(struct client *client, struct subscription *subscri
         sid_table_remove(&client->subscriptions, subscription);
         bus_unsubscribe(client->bus, &client->worker->reclaim, subscription);
         worker_turn_over(client->worker, sizeof(*subscription));
+        /* A datagram peer that said no more than that has nothing to be remembered for. */
+        if (client->subscriptions.count == 0 && !client->is_connected &&
+            client->connection->transport->is_connectionless)
+                connection_set_deadline(client->connection, 1);
         client_count_subscriptions(client);
 }
 

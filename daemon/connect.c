@@ -68,6 +68,10 @@ static enum connect_result connect_apply_object(struct client *client, json_t *o
         bool ignored, bad = false;
         json_t *value, *account, *new_account, *cookie;
 
+        /* First of all: it says whether the rest is the peer's. */
+        cookie = find(object, "cookie", JSON_STRING, &bad);
+        if (cookie && !bad && !connection_prove(client->connection, json_bytes(cookie)))
+                return CONNECT_COOKIE;
         apply_bool(object, "verbose", &client->verbose, &bad);
         apply_bool(object, "pedantic", &client->pedantic, &bad);
         apply_bool(object, "echo", &client->echo, &bad);
@@ -88,11 +92,8 @@ static enum connect_result connect_apply_object(struct client *client, json_t *o
         atomic_store_explicit(&client->headers, headers, memory_order_relaxed);
         account = find(object, "account", JSON_STRING, &bad);
         new_account = find(object, "new_account", JSON_TRUE, &bad);
-        cookie = find(object, "cookie", JSON_STRING, &bad);
         if (bad)
                 return CONNECT_MALFORMED;
-        if (cookie && !connection_prove(client->connection, json_bytes(cookie)))
-                return CONNECT_COOKIE;
         if (json_string_length(account) > 0 || json_is_true(new_account))
                 return CONNECT_FORBIDDEN;
         if (client->protocol < 0)

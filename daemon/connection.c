@@ -379,21 +379,26 @@ static int connection_register(struct connection *connection) {
         return r;
 }
 
+/* Gives it a number, and the time at which it begins. */
+static void connection_draw_id(struct connection *connection) {
+        struct instance *instance = connection->worker->instance;
+        struct timespec now;
+
+        connection->id = atomic_fetch_add_explicit(&instance->last_id, 1, memory_order_relaxed) + 1;
+        clock_gettime(CLOCK_REALTIME, &now);
+        connection->start_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
 /* Gives a new connection its number and place. Returns 0 or a negative errno. */
 static int connection_begin(struct connection *connection) {
-        struct worker *worker = connection->worker;
-        struct timespec now;
         int r;
 
-        if (worker->is_stopping)
+        if (connection->worker->is_stopping)
                 return -ESHUTDOWN; /* it came after the others were closed */
-        connection->id =
-                atomic_fetch_add_explicit(&worker->instance->last_id, 1, memory_order_relaxed) + 1;
+        connection_draw_id(connection);
         r = connection_register(connection);
         if (r < 0)
                 return r;
-        clock_gettime(CLOCK_REALTIME, &now);
-        connection->start_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
         listener_ref(connection->listener);
         connection->last_input_ms = connection_now(connection);
         return 0;
@@ -458,18 +463,18 @@ int connection_keep(struct connection *connection) {
         if (connection->is_kept)
                 return 0;
         r = session_keep(connection->session);
-        if (r == 0)
-                connection_settle(connection);
-        return r;
+        if (r < 0)
+                return r;
+        /* What came before was of others. */
+        connection_draw_id(connection);
+        connection->in_messages = connection->in_bytes = (struct counter){0};
+        connection->out_messages = connection->out_bytes = 0;
+        connection_settle(connection);
+        return 0;
 }
 
 bool connection_may_complain(struct connection *connection, size_t length) {
-        struct session *session = connection->session;
-
-        if (!session || !session_needs_proof(session) || length <= session->n_input)
-                return true;
-        session_drop(session, DROP_AMPLIFICATION);
-        return false;
+        return !connection->session || session_may_complain(connection->session, length);
 }
 
 void connection_note_malformed(struct connection *connection) {

@@ -122,6 +122,7 @@ struct connection {
         uint64_t rate_due_ms;
         uint32_t source;        /* hash of where it comes from; see rate.h */
         uint64_t retry_due_ms;  /* when a socket that tells nothing is tried again */
+        unsigned retry_ms;      /* how long that took last */
         uint64_t end_limit_ms;  /* when delivery is no longer waited for */
         size_t n_discarded;     /* bytes of input, while it ends */
         bool is_talking;        /* there was more input when it ended */
@@ -218,8 +219,9 @@ bool connection_admit(struct connection *connection, size_t n_messages, size_t n
 /* Pauses input until `receiver` has caught up, as long as it gets on. */
 void connection_hold(struct connection *connection, struct connection *receiver, bool is_brief);
 
-/* Pauses input until other connections of the worker have had their turn. */
-void connection_yield(struct connection *connection);
+/* Pauses input until other connections of the worker have had their turn; of a datagram the rest is
+ * dropped. */
+void connection_yield(struct connection *connection, struct bytes *input);
 
 /* Looks whether held connections may go on. By the worker, in each iteration. */
 void connection_check_held(struct worker *worker);

@@ -84,7 +84,14 @@ bool connection_admit(struct connection *connection, size_t n_messages, size_t n
         return true;
 }
 
-void connection_yield(struct connection *connection) {
+void connection_yield(struct connection *connection, struct bytes *input) {
+        /* Its worker cannot stop in the middle of a datagram, of which there are more. */
+        if (connection->session && input->length > 0) {
+                session_drop(connection->session, DROP_RATE);
+                input->length = 0;
+        }
+        if (connection->session)
+                return;
         if (connection->state_of_life != CONNECTION_OPEN || (connection->paused & PAUSE_HELD))
                 return;
         connection_pause(connection, PAUSE_YIELD);

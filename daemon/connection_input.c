@@ -133,7 +133,7 @@ static void connection_discard(struct connection *connection) {
                 if (connection->n_discarded >= DISCARD_MAX && connection->is_shut &&
                     !connection->is_talking)
                         connection_finish_end(connection);
-        } else if (n != -EAGAIN) {
+        } else if (n != -EAGAIN && n != -EMSGSIZE) {
                 connection->is_end_of_input = true;
                 connection_advance_end(connection);
         }
@@ -161,7 +161,7 @@ void connection_read_last(struct connection *connection, const char *reason) {
         connection->is_broken = true;
         connection_resume(connection, PAUSE_HELD);
         connection_resume(connection, PAUSE_YIELD);
-        for (unsigned i = 0; i < LAST_READS && n > 0; i++) {
+        for (unsigned i = 0; i < LAST_READS && (n > 0 || n == -EMSGSIZE); i++) {
                 if (connection->state_of_life != CONNECTION_OPEN || connection->paused != 0)
                         break;
                 n = connection_read(connection);

@@ -16,7 +16,8 @@
 /* What waits for a datagram peer; more is dropped. */
 #define SESSION_PENDING_MAX (256 * 1024)
 /* How often one is tried whose socket was full. */
-#define RETRY_MS 2
+#define RETRY_MS     2
+#define RETRY_MAX_MS 64
 /* How much may wait for a receiver until its publishers are held back. */
 #define CONGESTION_MARK (1024 * 1024)
 
@@ -145,7 +146,8 @@ static void connection_flush_locked(struct worker *worker, struct connection *co
 
         if (connection->transport->is_connectionless &&
             connection->pending.n_bytes + stage->outbox.n_bytes > SESSION_PENDING_MAX) {
-                session_drop(connection->session, DROP_CONGESTION);
+                for (unsigned i = 0; i < outbox_count_frames(&stage->outbox); i++)
+                        session_drop(connection->session, DROP_CONGESTION);
                 return;
         }
         connection->out_messages += stage->n_messages;
@@ -183,10 +185,18 @@ void connection_flush(struct worker *worker, struct stage *stage) {
         stages_remove(&worker->stages, stage, connection->slot);
 }
 
+/* Tries again in a while, which grows as long as nothing leaves. */
+static void connection_retry_later(struct connection *connection, bool has_sent) {
+        unsigned ms = has_sent || connection->retry_ms == 0 ? RETRY_MS : connection->retry_ms * 2;
+
+        connection->retry_ms = ms < RETRY_MAX_MS ? ms : RETRY_MAX_MS;
+        connection->retry_due_ms = connection_now(connection) + connection->retry_ms;
+}
+
 void connection_continue_output(struct connection *connection) {
         struct worker *worker = connection->worker;
         bool is_empty;
-        uint64_t before = atomic_load_explicit(&connection->n_sent, memory_order_relaxed);
+        uint64_t before = atomic_load_explicit(&connection->n_sent, memory_order_relaxed), n_sent;
         int r;
 
         pthread_mutex_lock(&connection->lock);
@@ -200,15 +210,15 @@ void connection_continue_output(struct connection *connection) {
         connection_judge_congestion(connection, worker->config->server.max_pending);
         pthread_mutex_unlock(&connection->lock);
 
+        n_sent = atomic_load_explicit(&connection->n_sent, memory_order_relaxed);
         connection->is_polling_output = !is_empty;
         if (is_empty)
                 connection->write_due_ms = 0;
-        else if (connection->write_due_ms == 0 ||
-                 atomic_load_explicit(&connection->n_sent, memory_order_relaxed) != before)
+        else if (connection->write_due_ms == 0 || n_sent != before)
                 connection->write_due_ms =
                         connection_now(connection) + worker->config->server.write_deadline_ms;
         if (!is_empty && connection->transport->is_connectionless)
-                connection->retry_due_ms = connection_now(connection) + RETRY_MS;
+                connection_retry_later(connection, n_sent != before);
         connection_update_poll(connection);
         connection_arm(connection);
         if (is_empty && connection->state_of_life == CONNECTION_ENDING)

@@ -22,25 +22,26 @@ void cookie_jar_deinit(struct cookie_jar *jar) {
         OPENSSL_cleanse(jar->keys, sizeof(jar->keys));
 }
 
-/* Makes a new key. */
-static int jar_rotate(struct cookie_jar *jar, uint64_t now_ms) {
+/* Makes a new key, as of that time. */
+static int jar_rotate(struct cookie_jar *jar, uint64_t made_ms) {
         memcpy(jar->keys[1], jar->keys[0], COOKIE_KEY_SIZE);
         if (getrandom(jar->keys[0], COOKIE_KEY_SIZE, 0) != COOKIE_KEY_SIZE)
                 return -EIO;
-        jar->made_ms = now_ms ? now_ms : 1;
+        jar->made_ms = made_ms ? made_ms : 1;
         return 0;
 }
 
-/* Sees to it that the keys are those of now. */
+/* Sees to it that the keys are those of now. Clocks of threads may differ a little. */
 static int jar_refresh(struct cookie_jar *jar, uint64_t now_ms, uint64_t lifetime_ms) {
-        uint64_t age_ms = now_ms - jar->made_ms;
-        int r = 0;
+        uint64_t age_ms = now_ms > jar->made_ms ? now_ms - jar->made_ms : 0;
+        int r;
 
         if (jar->made_ms != 0 && age_ms < lifetime_ms)
                 return 0;
+        if (jar->made_ms != 0 && age_ms < 2 * lifetime_ms)
+                return jar_rotate(jar, jar->made_ms + lifetime_ms);
         /* Nobody may know the one before the first, nor use one that is too old. */
-        if (jar->made_ms == 0 || age_ms >= 2 * lifetime_ms)
-                r = jar_rotate(jar, now_ms);
+        r = jar_rotate(jar, now_ms);
         return r < 0 ? r : jar_rotate(jar, now_ms);
 }
 

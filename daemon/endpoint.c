@@ -24,11 +24,15 @@
 /* How often it is looked for sessions whose peers are silent. */
 #define SWEEP_MS 1000
 
+static void endpoint_continue(struct task *task);
+static void endpoint_free(struct endpoint *endpoint);
+
 struct control {
         _Alignas(struct cmsghdr) char data[256];
 };
 
 struct batch {
+        unsigned n, n_taken; /* datagrams */
         struct mmsghdr messages[BATCH_SIZE];
         struct iovec iov[BATCH_SIZE];
         union session_address names[BATCH_SIZE];
@@ -109,7 +113,8 @@ static void endpoint_read_envelope(struct endpoint *endpoint, struct msghdr *mes
 }
 
 static void peer_set_credentials(struct peer *peer, const struct envelope *envelope) {
-        peer->has_credentials = envelope->has_credentials;
+        /* What came before the socket asked for credentials has none, which shows in the pid. */
+        peer->has_credentials = envelope->has_credentials && envelope->credentials.pid != 0;
         peer->uid = envelope->credentials.uid;
         peer->gid = envelope->credentials.gid;
         peer->pid = envelope->credentials.pid;
@@ -173,6 +178,7 @@ static struct batch *batch_new(void) {
 
         if (!batch)
                 return NULL;
+        batch->n = batch->n_taken = 0;
         memset(batch->messages, 0, sizeof(batch->messages));
         for (size_t i = 0; i < BATCH_SIZE; i++) {
                 struct msghdr *header = &batch->messages[i].msg_hdr;
@@ -217,6 +223,18 @@ static void endpoint_take_errors(struct endpoint *endpoint) {
         (void)getsockopt(endpoint->fd, SOL_SOCKET, SO_ERROR, &error, &length);
 }
 
+/* Takes the datagrams of a batch that are left, until it is other sockets' turn. */
+static void endpoint_take_batch(struct endpoint *endpoint) {
+        struct batch *batch = endpoint->batch;
+        struct worker *worker = endpoint->worker;
+
+        while (batch->n_taken < batch->n && endpoint->n_work < WORK_MAX) {
+                worker->pressure.n_work = 0;
+                endpoint_take(endpoint, &batch->messages[batch->n_taken++]);
+                endpoint->n_work += worker->pressure.n_work;
+        }
+}
+
 /* Receives once. Returns whether there may be more. */
 static bool endpoint_receive(struct endpoint *endpoint) {
         struct batch *batch = endpoint->batch;
@@ -234,24 +252,56 @@ static bool endpoint_receive(struct endpoint *endpoint) {
                         endpoint_take_errors(endpoint);
                 return true;
         }
-        for (int i = 0; i < n; i++)
-                endpoint_take(endpoint, &batch->messages[i]);
-        return n == BATCH_SIZE && endpoint->worker->pressure.n_work < WORK_MAX;
+        batch->n = (unsigned)n;
+        batch->n_taken = 0;
+        endpoint_take_batch(endpoint);
+        return n == BATCH_SIZE;
+}
+
+/* Goes on in the next iteration. */
+static void endpoint_yield(struct endpoint *endpoint) {
+        if (endpoint->is_posted)
+                return;
+        endpoint->task.run = endpoint_continue;
+        endpoint->is_posted = mailbox_post(&endpoint->worker->mailbox, &endpoint->task) == 0;
+}
+
+/* Takes what has come, until it is other sockets' turn. */
+static void endpoint_work(struct endpoint *endpoint) {
+        bool has_more = true;
+
+        endpoint->n_work = 0;
+        if (!endpoint->batch)
+                endpoint->batch = batch_new();
+        if (!endpoint->batch)
+                return;
+        endpoint_take_batch(endpoint);
+        for (unsigned i = 0; i < BATCH_ROUNDS && has_more && endpoint->n_work < WORK_MAX; i++)
+                has_more = endpoint_receive(endpoint);
+        if (endpoint->batch->n_taken < endpoint->batch->n)
+                endpoint_yield(endpoint);
+}
+
+static void endpoint_continue(struct task *task) {
+        struct endpoint *endpoint = container_of(task, struct endpoint, task);
+
+        endpoint->is_posted = false;
+        if (endpoint->n_handles == 0)
+                endpoint_free(endpoint);
+        else if (!uv_is_closing((uv_handle_t *)&endpoint->poll))
+                endpoint_work(endpoint);
 }
 
 static void endpoint_on_poll(uv_poll_t *poll, int status, int events) {
         struct endpoint *endpoint = poll->data;
 
         worker_enter(endpoint->worker);
-        if (!endpoint->batch)
-                endpoint->batch = batch_new();
         if (status < 0) {
                 /* libuv stops polling at an error; there are such that are not the socket's. */
                 endpoint_take_errors(endpoint);
                 (void)uv_poll_start(poll, UV_READABLE, endpoint_on_poll);
         }
-        for (unsigned i = 0; endpoint->batch && i < BATCH_ROUNDS && endpoint_receive(endpoint); i++)
-                ;
+        endpoint_work(endpoint);
 }
 
 static void endpoint_on_sweep(uv_timer_t *timer) {
@@ -260,7 +310,8 @@ static void endpoint_on_sweep(uv_timer_t *timer) {
         worker_enter(endpoint->worker);
         sessions_expire(endpoint);
         /* What large datagrams have touched is given back when it is quiet. */
-        if (list_is_empty(&endpoint->sessions)) {
+        if (list_is_empty(&endpoint->sessions) && endpoint->batch &&
+            endpoint->batch->n_taken == endpoint->batch->n) {
                 free(endpoint->batch);
                 endpoint->batch = NULL;
         }
@@ -280,7 +331,7 @@ static void endpoint_free(struct endpoint *endpoint) {
 static void endpoint_on_handle_closed(uv_handle_t *handle) {
         struct endpoint *endpoint = handle->data;
 
-        if (--endpoint->n_handles == 0)
+        if (--endpoint->n_handles == 0 && !endpoint->is_posted)
                 endpoint_free(endpoint);
 }
 
@@ -329,15 +380,25 @@ static void endpoint_start(struct listener *listener, struct worker *worker, int
 
 void endpoints_start(struct listener *listener, struct worker *worker) {
         struct workers *workers = worker->workers;
-        int fd = fcntl(listener->fd, F_DUPFD_CLOEXEC, 3);
-
-        endpoint_start(listener, worker, fd < 0 ? -errno : fd);
         /* There is but one socket; of a multicast group each would get everything. */
-        if (listener->family == AF_UNIX || listener->is_activated || listener->is_silent)
+        bool is_alone =
+                listener->family == AF_UNIX || listener->is_activated || listener->is_silent;
+        int *fds = calloc(workers->count, sizeof(*fds));
+
+        if (!fds) {
+                log_error("listener \"%s\": no memory to receive", listener->name);
                 return;
+        }
+        /* All sockets first: each one changes which of them a peer is given to. */
         for (unsigned i = 0; i < workers->count; i++)
-                if (&workers->all[i] != worker)
-                        endpoint_start(listener, &workers->all[i], listener_sibling(listener));
+                fds[i] = &workers->all[i] != worker && !is_alone ? listener_sibling(listener) : -1;
+        fds[worker->index] = fcntl(listener->fd, F_DUPFD_CLOEXEC, 3);
+        if (fds[worker->index] < 0)
+                fds[worker->index] = -errno;
+        for (unsigned i = 0; i < workers->count; i++)
+                if (&workers->all[i] == worker || !is_alone)
+                        endpoint_start(listener, &workers->all[i], fds[i]);
+        free(fds);
 }
 
 void endpoint_stop_here(struct endpoint *endpoint) {

@@ -20,7 +20,8 @@ struct endpoint {
         struct listener *listener; /* a reference */
         struct worker *worker;
         int fd;                /* owned */
-        bool has_local;        /* datagrams tell the address that they were sent to */
+        bool is_posted;        /* the task */
+        uint64_t n_work;       /* in this iteration; see struct pressure */
         struct list_link link; /* the worker's endpoints */
         struct task task;
         uv_poll_t poll;

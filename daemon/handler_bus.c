@@ -51,9 +51,8 @@ static size_t bus_input(struct connection *connection, struct bytes *input) {
 
                 input->data -= n_left * operation.stride;
                 input->length += n_left * operation.stride;
-                if (client->worker->pressure.n_work > WORK_MAX &&
-                    !connection->transport->is_connectionless) {
-                        connection_yield(connection);
+                if (client->worker->pressure.n_work > WORK_MAX) {
+                        connection_yield(connection, input);
                         break;
                 }
         }

@@ -25,7 +25,6 @@ int instance_init(struct instance *instance, const char *name, uint32_t n_slots)
 
         memset(instance, 0, sizeof(*instance));
         pthread_mutex_init(&instance->slots_lock, NULL);
-        cookie_jar_init(&instance->cookies);
         r = instance_draw_id(instance->id);
         if (r < 0)
                 return r;
@@ -42,7 +41,6 @@ int instance_init(struct instance *instance, const char *name, uint32_t n_slots)
 
 void instance_deinit(struct instance *instance) {
         pthread_mutex_destroy(&instance->slots_lock);
-        cookie_jar_deinit(&instance->cookies);
         free(instance->name);
         free(instance->slots);
         free(instance->free_slots);

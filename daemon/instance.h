@@ -3,8 +3,6 @@
  */
 #pragma once
 
-#include "daemon/cookie.h"
-
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -25,8 +23,6 @@ struct instance {
         struct bus *bus;           /* of the default account; borrowed */
         struct bus *system_bus;    /* of the system account; borrowed */
         struct closed_log *closed; /* borrowed */
-
-        struct cookie_jar cookies; /* for datagram peers */
 
         _Atomic uint64_t max_connections;
         _Atomic bool is_lame_duck;

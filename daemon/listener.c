@@ -54,6 +54,7 @@ struct listener *listener_unref(struct listener *listener) {
                 return NULL;
         listener_close(listener);
         rate_deinit(&listener->rate);
+        cookie_jar_deinit(&listener->cookies);
         free(listener->sources);
         free(listener->name);
         free(listener);
@@ -103,6 +104,7 @@ static struct listener *listener_new(const struct config_listener *config, int f
         listener->address = config->address;
         listener->v6only = listener_wants_v6only(config);
         listener->transport = transport_of(config->address.scheme);
+        cookie_jar_init(&listener->cookies);
         listener->is_silent = config->join && config->join[0];
         listener->handler = &handler_bus;
         list_init(&listener->link);
@@ -386,6 +388,8 @@ static int open_socket(struct listener **listenerp, const struct config_listener
                 return -ENOMEM;
         }
         (*listenerp)->family = address->family;
+        if (address->family == AF_UNIX && address->type == SOCK_DGRAM)
+                (void)set_option(fd, SOL_SOCKET, SO_PASSCRED, 1);
         apply_buffers(*listenerp, config);
         return 0;
 }
@@ -410,6 +414,8 @@ int listener_bind(struct listener **listenerp, const struct config_listener *con
  * the same user could join them; those that ask for it even can afterwards, since the kernel
  * remembers that the port was shared. */
 void listener_share(struct listener *listener, bool shares) {
+        if (listener->transport->is_connectionless && !shares)
+                return; /* its own sockets share the port */
         (void)set_option(listener->fd, SOL_SOCKET, SO_REUSEPORT, shares);
 }
 
@@ -531,6 +537,14 @@ int listener_apply(struct listener *listener, const struct config_listener *conf
         return r == 0 ? start_listening(listener, config, reasonp) : r;
 }
 
+/* Gives a socket the buffer that another has, which the kernel had doubled. */
+static void copy_buffer(int fd, int from, int option, int forced) {
+        int value = get_option(from, option) / 2;
+
+        if (set_option(fd, SOL_SOCKET, forced, value) < 0)
+                (void)set_option(fd, SOL_SOCKET, option, value);
+}
+
 int listener_sibling(const struct listener *listener) {
         int fd = socket(listener->family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         struct listener sibling = {.fd = fd, .family = listener->family, .bound = listener->bound};
@@ -538,8 +552,8 @@ int listener_sibling(const struct listener *listener) {
 
         if (fd < 0)
                 return -errno;
-        (void)set_option(fd, SOL_SOCKET, SO_RCVBUFFORCE, get_option(listener->fd, SO_RCVBUF) / 2);
-        (void)set_option(fd, SOL_SOCKET, SO_SNDBUFFORCE, get_option(listener->fd, SO_SNDBUF) / 2);
+        copy_buffer(fd, listener->fd, SO_RCVBUF, SO_RCVBUFFORCE);
+        copy_buffer(fd, listener->fd, SO_SNDBUF, SO_SNDBUFFORCE);
         r = set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
         if (r == 0 && listener->family == AF_INET6)
                 r = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, listener->v6only);

@@ -58,6 +58,7 @@ struct listener {
 
         /* Likewise, of datagrams. */
         struct datagram_counters datagrams;
+        struct cookie_jar cookies;
         _Atomic uint64_t session_timeout_ms, cookie_lifetime_ms;
         _Atomic uint64_t max_sessions, max_sessions_per_source;
         _Atomic uint32_t *sources; /* owned; sessions by the hash of their source */

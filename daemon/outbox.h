@@ -74,6 +74,10 @@ int outbox_end_frame(struct outbox *outbox);
 unsigned outbox_peek_frames(const struct outbox *outbox, struct mmsghdr *messages, unsigned max,
                             struct iovec *iov, size_t max_iov);
 
+static inline unsigned outbox_count_frames(const struct outbox *outbox) {
+        return outbox->frames ? outbox->frames->n_frames : 0;
+}
+
 /* The length of the first frame; there must be one. */
 static inline size_t outbox_frame_length(const struct outbox *outbox) {
         return outbox->frames->lengths[outbox->frames->first];

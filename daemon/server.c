@@ -6,6 +6,7 @@
 #include "daemon/handler.h"
 #include "daemon/listener.h"
 #include "daemon/reload.h"
+#include "daemon/transport.h"
 #include "lib/hash.h"
 #include "lib/log.h"
 
@@ -92,12 +93,21 @@ static void server_order(struct server *server,
         workers_visit(&server->workers, &order->visit, &server->mailbox);
 }
 
-static void server_close_listeners(struct server *server) {
+/* Datagram listeners end last of all, with their sessions. */
+static void server_close_listeners(struct server *server, bool all) {
+        size_t n_kept = 0;
+
         for (size_t i = 0; i < server->n_listeners; i++) {
-                listener_stop(server->listeners[i]);
-                listener_unref(server->listeners[i]);
+                struct listener *listener = server->listeners[i];
+
+                if (!all && listener->transport->is_connectionless) {
+                        server->listeners[n_kept++] = listener;
+                        continue;
+                }
+                listener_stop(listener);
+                listener_unref(listener);
         }
-        server->n_listeners = 0;
+        server->n_listeners = n_kept;
 }
 
 static void end_connections(struct visit *visit, struct worker *worker) {
@@ -127,7 +137,7 @@ void server_stop(struct server *server) {
         server->state = SERVER_STOPPING;
         log_info("stopping");
         systemd_stopping(&server->systemd);
-        server_close_listeners(server);
+        server_close_listeners(server, true);
         server_order(server, end_connections);
         server->stop_due_ms = uv_now(&server->loop) + STOP_MS;
         (void)uv_timer_start(&server->timer, server_on_stop_tick, 0, STOP_TICK_MS);
@@ -216,7 +226,7 @@ void server_drain(struct server *server) {
                 return;
         server->state = SERVER_LAME_DUCK;
         log_info("lame duck mode: no new connections; clients are asked to leave");
-        server_close_listeners(server);
+        server_close_listeners(server, false);
         atomic_store(&server->instance.is_lame_duck, true);
         atomic_fetch_add(&server->instance.generation, 1);
         server_order(server, tell_connections);
@@ -324,6 +334,10 @@ static int server_init_loop(struct server *server) {
 static uint32_t slots_for(const struct server *server) {
         uint64_t n = 2 * server->max_descriptors + 4096;
 
+        for (size_t i = 0; i < server->config->n_listeners; i++)
+                if (address_is_datagram(&server->config->listeners[i].address))
+                        n += 2 * server->config->listeners[i].max_sessions;
+
         return n < SLOTS_MAX ? (uint32_t)n : SLOTS_MAX;
 }
 
@@ -370,7 +384,7 @@ static void close_handle(uv_handle_t *handle, void *context) {
 }
 
 static void server_deinit(struct server *server) {
-        server_close_listeners(server);
+        server_close_listeners(server, true);
         free(server->listeners);
         if (server->mailbox.async.loop)
                 mailbox_close(&server->mailbox);

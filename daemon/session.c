@@ -148,6 +148,7 @@ struct session *session_stranger(struct endpoint *endpoint, const struct session
         atomic_store_explicit(&endpoint->stranger->is_proved, is_local(&path->peer),
                               memory_order_relaxed);
         atomic_store_explicit(&endpoint->stranger->credit, 0, memory_order_relaxed);
+        atomic_store_explicit(&endpoint->stranger->credit_frames, 0, memory_order_relaxed);
         return endpoint->stranger;
 }
 
@@ -157,9 +158,11 @@ void session_credit(struct session *session, size_t n_bytes) {
         atomic_fetch_add_explicit(&listener->datagrams.n_received, 1, memory_order_relaxed);
         atomic_fetch_add_explicit(&session->counters.n_received, 1, memory_order_relaxed);
         session->n_input = n_bytes;
-        if (!atomic_load_explicit(&session->is_proved, memory_order_relaxed))
-                atomic_fetch_add_explicit(&session->credit, (int64_t)(AMPLIFICATION_MAX * n_bytes),
-                                          memory_order_relaxed);
+        if (!session_needs_proof(session))
+                return;
+        atomic_fetch_add_explicit(&session->credit, (int64_t)(AMPLIFICATION_MAX * n_bytes),
+                                  memory_order_relaxed);
+        atomic_fetch_add_explicit(&session->credit_frames, AMPLIFICATION_MAX, memory_order_relaxed);
 }
 
 bool session_admit_datagram(struct session *session, size_t n_bytes) {
@@ -191,6 +194,7 @@ bool session_admit(struct session *session, size_t n_messages) {
 }
 
 void session_renew(struct session *session) {
+        session->connection->last_input_ms = uv_now(&session->endpoint->worker->loop);
         list_unlink(&session->link);
         list_append(&session->endpoint->sessions, &session->link);
 }
@@ -203,12 +207,21 @@ void session_done(struct session *session) {
                 worker_flush(worker);
 }
 
+/* How many sessions there may be: who has proved no address gets none of the second half. */
+static uint64_t session_limit(const struct session *session) {
+        uint64_t max = atomic_load(&session->connection->listener->max_sessions);
+
+        if (atomic_load(&session->endpoint->worker->instance->is_lame_duck))
+                return 0;
+        return session_needs_proof(session) ? (max + 1) / 2 : max;
+}
+
 /* Takes one of the places of the listener, and of the peer's source. */
 static bool session_take_place(struct session *session) {
         struct listener *listener = session->connection->listener;
         _Atomic uint32_t *source = source_of(session);
 
-        if (atomic_fetch_add(&listener->n_connections, 1) >= atomic_load(&listener->max_sessions)) {
+        if (atomic_fetch_add(&listener->n_connections, 1) >= session_limit(session)) {
                 atomic_fetch_sub(&listener->n_connections, 1);
                 return false;
         }
@@ -327,7 +340,7 @@ int session_cookie(const struct session *session, char text[COOKIE_TEXT_SIZE]) {
 
         if (session->path.peer.any.sa_family == AF_UNIX)
                 return -EAFNOSUPPORT;
-        return cookie_make(&worker->instance->cookies, &session->path.peer.any,
+        return cookie_make(&session->endpoint->listener->cookies, &session->path.peer.any,
                            uv_now(&worker->loop),
                            atomic_load(&session->endpoint->listener->cookie_lifetime_ms), text);
 }
@@ -337,7 +350,7 @@ bool session_prove(struct session *session, struct bytes cookie) {
 
         if (session->path.peer.any.sa_family == AF_UNIX)
                 return true;
-        if (!cookie_is_valid(&worker->instance->cookies, &session->path.peer.any,
+        if (!cookie_is_valid(&session->endpoint->listener->cookies, &session->path.peer.any,
                              uv_now(&worker->loop),
                              atomic_load(&session->endpoint->listener->cookie_lifetime_ms), cookie))
                 return false;
@@ -345,18 +358,29 @@ bool session_prove(struct session *session, struct bytes cookie) {
         return true;
 }
 
-bool session_may_send(struct session *session, size_t n_bytes) {
-        int64_t n = (int64_t)n_bytes;
-
+bool session_may_send(const struct session *session, size_t n_bytes) {
         if (session->path.peer_length == 0 || session->connection->listener->is_silent)
                 return false;
+        return !session_needs_proof(session) ||
+               (atomic_load_explicit(&session->credit, memory_order_relaxed) >= (int64_t)n_bytes &&
+                atomic_load_explicit(&session->credit_frames, memory_order_relaxed) > 0);
+}
+
+void session_pay(struct session *session, size_t n_bytes) {
+        if (!session_needs_proof(session))
+                return;
+        atomic_fetch_sub_explicit(&session->credit, (int64_t)n_bytes, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&session->credit_frames, 1, memory_order_relaxed);
+}
+
+bool session_may_complain(struct session *session, size_t n_bytes) {
         if (!session_needs_proof(session))
                 return true;
-        if (atomic_load_explicit(&session->credit, memory_order_relaxed) < n) {
+        if (n_bytes > session->n_input) {
                 session_drop(session, DROP_AMPLIFICATION);
                 return false;
         }
-        atomic_fetch_sub_explicit(&session->credit, n, memory_order_relaxed);
+        session->n_input -= n_bytes;
         return true;
 }
 

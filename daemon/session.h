@@ -71,8 +71,8 @@ struct session {
         bool is_charged;        /* a message of the datagram at hand is paid for */
         size_t n_input;         /* length of the datagram at hand */
         _Atomic bool is_proved; /* its address is its own */
-        _Atomic int64_t credit; /* bytes that may be sent to it while it is not proved */
-        struct datagram_counters counters; /* while it is kept */
+        _Atomic int64_t credit, credit_frames; /* what it may be sent while it is not proved */
+        struct datagram_counters counters;     /* while it is kept */
 };
 
 /* The kept session of a peer, or NULL. */
@@ -118,9 +118,13 @@ int session_cookie(const struct session *session, char text[COOKIE_TEXT_SIZE]);
 /* Proves the peer's address by a cookie, from now on. Returns whether it was one. */
 bool session_prove(struct session *session, struct bytes cookie);
 
-/* Takes n_bytes from what the peer may be sent. Returns whether that was enough. Under the
- * connection's lock. */
-bool session_may_send(struct session *session, size_t n_bytes);
+/* Whether the peer may be sent a datagram: three bytes for each that came from it, and three
+ * datagrams for each. Then what was sent is paid for. Under the connection's lock. */
+bool session_may_send(const struct session *session, size_t n_bytes);
+void session_pay(struct session *session, size_t n_bytes);
+
+/* Whether an error may be sent: all those of a datagram are not longer than it is. */
+bool session_may_complain(struct session *session, size_t n_bytes);
 
 /* Counts datagrams that were sent; something that came to nothing. Any thread. */
 void session_sent(struct session *session, uint64_t n);

@@ -107,11 +107,14 @@ static ssize_t datagram_send(struct connection *connection, struct outbox *outbo
                 /* Strangers, and those whose credit is counted, get one frame at a time. */
                 unsigned max = session->is_kept && !session_needs_proof(session) ? SEND_FRAMES : 1;
                 unsigned n_frames = outbox_peek_frames(outbox, messages, max, iov, SEND_RANGES);
+                size_t length;
                 int n;
 
                 if (n_frames == 0)
                         break;
-                if (max == 1 && !session_may_send(session, outbox_frame_length(outbox))) {
+                length = outbox_frame_length(outbox);
+                if (max == 1 && !session_may_send(session, length)) {
+                        session_drop(session, DROP_AMPLIFICATION);
                         outbox_consume_frames(outbox, 1);
                         continue;
                 }
@@ -124,6 +127,8 @@ static ssize_t datagram_send(struct connection *connection, struct outbox *outbo
                 if (n < 0)
                         return n;
                 session_sent(session, (uint64_t)n);
+                if (max == 1 && n == 1)
+                        session_pay(session, length);
                 outbox_consume_frames(outbox, (unsigned)n);
         }
         return (ssize_t)(before - outbox->n_bytes);
