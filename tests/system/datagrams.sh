@@ -1,0 +1,543 @@
+#!/bin/sh
+# Datagrams, with real packets in networks of the test's own: where replies leave from, how much an
+# unproved peer is sent, ports that nobody listens on any more, forged addresses by the hundred
+# thousand, what the kernel drops, and workers that share a port.
+#
+# The daemon runs in the network "near". Its peers are there, on the loopback interface, or in the
+# network "far", at the other end of a pair of interfaces.
+#
+# shellcheck disable=SC2016,SC2086,SC2119,SC2317 # formats; lists of words; functions without
+# arguments; called by others
+. "$SOCKD_SOURCE_DIR/tests/system/daemon.sh"
+
+# FLOOD_COUNT=1000000 makes more of what takes long.
+: "${FLOOD_COUNT:=200000}"
+
+# --- networks --------------------------------------------------------------------------------------
+
+# hold_network: a new one, which lasts as long as this script. $within is what runs a command there.
+hold_network() {
+        AWAIT_SECONDS=100000 unshare --net "$support/await" exit $$ &
+        helpers="$helpers $!"
+        within="nsenter --net=/proc/$!/ns/net"
+        await_that is_apart $!
+}
+is_apart() {
+        [ "$(readlink "/proc/$1/ns/net")" != "$(readlink /proc/self/ns/net)" ]
+}
+
+# What both ends of the pair need. Nothing is rationed, and forged addresses lead nowhere.
+prepare() {
+        "$@" ip link set lo up &&
+                "$@" sysctl -qw net.ipv4.icmp_ratelimit=0 net.ipv4.conf.all.rp_filter=0 \
+                        net.ipv4.conf.default.rp_filter=0 &&
+                { ! $has_six || "$@" sysctl -qw net.ipv6.icmp.ratelimit=0; }
+}
+make_networks() {
+        hold_network && near=$within && hold_network && far=$within &&
+                far_net=${far#*=} &&
+                $near ip link add dev near0 type veth peer name far0 netns "$(echo "$far_net" | cut -d/ -f3)" &&
+                prepare $near && prepare $far &&
+                $near ip addr add 10.9.0.1/16 dev near0 && $near ip addr add 10.9.0.2/16 dev near0 &&
+                $far ip addr add 10.9.1.1/16 dev far0 && $far ip addr add 10.9.1.2/16 dev far0 &&
+                $near ip link set near0 up && $far ip link set far0 up &&
+                $near ip route add 10.10.0.0/16 via 10.9.1.1 && $far ip route add blackhole 10.10.0.0/16 ||
+                return
+        ! $has_six || {
+                $near ip addr add fd00:9::1/64 dev near0 nodad && $near ip addr add fd00:9::2/64 dev near0 nodad &&
+                        $far ip addr add fd00:9::11/64 dev far0 nodad
+        }
+}
+
+# port NAME: of a listener.
+port() {
+        sed -n "s/.*listener \"$1\" listening on udp:.*:\([0-9]*\)\$/\1/p" "$log" | tail -n 1
+}
+
+# listen OPTIONS LISTENER...: configures and starts the daemon. A listener is its text, without the
+# braces.
+listen() {
+        {
+                echo 'log = { level = "debug"; };'
+                echo "server = { $1 };"
+                echo "listeners = ( { name = \"local\"; listen = \"$unix\"; }"
+                shift
+                printf ', { %s }\n' "$@"
+                echo ');'
+        } >"$config"
+        empty_log
+        launch $near "$SOCKD" --config "$config"
+        await_ready
+}
+
+# peers NETWORK: peers that obey what this reads, and what they say.
+peers() {
+        "$@" "$support/datagram" 2>&1
+}
+
+# gather NETWORK...: peers in the background; tell ORDER [REGEX] is obeyed by them, and awaits what
+# they say to it; dismiss.
+gather() {
+        start_helper peers "$@" "$support/datagram"
+        exec 8>"$directory/peers.in"
+}
+tell() {
+        printf '%s\n' "$1" >&8
+        [ $# -eq 1 ] || await_helper peers "$2"
+}
+dismiss() {
+        exec 8>&-
+        "$support/await" exit "$helper"
+}
+
+# n_sessions: clients but for the one who asks.
+n_sessions() {
+        echo $(($(ctl_json connections status) - 1))
+}
+has_sessions() {
+        [ "$(n_sessions)" -eq "$1" ]
+}
+
+# blanks N
+blanks() {
+        printf "%$1s" ''
+}
+
+# --- where replies leave from ------------------------------------------------------------------------
+
+test_source() {
+        listen '' 'name = "four"; listen = "udp://0.0.0.0:0";' 'name = "six"; listen = "udp://[::]:0"; v6only = true;' \
+                'name = "dual"; listen = "udp://[::]:0";'
+        for case in "four near 127.0.0.1 127.0.0.2" "four near 127.0.0.3 127.0.0.1" "six near [::1] [::1]" \
+                "dual near [::1] [::1]" "dual near 127.0.0.1 127.0.0.2" "four far 10.9.1.1 10.9.0.1" \
+                "four far 10.9.1.1 10.9.0.2" "dual far 10.9.1.2 10.9.0.1" "dual far 10.9.1.2 10.9.0.2" \
+                "six far [fd00:9::11] [fd00:9::1]" "six far [fd00:9::11] [fd00:9::2]" \
+                "dual far [fd00:9::11] [fd00:9::2]"; do
+                read -r listener network from to <<EOF
+$case
+EOF
+                name="$listener, from $from in $network: what is sent to $to is answered from there"
+                case $case in
+                *\[*) $has_six || {
+                        skip "$name" 'there is no IPv6 here'
+                        continue
+                } ;;
+                esac
+                eval "within=\$$network"
+                to=udp://$to:$(port "$listener")
+                check "$name" "A $to 6 PONG\\r\\n" "$(printf '%s\n' "open A udp://$from:0 $to" \
+                        'send A PING\r\n' 'expect A' | peers $within)"
+        done
+
+        # One socket, two addresses: two sessions, and each message leaves from its own.
+        to=$(port four)
+        gather $far
+        tell "open A udp://10.9.1.1:0 udp://10.9.0.1:$to"
+        tell 'send A SUB twice 1\r\nPING         \r\n'
+        tell 'expect A' PONG >/dev/null
+        tell "aim A udp://10.9.0.2:$to"
+        tell 'send A SUB twice 2\r\nPING         \r\n'
+        tell 'expect A' PONG >/dev/null
+        ctl pub twice x
+        tell 'settle A' 'settled 2' >/dev/null
+        check 'a peer that subscribes at two addresses gets each message from the right one' \
+                "A udp://10.9.0.1:$to 18 MSG twice 1 1\\r\\nx\\r\\n A udp://10.9.0.2:$to 18 MSG twice 2 1\\r\\nx\\r\\n " \
+                "$(grep MSG "$directory/peers.out" | sort | tr '\n' ' ')"
+        dismiss
+        stop_daemon
+}
+
+# --- how much an unproved peer is sent ---------------------------------------------------------------
+
+# verdict: of the line of `count`, whether more than three bytes for one came, or an error that was
+# longer than the only datagram that was sent.
+verdict() {
+        tr '/' ' ' | awk '$2 == "in" {
+                print ($6 > 3 * $3 || ($4 == 1 && $9 > $3)) ? "wasteful: " $0 : "frugal"
+        }'
+}
+
+# frugal NAME TEXT: the daemon's answers to one datagram.
+frugal() {
+        check "$1: at most three times as much comes back" frugal "$(
+                printf '%s\n' "open A udp://10.9.1.1:0 $target" "send A $2" 'settle A' 'count A' |
+                        peers $far | verdict
+        )"
+}
+
+# refused NAME COOKIE: in a CONNECT of A, and with it the rest of the datagram.
+refused() {
+        tell "send A CONNECT {\"cookie\":\"$2\"}$(blanks 400)\\r\\nSUB refused 1\\r\\n"
+        : >"$directory/peers.out" && rm -f "$directory/peers.out.at"
+        tell 'settle A' settled >/dev/null
+        check_matches "$1 is refused" 'ERR .Invalid Cookie' "$(cat "$directory/peers.out")"
+        check "$1 leaves nothing behind" 0 "$(n_sessions)"
+}
+
+# cookie: that the peers were given last.
+cookie() {
+        sed -n 's/.*"cookie":"\([0-9a-f]*\)".*/\1/p' "$directory/peers.out" | tail -n 1
+}
+
+test_amplification() {
+        listen 'workers = 1;' 'name = "udp"; listen = "udp://0.0.0.0:0";' \
+                'name = "short"; listen = "udp://0.0.0.0:0"; cookie_lifetime = "10ms";' \
+                "name = \"dgram\"; listen = \"unix+dgram://$directory/d\";"
+        target=udp://10.9.0.1:$(port udp)
+        pings=$(printf '%200s' '' | sed 's/ /PING\\n/g')
+        wrong=$(printf '%50s' '' | sed 's/ /SUB a..b 1\\n/g')
+        frugal PING 'PING\r\n'
+        frugal 'the shortest PING' 'PING\n'
+        frugal 'two hundred PINGs' "$pings"
+        frugal PONG 'PONG\r\n'
+        frugal PUB 'PUB a 1\r\nx\r\n'
+        frugal SUB 'SUB a 1\r\n'
+        frugal 'SUB and PUB to oneself' 'SUB a 1\r\nPUB a 1\r\nx\r\nPUB a 1\r\nx\r\n'
+        frugal 'many subscriptions of one message' \
+                "$(printf '%s' 'SUB a ' 1 2 3 4 5 6 7 8 9 | sed 's/[1-9]/&\\nSUB a /g')10\\nPUB a 1\\r\\nx\\r\\n"
+        frugal UNSUB 'UNSUB 1\r\n'
+        frugal CONNECT 'CONNECT {}\r\n'
+        frugal 'CONNECT with blanks' "CONNECT {}$(blanks 400)\\r\\n"
+        frugal 'verbose' 'CONNECT {"verbose":true}\r\nPONG\r\nPONG\r\nPONG\r\nPONG\r\nPONG\r\nPONG\r\n'
+        frugal 'a wrong CONNECT' 'CONNECT {"account":"x"}\r\n'
+        frugal 'a wrong cookie' 'CONNECT {"cookie":"0"}\r\n'
+        frugal 'a CONNECT that is no object' 'CONNECT 1\r\n'
+        frugal 'HPUB without headers' 'HPUB a 12 12\r\nNATS/1.0\r\n\r\n\r\n'
+        frugal HPUB 'CONNECT {"headers":true}\r\nHPUB a 12 12\r\nNATS/1.0\r\n\r\n\r\n'
+        frugal 'a request that nobody hears' \
+                'CONNECT {"headers":true,"no_responders":true}\r\nSUB i 1\r\nPUB nobody i 0\r\n\r\n'
+        frugal 'one byte' 'x'
+        frugal 'rubbish' 'xyz\r\n'
+        frugal 'binary rubbish' '\x00\xff\x80\x0d\x0a\x01\x02\x03'
+        frugal 'nothing' ''
+        frugal 'an empty line' '\r\n'
+        frugal 'half a PUB' 'PUB a 5\r\nhe'
+        frugal 'half a SUB' 'SUB'
+        frugal 'a payload that is too large' 'PUB a 99999999\r\n'
+        frugal 'a line that is too long' "SUB $(printf '%5000s' '' | tr ' ' a)"
+        frugal 'fifty wrong SUBs' "$wrong"
+        frugal 'INFO' 'INFO {}\r\nINFO x\r\n'
+
+        # What others cause: a flood of messages, and one large answer. The witness, who is proved, gets
+        # all of it.
+        gather $far
+        tell "open A udp://10.9.1.1:0 $target"
+        tell "open W unix+dgram://$directory/w unix+dgram://$directory/d"
+        tell 'send W SUB answer 1\r\nSUB flood 2\r\nPING\r\n'
+        tell 'expect W' PONG >/dev/null
+        n_before=$(n_sessions)
+        tell 'send A SUB flood 1\r\n'
+        await_that has_sessions $((n_before + 1))
+        ctl pub --count 1000 flood message
+        tell 'settle A' settled >/dev/null
+        tell 'count A' '^A in' | tr '/' ' ' >"$directory/count"
+        read -r _ _ n_in _ _ n_out n_datagrams _ <"$directory/count"
+        check_at_most 'a subscriber that others flood: at most three times as much comes back' $((3 * n_in)) "$n_out"
+        check 'but that much does come' 1 "$n_datagrams"
+        tell 'send A UNSUB 1\r\n'
+        tell 'settle W' 'W settled' >/dev/null
+        check 'others get all of it' 1000 "$(grep -c '^W .* MSG flood' "$directory/peers.out")"
+
+        start_helper service "$SOCKCTL" -s "$unix" --verbose reply service -- \
+                sh -c 'head -c 60000 /dev/zero | tr "\0" x'
+        service=$helper
+        exec 9>"$directory/service.in"
+        await_helper service 'subscribed to' >/dev/null
+        tell "open B udp://10.9.1.1:0 $target"
+        tell 'send B SUB answer 1\r\nPUB service answer 0\r\n\r\n'
+        tell 'expect W' '^W .* MSG answer' >/dev/null
+        tell 'settle B' 'B settled' >"$directory/settled"
+        check 'an unproved peer gets no large answer' 'B settled 0' "$(cat "$directory/settled")"
+        tell 'count B' '^B in' >"$directory/count"
+        check 'nor anything that is too much' frugal "$(verdict <"$directory/count")"
+
+        tell "send B CONNECT {}$(blanks 400)\\r\\n"
+        tell 'expect B' '^B .* INFO' >/dev/null
+        tell 'send B CONNECT {"cookie":"@B@"}\r\nPUB service answer 0\r\n\r\n'
+        tell 'expect B' '^B .* INFO' >/dev/null
+        check_matches 'one that has proved its address gets it whole' "^B $target 600[0-9][0-9] MSG answer 1 60000" \
+                "$(tell 'expect B' '^B .* MSG answer')"
+        ctl pub --count 1000 answer y
+        check_matches 'and all the others' 'B settled 1000' "$(tell 'settle B' 'B settled')"
+        kill "$service"
+        exec 9>&-
+        tell 'send B UNSUB 1\r\n'
+        dismiss
+        stop_daemon
+}
+
+test_cookies() {
+        set -- 'name = "udp"; listen = "udp://0.0.0.0:0"; session_timeout = "1s";' \
+                'name = "short"; listen = "udp://0.0.0.0:0"; cookie_lifetime = "10ms";'
+        listen 'workers = 1;' "$@"
+        port=$(port udp)
+        gather $far
+        tell "open A udp://10.9.1.1:0 udp://10.9.0.1:$port"
+        refused 'a forged cookie' 0123456789abcdef0123456789abcdef
+        refused 'an empty cookie' ''
+        tell "open B udp://10.9.1.2:0 udp://10.9.0.1:$port"
+        tell "send B CONNECT {}$(blanks 400)\\r\\n"
+        tell 'expect B' '^B .* INFO' >/dev/null
+        refused 'the cookie of another address' "$(cookie)"
+
+        tell "send A CONNECT {}$(blanks 400)\\r\\n"
+        tell 'expect A' '^A .* INFO' >/dev/null
+        cookie=$(cookie)
+        tell "aim A udp://10.9.0.1:$(port short)"
+        tell "send A CONNECT {}$(blanks 400)\\r\\n"
+        tell 'expect A' '^A .* INFO' >/dev/null
+        check_matches 'a cookie that expired is refused' 'Invalid Cookie' "$(
+                tell "insist A Invalid CONNECT {\"cookie\":\"$(cookie)\"}$(blanks 400)\\r\\n" '^A .* -ERR'
+        )"
+        tell 'settle A' settled >/dev/null
+        tell "aim A udp://10.9.0.1:$port"
+
+        stop_daemon
+        listen 'workers = 1;' "name = \"udp\"; listen = \"udp://0.0.0.0:$port\";"
+        refused 'a cookie from before the restart' "$cookie"
+        dismiss
+        stop_daemon
+}
+
+# --- peers that are gone -----------------------------------------------------------------------------
+
+# gone NAME NETWORK FROM TO: of three subscribers one closes its socket.
+gone() {
+        gather $2
+        for peer in A B; do
+                tell "open $peer udp://$3:0 udp://$4"
+                tell "send $peer SUB gone 1\\r\\nPING$(blanks 200)\\r\\n"
+                tell "expect $peer" "^$peer .* PONG" >/dev/null
+        done
+        tell 'close A'
+        ctl pub gone 1
+        expect_log "$1: the session of a closed socket ends" 'disconnected: Port Unreachable'
+        check "$1: another one stays" 1 "$(n_sessions)"
+        # Strangers may be gone as well, before their answers come.
+        for i in 1 2 3; do
+                tell "open S$i udp://$3:0 udp://$4"
+                tell "send S$i PING\\r\\n"
+                tell "close S$i"
+                ctl pub gone "2"
+        done
+        ctl pub gone 3
+        check_matches "$1: and gets all messages" '^B settled 5' "$(tell 'settle B' '^B settled')"
+
+        for i in 1 2 3 4 5 6 7 8 9 10; do
+                tell "open C$i udp://$3:0 udp://$4"
+                tell "send C$i SUB gone 1\\r\\nPING$(blanks 200)\\r\\n"
+                tell "expect C$i" "^C$i .* PONG" >/dev/null
+        done
+        for i in 1 2 3 4 5 6 7 8 9 10; do
+                tell "close C$i"
+        done
+        ctl pub gone 4
+        check_does "$1: so do those of ten closed sockets" await_that has_sessions 1
+        ctl pub gone 5
+        check_matches "$1: the other one still gets all" '^B settled 2' "$(tell 'settle B' '^B settled')"
+        tell "send B UNSUB 1\\r\\nPING$(blanks 200)\\r\\n"
+        tell 'expect B' '^B .* PONG' >/dev/null
+        tell 'close B'
+        dismiss
+}
+
+test_gone() {
+        listen '' 'name = "four"; listen = "udp://0.0.0.0:0";' 'name = "dual"; listen = "udp://[::]:0";' \
+                'name = "one"; listen = "udp://127.0.0.1:0";'
+        gone 'IPv4' "$near" 127.0.0.1 127.0.0.1:"$(port four)"
+        restart
+        gone 'one address' "$near" 127.0.0.1 127.0.0.1:"$(port one)"
+        restart
+        gone 'IPv4, from afar' "$far" 10.9.1.1 10.9.0.2:"$(port four)"
+        restart
+        gone 'IPv4 on a socket of IPv6' "$far" 10.9.1.1 10.9.0.1:"$(port dual)"
+        if $has_six; then
+                restart
+                gone 'IPv6' "$near" '[::1]' "[::1]:$(port dual)"
+                restart
+                gone 'IPv6, from afar' "$far" '[fd00:9::11]' "[fd00:9::2]:$(port dual)"
+        else
+                skip 'IPv6' 'there is no IPv6 here'
+        fi
+        stop_daemon
+}
+restart() {
+        stop_daemon
+        empty_log
+        launch $near "$SOCKD" --config "$config"
+        await_ready
+}
+
+# --- abuse ---------------------------------------------------------------------------------------------
+
+# ask: whether a request of somebody else is answered.
+ask() {
+        [ "$(ctl request echo "$1" 2>&1)" = "$1" ]
+}
+
+# undisturbed NAME ORDER: others are served while the peers obey, and memory stays as it is.
+undisturbed() {
+        rss_kb=$(resident_kb "$daemon")
+        n_asked=0
+        n_unanswered=0
+        tell "$2"
+        while ! grep -q "$3" "$directory/peers.out"; do
+                n_asked=$((n_asked + 1))
+                ask "$n_asked" || n_unanswered=$((n_unanswered + 1))
+                if [ "$n_unanswered" -eq 3 ] || ! kill -0 "$flooder"; then
+                        break
+                fi
+        done
+        check_matches "$1: all of them were taken" "$3" "$(cat "$directory/peers.out")"
+        check "$1: others are served meanwhile" 0 "$n_unanswered"
+        check_does "$1: and afterwards" ask afterwards
+        if $is_sanitized; then
+                skip "$1: memory stays as it is" 'a sanitizer keeps what is freed'
+        else
+                check_at_most "$1: memory stays as it is" $((rss_kb + 4000)) "$(resident_kb "$daemon")"
+        fi
+}
+
+test_abuse() {
+        listen '' 'name = "udp"; listen = "udp://0.0.0.0:0"; receive_buffer = "4M";' \
+                'name = "few"; listen = "udp://0.0.0.0:0"; receive_buffer = "4M"; max_sessions = 500; max_sessions_per_source = 3;' \
+                "name = \"dgram\"; listen = \"unix+dgram://$directory/d\";"
+        sed -i 's/"debug"/"info"/' "$config"
+        ctl reload >/dev/null
+        start_helper service "$SOCKCTL" -s "$unix" --verbose reply echo --echo
+        exec 9>"$directory/service.in"
+        await_helper service 'subscribed to' >/dev/null
+        gather $far
+        flooder=$helper
+        tell "open N udp://10.9.1.1:0 udp://10.9.0.1:$(port udp)"
+        tell 'flood 1000 10.10.0.1 N PUB abuse 1\r\nx\r\n' 'N flooded 1000$' >/dev/null
+        tell 'flood 1000 10.10.0.1 N ' 'N flooded 1000$' >/dev/null
+        undisturbed "$FLOOD_COUNT forged publishers" "flood $FLOOD_COUNT 10.10.0.1 N PUB abuse 1\\r\\nx\\r\\n" \
+                "^N flooded $FLOOD_COUNT\$"
+        check 'and leave no session' 1 "$(n_sessions)"
+        undisturbed "$((FLOOD_COUNT + 1)) forged datagrams of rubbish" "flood $((FLOOD_COUNT + 1)) 10.10.0.1 N " \
+                "^N flooded $((FLOOD_COUNT + 1))\$"
+        check 'and leave no session' 1 "$(n_sessions)"
+        tell "open F udp://10.9.1.2:0 udp://10.9.0.1:$(port few)"
+        undisturbed '20,000 forged subscribers' 'flood 20000 10.10.0.1 F SUB abuse.* 1\r\n' '^F flooded 20000'
+        check 'no more of them have a session than may' 501 "$(n_sessions)"
+        ctl pub abuse.x 1
+        check_does 'publishing to them disturbs nobody' ask them
+        tell 'send F SUB a 1\r\n                                   \r\n'
+        check_matches 'another one is told so' "ERR 'maximum sessions exceeded'" "$(tell 'expect F' '^F .*ERR')"
+        dismiss
+
+        gather $near
+        flooder=$helper
+        tell "open L udp://127.0.0.1:0 udp://127.0.0.1:$(port udp)"
+        tell "open D unix+dgram://$directory/l unix+dgram://$directory/d"
+        for peer in L D; do
+                for text in '' '\r\n' '\n\n\n\n' 'PUB' 'PUB a' 'PUB a 5\r\n' 'PUB a 5\r\nhello' 'PUB a 5\r\nhello\r' \
+                        'SUB a' 'UNSUB' 'HPUB a 5' 'CONNECT {' 'CONNECT {"a":' 'INFO {}\r\nINFO {' 'INFO {"a":1}\r\nINFO [1]\r\n' \
+                        'PUB a -1\r\n\r\n' 'PUB a 18446744073709551616\r\n' '\x00' '\xff\xfe\xfd\r\n\x00\x00\r\nPING\r\n' \
+                        'MSG a 1 1\r\nx\r\n' '+OK\r\n-ERR x\r\nPING\r\n'; do
+                        tell "send $peer $text"
+                done
+                # The longest that UDP over IPv4 takes: of one byte, of an operation with all of it, and cut.
+                long=$(printf '%65507s' '' | tr ' ' x)
+                tell "send $peer $long"
+                tell "send $peer PUB large 65488\\r\\n${long%???????????????????}\\r\\n"
+                tell "send $peer PUB large 65507\\r\\n${long%?????????????????}"
+                tell "settle $peer" "^$peer settled" >"$directory/settled"
+                check_matches "$peer: wrong and incomplete datagrams are all answered" "^$peer settled [12][0-9]\$" \
+                        "$(cat "$directory/settled")"
+                check "$peer: each with no more than an error" 0 \
+                        "$(grep "^$peer udp\|^$peer unix" "$directory/peers.out" | grep -cv -- '-ERR\|PONG')"
+                check_does "$peer: and disturb nobody" ask "$peer"
+        done
+        dismiss
+        check 'there is no session of theirs' 501 "$(n_sessions)"
+        exec 9>&-
+        check 'none of all this was an error of ours' 0 "$(count_log ' error: |runtime error|Sanitizer')"
+        stop_daemon
+        check 'the daemon ends in order' 0 "$status"
+}
+
+# --- what the kernel drops -------------------------------------------------------------------------------
+
+is_stopped() {
+        grep -q '^State:[[:space:]]*T' "/proc/$daemon/status"
+}
+
+test_overflow() {
+        listen 'workers = 1;' 'name = "udp"; listen = "udp://127.0.0.1:0"; receive_buffer = "8K";'
+        gather $near
+        tell "open A udp://127.0.0.1:0 udp://127.0.0.1:$(port udp)"
+        tell 'send A PING\r\n'
+        tell 'expect A' PONG >/dev/null
+        check 'nothing was dropped before' 0 "$(count_log 'the kernel dropped')"
+        kill -STOP "$daemon"
+        await_that is_stopped
+        tell 'burst 1000 A PUB a 1\r\nx\r\n' '^A burst' >/dev/null
+        kill -CONT "$daemon"
+        tell 'insist A PONG PING\r\n' '^A .* PONG' >/dev/null
+        expect_log 'what the kernel dropped is told of' 'warning: listener "udp": the kernel dropped datagrams'
+        dismiss
+        stop_daemon
+}
+
+# --- several workers ---------------------------------------------------------------------------------------
+
+test_workers() {
+        listen 'workers = 4;' 'name = "udp"; listen = "udp://0.0.0.0:0";'
+        port=$(port udp)
+        if command -v ss >/dev/null; then
+                check 'each worker has a socket of its own on the port' 4 "$($near ss -Hlun "sport = :$port" | wc -l)"
+        else
+                skip 'each worker has a socket of its own on the port' 'ss is not installed'
+        fi
+        gather $near
+        for i in $(seq 64); do
+                tell "open P$i udp://127.0.0.1:0 udp://127.0.0.1:$port"
+                tell "send P$i SUB all 1\\r\\nPING\\r\\n"
+                tell "expect P$i" "^P$i .* PONG" >/dev/null
+        done
+        check 'each of 64 peers has a session' 64 "$(n_sessions)"
+        for i in 1 2 3 4 5 6 7 8 9 10; do
+                ctl pub all "$i"
+        done
+        # They publish as well, each one message.
+        for i in $(seq 64); do
+                tell "send P$i PUB all 3\\r\\n$((100 + i))\\r\\n"
+        done
+        for i in $(seq 64); do
+                tell "settle P$i" "^P$i settled" >/dev/null
+        done
+        # Their messages may still be on their way from one worker to another.
+        for i in $(seq 64); do
+                tell "settle P$i" "^P$i settled" >/dev/null
+        done
+        grep ' MSG all ' "$directory/peers.out" | sort | uniq -c | awk '{ print $1 }' | sort | uniq -c |
+                awk '{ print $1 " messages came " $2 " times" }' >"$directory/times"
+        check 'each of them gets each message exactly once' "$((64 * 74)) messages came 1 times" \
+                "$(cat "$directory/times")"
+        dismiss
+        stop_daemon
+}
+
+# --- all of it -----------------------------------------------------------------------------------------
+
+has_six=false
+! has_ipv6 || has_six=true
+why_not=
+if ! $is_root; then
+        why_not='needs root'
+elif ! command -v ip >/dev/null || ! command -v nsenter >/dev/null; then
+        why_not='needs ip and nsenter'
+elif ! make_networks 2>"$directory/why"; then
+        why_not="networks cannot be made here: $(tail -n 1 "$directory/why")"
+fi
+for part in source amplification cookies gone abuse overflow workers; do
+        if [ -n "$why_not" ]; then
+                skip "datagrams: $part" "$why_not"
+        elif [ -z "${DATAGRAM_PARTS:-}" ] || echo " $DATAGRAM_PARTS " | grep -q " $part "; then
+                "test_$part"
+        fi
+done
+
+end_tests
