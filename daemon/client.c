@@ -328,9 +328,10 @@ static bool client_count(struct client *client) {
 
         client->is_counted = true;
         /* Datagram peers need no descriptor, and have a limit of their own. */
-        if (!client->connection->transport->is_connectionless &&
-            atomic_fetch_add(&instance->n_connections, 1) >=
-                    atomic_load(&instance->max_connections)) {
+        if (client->connection->transport->is_connectionless) {
+                atomic_fetch_add(&instance->n_sessions, 1);
+        } else if (atomic_fetch_add(&instance->n_connections, 1) >=
+                   atomic_load(&instance->max_connections)) {
                 static struct log_limit limit = {.burst = 1, .interval_ms = 10000};
 
                 log_limited(&limit, LOG_LEVEL_WARNING, "max_connections is reached");
@@ -430,8 +431,11 @@ void client_close(struct client *client) {
                 client_end_subscription(client, subscription);
         }
         sid_table_deinit(&client->subscriptions);
-        if (client->is_counted && !client->connection->transport->is_connectionless)
-                atomic_fetch_sub(&client->worker->instance->n_connections, 1);
+        if (client->is_counted)
+                atomic_fetch_sub(client->connection->transport->is_connectionless
+                                         ? &client->worker->instance->n_sessions
+                                         : &client->worker->instance->n_connections,
+                                 1);
 }
 
 struct client *client_free(struct client *client) {

@@ -28,6 +28,7 @@ struct instance {
         _Atomic bool is_lame_duck;
         _Atomic uint64_t last_id;       /* of a connection */
         _Atomic uint64_t n_connections; /* those that are counted against the limit */
+        _Atomic uint64_t n_sessions;    /* datagram peers, which are not */
         _Atomic uint64_t n_total;
         _Atomic uint64_t generation; /* of the configuration and state clients were told of */
 

@@ -261,6 +261,11 @@ static void varz_process(json_t *varz, struct server *server) {
         set_text(varz, "config_file", server->config->path);
 }
 
+/* Connections, and peers without one. */
+static uint64_t n_clients(const struct instance *instance) {
+        return atomic_load(&instance->n_connections) + atomic_load(&instance->n_sessions);
+}
+
 json_t *report_varz(struct server *server) {
         struct instance *instance = &server->instance;
         const struct listener *first = server->n_listeners > 0 ? server->listeners[0] : NULL;
@@ -274,7 +279,7 @@ json_t *report_varz(struct server *server) {
                 atomic_load(&instance->is_lame_duck) ? 1 : 0, "start", time_text(start), "now",
                 time_text(now), "uptime", uptime_text(elapsed_s(start, now)));
 
-        json_object_set_new(varz, "connections", integer(atomic_load(&instance->n_connections)));
+        json_object_set_new(varz, "connections", integer(n_clients(instance)));
         json_object_set_new(varz, "total_connections", integer(atomic_load(&instance->n_total)));
         json_object_set_new(varz, "subscriptions", integer(subject_index_count(server->bus.index)));
         json_object_set_new(varz, "listeners", integer(server->n_listeners));
@@ -288,17 +293,17 @@ json_t *report_statsz(struct server *server) {
         struct instance *instance = &server->instance;
         struct totals totals = totals_of(server);
 
-        return json_pack(
-                "{s:o, s:o, s:i, s:f, s:o, s:o, s:i, s:o, s:{s:o, s:o}, s:{s:o, s:o}, "
-                "s:o, s:i}",
-                "start", time_text(start_ns(server)), "mem", integer(resident_bytes()), "cores",
-                (int)sysconf(_SC_NPROCESSORS_ONLN), "cpu", cpu_percent(), "connections",
-                integer(atomic_load(&instance->n_connections)), "total_connections",
-                integer(atomic_load(&instance->n_total)), "active_accounts", 1, "subscriptions",
-                integer(subject_index_count(server->bus.index)), "sent", "msgs",
-                integer(totals.out_messages), "bytes", integer(totals.out_bytes), "received",
-                "msgs", integer(totals.in_messages), "bytes", integer(totals.in_bytes),
-                "slow_consumers", integer(totals.slow_consumers), "active_servers", 1);
+        return json_pack("{s:o, s:o, s:i, s:f, s:o, s:o, s:i, s:o, s:{s:o, s:o}, s:{s:o, s:o}, "
+                         "s:o, s:i}",
+                         "start", time_text(start_ns(server)), "mem", integer(resident_bytes()),
+                         "cores", (int)sysconf(_SC_NPROCESSORS_ONLN), "cpu", cpu_percent(),
+                         "connections", integer(n_clients(instance)), "total_connections",
+                         integer(atomic_load(&instance->n_total)), "active_accounts", 1,
+                         "subscriptions", integer(subject_index_count(server->bus.index)), "sent",
+                         "msgs", integer(totals.out_messages), "bytes", integer(totals.out_bytes),
+                         "received", "msgs", integer(totals.in_messages), "bytes",
+                         integer(totals.in_bytes), "slow_consumers", integer(totals.slow_consumers),
+                         "active_servers", 1);
 }
 
 static const char *family_name(int family) {

@@ -149,11 +149,11 @@ EOF
 
 # --- how much an unproved peer is sent ---------------------------------------------------------------
 
-# verdict: of the line of `count`, whether more than three bytes for one came, or an error that was
-# longer than the only datagram that was sent.
+# verdict: of the line of `count`, whether more than three bytes for one came, or three datagrams, or
+# an error that was longer than the only datagram that was sent.
 verdict() {
         tr '/' ' ' | awk '$2 == "in" {
-                print ($6 > 3 * $3 || ($4 == 1 && $9 > $3)) ? "wasteful: " $0 : "frugal"
+                print ($6 > 3 * $3 || $7 > 3 * $4 || ($4 == 1 && $9 > $3)) ? "wasteful: " $0 : "frugal"
         }'
 }
 
@@ -291,6 +291,9 @@ test_cookies() {
         )"
         tell 'settle A' settled >/dev/null
         tell "aim A udp://10.9.0.1:$port"
+        tell "send A CONNECT {\"cookie\":\"$cookie\"}$(blanks 400)\\r\\n"
+        check_matches 'one of a listener where they last longer is still good' 'A settled 1$' \
+                "$(tell 'settle A' settled)"
 
         stop_daemon
         listen 'workers = 1;' "name = \"udp\"; listen = \"udp://0.0.0.0:$port\";"
