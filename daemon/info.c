@@ -49,6 +49,11 @@ static json_t *info_object(struct client *client) {
 
         if (info && connection->peer.ip[0])
                 json_object_set_new(info, "client_ip", json_string(connection->peer.ip));
+        /* How soon a silent peer is forgotten, so that it can be heard of before. */
+        if (info && connection->transport->is_connectionless)
+                json_object_set_new(info, "session_timeout",
+                                    json_integer((json_int_t)atomic_load(
+                                            &connection->listener->session_timeout_ms)));
         if (info && (client->is_leaving || atomic_load(&instance->is_lame_duck)))
                 json_object_set_new(info, "ldm", json_true());
         return info;

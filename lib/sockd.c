@@ -6,7 +6,6 @@
 #include "lib/sockd_private.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,18 +13,23 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "lib/protocol.h"
+
 #define DEFAULT_MAX_PAYLOAD 1048576
+/* With a PING the first datagram has some 200 bytes, for three times as many in the answer. */
+#define PADDED 200
 
 int sockd_new(struct sockd **sockdp) {
         struct sockd *sockd = calloc(1, sizeof(*sockd));
 
         if (!sockd)
                 return -ENOMEM;
-        sockd->descriptor = -1;
+        sockd->descriptor = sockd->session.waiter = sockd->session.timer = -1;
         sockd->failure = -ENOTCONN;
         sockd->input = malloc(SOCKD_INPUT_SIZE);
         sockd->input_size = SOCKD_INPUT_SIZE;
         sockd->output = malloc(SOCKD_OUTPUT_SIZE);
+        sockd->output_size = SOCKD_OUTPUT_SIZE;
         if (!sockd->input || !sockd->output) {
                 sockd_free(sockd);
                 return -ENOMEM;
@@ -52,10 +56,14 @@ void sockd_close(struct sockd *sockd) {
         if (sockd->descriptor >= 0)
                 close(sockd->descriptor);
         sockd->descriptor = -1;
+        sockd_session_deinit(sockd);
+        sockd->server.length = 0;
         sockd->failure = -ENOTCONN;
+        sockd->n_lost = 0;
         sockd->is_deaf = false;
         sockd->start = sockd->scan = sockd->end = sockd->n_answered = 0;
-        sockd->n_output = 0;
+        sockd->n_output = sockd->n_reserved = 0;
+        sockd->connect_level = SOCKD_CONNECT_NONE;
         sockd->is_drained = true;
         json_decref(sockd->info);
         sockd->info = NULL;
@@ -102,6 +110,12 @@ int sockd_set_token(struct sockd *sockd, const char *token) {
         return replace_text(&sockd->token, token);
 }
 
+/* Whom a server answers by datagrams may be told less than before, for want of room. */
+static void keep_identity(const struct sockd *sockd, json_t *info) {
+        if (sockd->transport->is_connectionless && !json_object_get(info, "server_id"))
+                (void)json_object_update_missing(info, sockd->info);
+}
+
 /* A complete INFO replaces the earlier one (protocol.md, 2.3). */
 static int take_info(struct sockd *sockd, const char *text, size_t n) {
         json_int_t max_payload;
@@ -111,6 +125,7 @@ static int take_info(struct sockd *sockd, const char *text, size_t n) {
                 json_decref(info);
                 return sockd_fail(sockd, SOCKD_VIOLATION, "the server's INFO is no JSON object");
         }
+        keep_identity(sockd, info);
         json_decref(sockd->info);
         sockd->info = info;
         max_payload = json_integer_value(json_object_get(info, "max_payload"));
@@ -139,10 +154,21 @@ static bool is_denial(const char *text) {
 static void answer_ping(struct sockd *sockd) {
         static const char pong[] = {'P', 'O', 'N', 'G', '\r', '\n'};
 
-        if (SOCKD_OUTPUT_SIZE - sockd->n_output < sizeof(pong))
+        if (sockd->output_size - sockd->n_output < sizeof(pong))
                 return;
         memcpy(sockd->output + sockd->n_output, pong, sizeof(pong));
         sockd->n_output += sizeof(pong);
+}
+
+static int take_error(struct sockd *sockd, const char *text, size_t n) {
+        if (sockd->transport->is_connectionless && n == strlen(ERROR_COOKIE) &&
+            strncasecmp(text, ERROR_COOKIE, n) == 0) {
+                sockd_session_refused(sockd);
+                return 0;
+        }
+        sockd_fail(sockd, SOCKD_REFUSED, "%.*s",
+                   n < sizeof(sockd->error) ? (int)n : (int)sizeof(sockd->error), text);
+        return is_denial(sockd->error) ? SOCKD_DENIED : SOCKD_REFUSED;
 }
 
 int sockd_handle(struct sockd *sockd, const struct sockd_operation *operation) {
@@ -156,11 +182,7 @@ int sockd_handle(struct sockd *sockd, const struct sockd_operation *operation) {
         case SOCKD_OPERATION_INFO:
                 return take_info(sockd, operation->text, operation->n_text);
         case SOCKD_OPERATION_ERROR:
-                sockd_fail(sockd, SOCKD_REFUSED, "%.*s",
-                           operation->n_text < sizeof(sockd->error) ? (int)operation->n_text
-                                                                    : (int)sizeof(sockd->error),
-                           operation->text);
-                return is_denial(sockd->error) ? SOCKD_DENIED : SOCKD_REFUSED;
+                return take_error(sockd, operation->text, operation->n_text);
         case SOCKD_OPERATION_OK:
         case SOCKD_OPERATION_MESSAGE:
                 return 0;
@@ -168,37 +190,58 @@ int sockd_handle(struct sockd *sockd, const struct sockd_operation *operation) {
         return 0;
 }
 
+static const char *info_text(const struct sockd *sockd, const char *name) {
+        return json_string_value(json_object_get(sockd->info, name));
+}
+
 /* Adds a member whose text is known or NULL. */
 static bool set_member(json_t *object, const char *name, const char *text) {
         return !text || json_object_set_new(object, name, json_string(text)) == 0;
 }
 
-static int send_connect(struct sockd *sockd) {
-        json_t *connect;
-        char *text = NULL;
-        bool has_headers = json_is_true(json_object_get(sockd->info, "headers"));
-        int result = -ENOMEM;
+static json_t *make_connect(const struct sockd *sockd, bool with_cookie) {
+        /* By datagrams only sockd is spoken to, which may not have said so yet. */
+        bool has_headers = sockd->transport->is_connectionless ||
+                           json_is_true(json_object_get(sockd->info, "headers"));
+        json_t *connect = json_pack("{s:b,s:b,s:b,s:b,s:i,s:s,s:s}", "verbose", 0, "pedantic", 0,
+                                    "headers", has_headers, "no_responders", has_headers,
+                                    "protocol", 1, "lang", "c-sockd", "version", PACKAGE_VERSION);
 
-        connect = json_pack("{s:b,s:b,s:b,s:b,s:i,s:s,s:s}", "verbose", 0, "pedantic", 0, "headers",
-                            has_headers, "no_responders", has_headers, "protocol", 1, "lang",
-                            "c-sockd", "version", PACKAGE_VERSION);
         if (connect && set_member(connect, "name", sockd->name) &&
             set_member(connect, "user", sockd->user) &&
             set_member(connect, "pass", sockd->password) &&
-            set_member(connect, "auth_token", sockd->token))
-                text = json_dumps(connect, JSON_COMPACT);
+            set_member(connect, "auth_token", sockd->token) &&
+            set_member(connect, "cookie", with_cookie ? info_text(sockd, "cookie") : NULL))
+                return connect;
         json_decref(connect);
-        if (!text)
-                return sockd_fail(sockd, result, "out of memory");
-        result = sockd_stream_append(sockd, "CONNECT ", 8);
-        if (result == 0)
-                result = sockd_stream_append(sockd, text, strlen(text));
-        if (result == 0)
-                result = sockd_stream_append(sockd, "\r\nPING\r\n", 8);
-        if (result == 0)
-                result = sockd_stream_send(sockd);
+        return NULL;
+}
+
+char *sockd_connect_line(const struct sockd *sockd, bool with_cookie, bool is_padded) {
+        json_t *connect = make_connect(sockd, with_cookie);
+        char *text = connect ? json_dumps(connect, JSON_COMPACT) : NULL, *line = NULL;
+
+        json_decref(connect);
+        if (!text || asprintf(&line, "CONNECT %-*s\r\n", is_padded ? PADDED : 0, text) < 0)
+                line = NULL;
         free(text);
-        return result;
+        return line;
+}
+
+static int send_connect(struct sockd *sockd) {
+        char *line = sockd_connect_line(sockd, false, false);
+        size_t n_line = line ? strlen(line) : 0;
+        int result;
+
+        if (!line)
+                return sockd_fail(sockd, -ENOMEM, "out of memory");
+        result = sockd_output_begin(sockd, SOCKD_KIND_CONTROL, n_line + SOCKD_PING_LENGTH);
+        if (result == 0)
+                result = sockd_output_append(sockd, line, n_line);
+        free(line);
+        if (result == 0)
+                result = sockd_put_ping(sockd);
+        return result ? result : sockd_output_send(sockd);
 }
 
 static int greet(struct sockd *sockd, int64_t deadline_ms) {
@@ -227,7 +270,13 @@ static int begin(struct sockd *sockd, int64_t deadline_ms) {
         int result;
 
         sockd->failure = 0;
-        result = greet(sockd, deadline_ms);
+        result = sockd->transport->is_connectionless ? sockd_session_init(sockd) : 0;
+        if (result)
+                sockd_fail(sockd, result, "%s", strerror(-result));
+        else if (sockd->transport->is_connectionless)
+                result = sockd_session_greet(sockd, deadline_ms);
+        else
+                result = greet(sockd, deadline_ms);
         if (result == SOCKD_TIMEOUT)
                 sockd_fail(sockd, result, "no answer of a NATS server in time");
         if (result)
@@ -235,25 +284,48 @@ static int begin(struct sockd *sockd, int64_t deadline_ms) {
         return result;
 }
 
+static int try_address(struct sockd *sockd, const char *text, const struct address_socket *address,
+                       int64_t deadline_ms, bool *is_finalp) {
+        int result = sockd_socket_open(sockd, address, deadline_ms);
+
+        *is_finalp = result == SOCKD_TIMEOUT;
+        if (result)
+                return sockd_fail(sockd, result, "%s: %s", text,
+                                  result < 0 ? strerror(-result) : "no answer in time");
+        /* Without connections, that nobody is there shows when something is said. */
+        result = begin(sockd, deadline_ms);
+        *is_finalp = result >= 0 || !sockd->transport->is_connectionless;
+        return result;
+}
+
 int sockd_connect(struct sockd *sockd, const char *address, int timeout_ms) {
         int64_t deadline_ms = sockd_deadline(timeout_ms);
+        struct address_socket *sockets;
+        bool is_final = false;
+        size_t n;
         int result;
 
         sockd_close(sockd);
         sockd->error[0] = '\0';
-        result = sockd_stream_open(sockd, address, deadline_ms);
-        return result ? result : begin(sockd, deadline_ms);
+        result = sockd_socket_resolve(sockd, address, &sockets, &n);
+        if (result)
+                return result;
+        /* In the resolver's order, until one answers; else the failure of the last one is told. */
+        result = -EADDRNOTAVAIL;
+        for (size_t i = 0; !is_final && i < n; i++)
+                result = try_address(sockd, address, &sockets[i], deadline_ms, &is_final);
+        free(sockets);
+        return result;
 }
 
 int sockd_connect_descriptor(struct sockd *sockd, int descriptor, int timeout_ms) {
-        int flags = fcntl(descriptor, F_GETFL);
+        int result;
 
         sockd_close(sockd);
         sockd->error[0] = '\0';
-        sockd->descriptor = descriptor;
-        if (flags < 0 || fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) < 0) {
-                int result = sockd_fail(sockd, -errno, "%s", strerror(errno));
-
+        result = sockd_socket_adopt(sockd, descriptor);
+        if (result) {
+                sockd_fail(sockd, result, "%s", strerror(-result));
                 sockd_close(sockd);
                 return result;
         }
@@ -261,29 +333,27 @@ int sockd_connect_descriptor(struct sockd *sockd, int descriptor, int timeout_ms
 }
 
 int sockd_descriptor(const struct sockd *sockd) {
-        return sockd->descriptor;
+        return sockd->session.waiter >= 0 ? sockd->session.waiter : sockd->descriptor;
 }
 
-static const char *info_text(const struct sockd *sockd, const char *name) {
-        const char *text = json_string_value(json_object_get(sockd->info, name));
-
+static const char *or_empty(const char *text) {
         return text ? text : "";
 }
 
 const char *sockd_server_id(const struct sockd *sockd) {
-        return info_text(sockd, "server_id");
+        return or_empty(info_text(sockd, "server_id"));
 }
 
 const char *sockd_server_name(const struct sockd *sockd) {
-        return info_text(sockd, "server_name");
+        return or_empty(info_text(sockd, "server_name"));
 }
 
 const char *sockd_server_version(const struct sockd *sockd) {
-        return info_text(sockd, "version");
+        return or_empty(info_text(sockd, "version"));
 }
 
 const char *sockd_server_sockd_version(const struct sockd *sockd) {
-        return info_text(sockd, "sockd_version");
+        return or_empty(info_text(sockd, "sockd_version"));
 }
 
 uint64_t sockd_client_id(const struct sockd *sockd) {

@@ -22,6 +22,16 @@
  *
  * Threads. A handle belongs to one thread at a time; different handles share nothing.
  *
+ * Datagrams. With "udp://" and "unix+dgram://" there is no connection: messages are whole
+ * datagrams, and the server forgets the subscriptions of whom it has not heard of for some time (30
+ * s, if nobody changed it). The library repeats them, in the calls that read and while these wait,
+ * well before that; so a server that was started again gets them too. A program that waits for
+ * sockd_descriptor() is woken for it. Over UDP datagrams may be lost: what was published need not
+ * arrive, whatever sockd_flush() says; what is answered, sockd_connect(), sockd_flush(),
+ * sockd_ping() and sockd_request(), is sent several times if need be. A failure of the network does
+ * not end the handle; where there are subscriptions, the calls that wait for messages bear some of
+ * them, some 30 s without a server.
+ *
  * Time. timeout_ms is in milliseconds; 0 does not wait, a negative number waits for ever.
  *
  * The server pings its clients and closes those that do not answer for some minutes (protocol.md,
@@ -88,7 +98,8 @@ SOCKD_PUBLIC int sockd_set_login(struct sockd *sockd, const char *user, const ch
 SOCKD_PUBLIC int sockd_set_token(struct sockd *sockd, const char *token);
 
 /* Connects to an address ("unix:///run/sockd/sockd.sock", "/path", "unix:@name",
- * "tcp://host:port", "nats://host:port"), trying all that a host name stands for, and logs in.
+ * "unix+seqpacket:///path", "unix+dgram:///path", "tcp://host:port", "nats://host:port",
+ * "udp://host:port"), trying all that a host name stands for, and logs in.
  * An earlier connection is closed first. The resolver of the system may take longer than
  * timeout_ms.
  * Returns 0; SOCKD_TIMEOUT, SOCKD_DENIED, SOCKD_REFUSED, SOCKD_CLOSED or SOCKD_VIOLATION; -EINVAL
@@ -97,20 +108,21 @@ SOCKD_PUBLIC int sockd_set_token(struct sockd *sockd, const char *token);
  * -ECONNREFUSED and -EACCES. (protocol.md, sections 1 to 3) */
 SOCKD_PUBLIC int sockd_connect(struct sockd *sockd, const char *address, int timeout_ms);
 
-/* The same on a connected stream socket, which becomes the handle's own in any case: it is set
- * non-blocking, and closed on failure. */
+/* The same on a connected socket of any of these kinds, which becomes the handle's own in any case:
+ * it is set non-blocking, and closed on failure. */
 SOCKD_PUBLIC int sockd_connect_descriptor(struct sockd *sockd, int descriptor, int timeout_ms);
 
 /* Closes the connection; what was published and not sent is dropped. The handle may connect
  * again. */
 SOCKD_PUBLIC void sockd_close(struct sockd *sockd);
 
-/* The socket, to wait for in a poll(2) of one's own, or -1. When sockd_next() with a timeout of 0
- * returned SOCKD_TIMEOUT, nothing is buffered in either direction. */
+/* A descriptor to wait for in a poll(2) of one's own until it is readable, or -1: the socket, or,
+ * of datagrams, one that also tells when subscriptions have to be renewed. When sockd_next() with a
+ * timeout of 0 returned SOCKD_TIMEOUT, nothing is buffered in either direction. */
 SOCKD_PUBLIC int sockd_descriptor(const struct sockd *sockd);
 
-/* Publishes. The message is copied into a buffer that leaves when it holds 64 KiB, when
- * sockd_send() asks for it, or when a call begins to wait for the server.
+/* Publishes. The message is copied into a buffer that leaves when it holds 64 KiB (over UDP: 1,400
+ * bytes), when sockd_send() asks for it, or when a call begins to wait for the server.
  * Returns 0; SOCKD_TOO_LARGE; SOCKD_CLOSED, SOCKD_DENIED or SOCKD_REFUSED when the server has
  * closed; -EINVAL for a subject that is empty, longer than 4096 bytes or has blanks or control
  * characters in it; -ETIMEDOUT when the server took nothing for 10 s; -errno. (protocol.md, 4.1)
@@ -153,16 +165,17 @@ SOCKD_PUBLIC int sockd_unsubscribe(struct sockd *sockd, uint64_t subscription, u
  * unless it then closes, one may go on), SOCKD_CLOSED, SOCKD_VIOLATION, -errno. */
 SOCKD_PUBLIC int sockd_next(struct sockd *sockd, struct sockd_message *message, int timeout_ms);
 
-/* Takes what has arrived, without waiting for more: answers PINGs, and leaves messages for
- * sockd_next(). For who has no time for messages yet: once at first, as something may be buffered,
- * and then whenever the socket is readable.
- * Returns 0; SOCKD_DENIED or SOCKD_REFUSED as sockd_next() does, and is to be called again;
- * SOCKD_CLOSED, SOCKD_VIOLATION, -errno; -ENOBUFS if more than 64 MiB of messages wait. */
+/* Takes what has arrived, without waiting for more: answers PINGs, renews subscriptions, and leaves
+ * messages for sockd_next(). For who has no time for messages yet: once at first, as something may
+ * be buffered, and then whenever the socket is readable. Returns 0; SOCKD_DENIED or SOCKD_REFUSED
+ * as sockd_next() does, and is to be called again; SOCKD_CLOSED, SOCKD_VIOLATION, -errno; -ENOBUFS
+ * if more than 64 MiB of messages wait. */
 SOCKD_PUBLIC int sockd_process(struct sockd *sockd);
 
 /* Publishes with a reply subject of its own and waits for the first answer. Other messages that
  * arrive meanwhile stay for sockd_next(); an answer that comes too late is dropped. headers may be
- * NULL.
+ * NULL. Over UDP the request is sent up to three times until the timeout, at a seventh and three
+ * sevenths of it, with the same reply subject: a service may be asked twice, and has to bear it.
  * Returns 0 and the answer; SOCKD_NO_RESPONDERS, SOCKD_TIMEOUT, and what sockd_publish() and
  * sockd_flush() return. (protocol.md, 6.6 and 6.7) */
 SOCKD_PUBLIC int sockd_request(struct sockd *sockd, const char *subject, const char *headers,

@@ -12,8 +12,13 @@
 #include <sys/random.h>
 #include <time.h>
 
-/* "HPUB " subject " " reply " " header-size " " size CRLF */
-#define LINE_MAX_BYTES (2 * SOCKD_SUBJECT_MAX + 64)
+/* What stands in the line of a publish or a subscription beside its words. */
+#define LINE_REST 64
+/* How often a request is sent where datagrams are lost, and a PING. */
+#define N_REQUESTS 3
+#define N_PINGS    8
+#define PING_MS    250  /* for the first one; each of the others takes twice as long */
+#define REQUEST_MS 1000 /* the same, for who waits for ever */
 
 /* A line under construction: in the output buffer itself, or elsewhere. */
 struct line {
@@ -37,17 +42,13 @@ static void line_put_number(struct line *line, uint64_t number) {
         line_put(line, digits + i, sizeof(digits) - i);
 }
 
-/* Begins a line in the output, with room for the longest. */
-static int line_begin(struct sockd *sockd, struct line *line) {
-        if (SOCKD_OUTPUT_SIZE - sockd->n_output < LINE_MAX_BYTES) {
-                int result = sockd_stream_send(sockd);
+/* Begins a line in the output, of an operation of at most n bytes. */
+static int line_begin(struct sockd *sockd, struct line *line, enum sockd_kind kind, size_t n) {
+        int result = sockd_output_begin(sockd, kind, n);
 
-                if (result)
-                        return result;
-        }
         line->bytes = sockd->output + sockd->n_output;
         line->n = 0;
-        return 0;
+        return result;
 }
 
 static void line_end(struct sockd *sockd, struct line *line) {
@@ -74,12 +75,19 @@ static void forget_answer(struct sockd *sockd) {
         sockd->n_answered = 0;
 }
 
+static size_t publish_length(const struct sockd_message *message) {
+        return message->n_subject + message->n_reply + message->n_headers + message->n_payload +
+               LINE_REST;
+}
+
 static int put_publish(struct sockd *sockd, const struct sockd_message *message) {
         struct line line;
         bool has_headers = message->n_headers > 0;
         int result;
 
-        result = line_begin(sockd, &line);
+        result = line_begin(sockd, &line,
+                            has_headers ? SOCKD_KIND_PUBLISH_HEADERS : SOCKD_KIND_PUBLISH,
+                            publish_length(message));
         if (result)
                 return result;
         line_put(&line, has_headers ? "HPUB " : "PUB ", has_headers ? 5 : 4);
@@ -97,19 +105,16 @@ static int put_publish(struct sockd *sockd, const struct sockd_message *message)
         line_end(sockd, &line);
 
         if (has_headers)
-                result = sockd_stream_append(sockd, message->headers, message->n_headers);
+                result = sockd_output_append(sockd, message->headers, message->n_headers);
         if (result == 0)
-                result = sockd_stream_append(sockd, message->payload, message->n_payload);
+                result = sockd_output_append(sockd, message->payload, message->n_payload);
         if (result == 0)
-                result = sockd_stream_append(sockd, "\r\n", 2);
+                result = sockd_output_append(sockd, "\r\n", 2);
         return result;
 }
 
-int sockd_publish_message(struct sockd *sockd, const struct sockd_message *message) {
-        int result;
-
-        if (sockd->failure)
-                return sockd->failure;
+/* Whether a message may be sent, whatever the connection says to it. */
+static int check_message(struct sockd *sockd, const struct sockd_message *message) {
         if (!is_word(message->subject, message->n_subject) ||
             (message->reply && !is_word(message->reply, message->n_reply))) {
                 snprintf(sockd->error, sizeof(sockd->error), "invalid subject");
@@ -120,9 +125,19 @@ int sockd_publish_message(struct sockd *sockd, const struct sockd_message *messa
                 return sockd_fail(sockd, SOCKD_TOO_LARGE,
                                   "%zu bytes are more than the server takes, %zu",
                                   message->n_headers + message->n_payload, sockd->max_payload);
-        result = put_publish(sockd, message);
-        if (result == 0 && sockd->n_output >= SOCKD_OUTPUT_FULL)
-                result = sockd_stream_send(sockd);
+        return 0;
+}
+
+int sockd_publish_message(struct sockd *sockd, const struct sockd_message *message) {
+        int result;
+
+        if (sockd->failure)
+                return sockd->failure;
+        result = check_message(sockd, message);
+        if (result == 0)
+                result = put_publish(sockd, message);
+        if (result == 0 && sockd->n_output >= sockd->transport->full)
+                result = sockd_output_send(sockd);
         return result;
 }
 
@@ -136,16 +151,14 @@ int sockd_publish(struct sockd *sockd, const char *subject, const void *payload,
 }
 
 int sockd_send(struct sockd *sockd) {
-        return sockd_stream_send(sockd);
+        return sockd_output_send(sockd);
 }
 
-int sockd_unsubscribe(struct sockd *sockd, uint64_t subscription, uint64_t maximum) {
+int sockd_put_unsubscribe(struct sockd *sockd, uint64_t subscription, uint64_t maximum) {
         struct line line;
         int result;
 
-        if (sockd->failure)
-                return sockd->failure;
-        result = line_begin(sockd, &line);
+        result = line_begin(sockd, &line, SOCKD_KIND_CONTROL, LINE_REST);
         if (result)
                 return result;
         line_put(&line, "UNSUB ", 6);
@@ -158,12 +171,13 @@ int sockd_unsubscribe(struct sockd *sockd, uint64_t subscription, uint64_t maxim
         return 0;
 }
 
-static int put_subscribe(struct sockd *sockd, const char *subject, size_t n_subject,
-                         const char *queue, uint64_t subscription) {
+int sockd_put_subscribe(struct sockd *sockd, const char *subject, size_t n_subject,
+                        const char *queue, uint64_t subscription) {
         struct line line;
         int result;
 
-        result = line_begin(sockd, &line);
+        result = line_begin(sockd, &line, SOCKD_KIND_SUBSCRIBE,
+                            n_subject + (queue ? strlen(queue) : 0) + LINE_REST);
         if (result)
                 return result;
         line_put(&line, "SUB ", 4);
@@ -176,6 +190,23 @@ static int put_subscribe(struct sockd *sockd, const char *subject, size_t n_subj
         line_put_number(&line, subscription);
         line_end(sockd, &line);
         return 0;
+}
+
+int sockd_put_ping(struct sockd *sockd) {
+        int result = sockd_output_begin(sockd, SOCKD_KIND_CONTROL, SOCKD_PING_LENGTH);
+
+        return result ? result : sockd_output_append(sockd, "PING\r\n", SOCKD_PING_LENGTH);
+}
+
+int sockd_unsubscribe(struct sockd *sockd, uint64_t subscription, uint64_t maximum) {
+        int result;
+
+        if (sockd->failure)
+                return sockd->failure;
+        result = sockd_put_unsubscribe(sockd, subscription, maximum);
+        if (result == 0 && sockd->transport->is_connectionless)
+                sockd_session_set_maximum(sockd, subscription, maximum);
+        return result;
 }
 
 int sockd_subscribe(struct sockd *sockd, const char *subject, const char *queue, uint64_t maximum,
@@ -191,7 +222,9 @@ int sockd_subscribe(struct sockd *sockd, const char *subject, const char *queue,
                 return -EINVAL;
         }
         subscription = ++sockd->n_subscriptions;
-        result = put_subscribe(sockd, subject, n_subject, queue, subscription);
+        result = sockd_put_subscribe(sockd, subject, n_subject, queue, subscription);
+        if (result == 0 && sockd->transport->is_connectionless)
+                result = sockd_session_add(sockd, subject, queue, subscription);
         if (result == 0 && maximum > 0)
                 result = sockd_unsubscribe(sockd, subscription, maximum);
         if (result == 0 && subscriptionp)
@@ -215,8 +248,8 @@ int sockd_next(struct sockd *sockd, struct sockd_message *message, int timeout_m
                 if (result == SOCKD_OPERATION_INCOMPLETE) {
                         if (deadline_ms < 0)
                                 deadline_ms = sockd_deadline(timeout_ms);
-                        result = sockd_stream_receive(sockd, operation.length, deadline_ms);
-                        if (result)
+                        result = sockd_input_receive(sockd, operation.length, deadline_ms);
+                        if (result && !sockd_session_bears(sockd, result))
                                 return result;
                         continue;
                 }
@@ -259,7 +292,7 @@ int sockd_scan(struct sockd *sockd, struct sockd_operation *operation, int64_t d
                                                operation);
                 if (result != SOCKD_OPERATION_INCOMPLETE)
                         break;
-                result = sockd_stream_receive(sockd, operation->length, deadline_ms);
+                result = sockd_input_receive(sockd, operation->length, deadline_ms);
                 if (result)
                         return result;
         }
@@ -293,32 +326,63 @@ int sockd_process(struct sockd *sockd) {
         forget_answer(sockd);
         if (sockd->failure)
                 return sockd->failure;
-        while ((result = sockd_scan(sockd, &operation, sockd_deadline(0))) == 0)
-                set_aside(sockd, &operation);
+        do {
+                result = sockd_scan(sockd, &operation, sockd_deadline(0));
+                if (result == 0)
+                        set_aside(sockd, &operation);
+        } while (result == 0 || sockd_session_bears(sockd, result));
         return result == SOCKD_TIMEOUT ? 0 : result;
+}
+
+/* Waits until so many PONGs have come; not when it is known that one will not. */
+static int await_pong(struct sockd *sockd, uint64_t n_pongs, int64_t deadline_ms) {
+        struct sockd_operation operation;
+        int result;
+
+        while (sockd->n_pongs < n_pongs) {
+                result = sockd_scan(sockd, &operation, deadline_ms);
+                if (result)
+                        return result;
+                set_aside(sockd, &operation);
+                if (sockd->session.is_cookie_refused)
+                        return SOCKD_TIMEOUT;
+        }
+        return 0;
+}
+
+/* What a datagram holds is answered with it: the subscriptions are in effect when the PONG comes.
+ */
+static int flush_session(struct sockd *sockd, int64_t deadline_ms) {
+        int result = 0;
+
+        for (unsigned i = 0; i < N_PINGS; i++) {
+                int64_t limit_ms = sockd_try_deadline(sockd, i, N_PINGS, PING_MS, deadline_ms);
+
+                result = sockd_session_put(sockd);
+                if (result == 0)
+                        result = sockd_put_ping(sockd);
+                if (result == 0)
+                        result = await_pong(sockd, sockd->n_pongs + 1, limit_ms);
+                if (result != SOCKD_TIMEOUT || sockd_now() >= deadline_ms)
+                        return result;
+        }
+        return result;
 }
 
 int sockd_flush(struct sockd *sockd, int timeout_ms) {
         int64_t deadline_ms = sockd_deadline(timeout_ms);
-        struct sockd_operation operation;
-        uint64_t ping;
         int result;
 
         forget_answer(sockd);
         if (sockd->failure)
                 return sockd->failure;
-        result = sockd_stream_append(sockd, "PING\r\n", 6);
+        if (sockd->transport->is_connectionless)
+                return flush_session(sockd, deadline_ms);
+        result = sockd_put_ping(sockd);
         if (result)
                 return result;
-        ping = ++sockd->n_pings;
         /* The login's PONG was the first one. */
-        while (sockd->n_pongs < ping + 1) {
-                result = sockd_scan(sockd, &operation, deadline_ms);
-                if (result)
-                        return result;
-                set_aside(sockd, &operation);
-        }
-        return 0;
+        return await_pong(sockd, ++sockd->n_pings + 1, deadline_ms);
 }
 
 static uint64_t now_ns(void) {
@@ -354,12 +418,34 @@ static int open_inbox(struct sockd *sockd) {
                                                  "_INBOX.%016" PRIx64 "%08" PRIx32 ".", random[0],
                                                  (uint32_t)random[1]);
         snprintf(subject, sizeof(subject), "%s*", sockd->inbox_prefix);
-        return sockd_subscribe(sockd, subject, NULL, 0, &sockd->inbox);
+        if (!sockd->transport->is_connectionless)
+                return sockd_subscribe(sockd, subject, NULL, 0, &sockd->inbox);
+        sockd->inbox = ++sockd->n_subscriptions;
+        return sockd_session_add(sockd, subject, NULL, sockd->inbox);
 }
 
-static int await_answer(struct sockd *sockd, const struct line *reply, struct sockd_message *answer,
-                        int timeout_ms) {
-        int64_t deadline_ms = sockd_deadline(timeout_ms);
+/* A datagram with a request holds all that it needs to be answered. */
+static int put_inbox(struct sockd *sockd, size_t n_request) {
+        char subject[sizeof(sockd->inbox_prefix) + 1];
+        int n, result;
+
+        if (!sockd->transport->is_connectionless)
+                return 0;
+        n = snprintf(subject, sizeof(subject), "%s*", sockd->inbox_prefix);
+        sockd->session.is_cookie_refused = false;
+        result = sockd_output_begin(sockd, SOCKD_KIND_SUBSCRIBE, (size_t)n + LINE_REST + n_request);
+        return result ? result : sockd_put_subscribe(sockd, subject, (size_t)n, NULL, sockd->inbox);
+}
+
+static bool is_answer(const struct sockd_operation *operation,
+                      const struct sockd_message *request) {
+        return operation->message.n_subject == request->n_reply &&
+               memcmp(operation->message.subject, request->reply, request->n_reply) == 0;
+}
+
+/* Waits for the answer; not when it is known that none will come. */
+static int await_answer(struct sockd *sockd, const struct sockd_message *request,
+                        struct sockd_message *answer, int64_t deadline_ms) {
         struct sockd_operation operation;
         int result;
 
@@ -367,19 +453,38 @@ static int await_answer(struct sockd *sockd, const struct line *reply, struct so
                 result = sockd_scan(sockd, &operation, deadline_ms);
                 if (result)
                         return result;
-                if (operation.type != SOCKD_OPERATION_MESSAGE)
-                        continue;
-                if (!is_inbox(sockd, &operation)) {
-                        sockd_scan_keep(sockd, &operation);
-                } else if (operation.message.n_subject != reply->n ||
-                           memcmp(operation.message.subject, reply->bytes, reply->n) != 0) {
-                        sockd_scan_drop(sockd, operation.length);
-                } else {
+                if (operation.type != SOCKD_OPERATION_MESSAGE) {
+                        if (sockd->session.is_cookie_refused)
+                                return SOCKD_TIMEOUT;
+                } else if (is_inbox(sockd, &operation) && is_answer(&operation, request)) {
                         sockd->n_answered = operation.length;
                         *answer = operation.message;
                         return 0;
+                } else {
+                        set_aside(sockd, &operation);
                 }
         }
+}
+
+/* Sends a request, where datagrams are lost several times, and waits for the first answer. */
+static int ask(struct sockd *sockd, const struct sockd_message *request,
+               struct sockd_message *answer, int timeout_ms) {
+        int64_t deadline_ms = sockd_deadline(timeout_ms);
+        int64_t first_ms = timeout_ms < 0 ? REQUEST_MS : timeout_ms / ((1 << N_REQUESTS) - 1);
+        int result = 0;
+
+        for (unsigned i = 0; i < N_REQUESTS; i++) {
+                int64_t limit_ms = sockd_try_deadline(sockd, i, N_REQUESTS, first_ms, deadline_ms);
+
+                result = put_inbox(sockd, publish_length(request));
+                if (result == 0)
+                        result = sockd_publish_message(sockd, request);
+                if (result == 0)
+                        result = await_answer(sockd, request, answer, limit_ms);
+                if (result != SOCKD_TIMEOUT || sockd_now() >= deadline_ms)
+                        return result;
+        }
+        return result;
 }
 
 int sockd_request(struct sockd *sockd, const char *subject, const char *headers, size_t n_headers,
@@ -387,29 +492,29 @@ int sockd_request(struct sockd *sockd, const char *subject, const char *headers,
                   int timeout_ms) {
         char bytes[sizeof(sockd->inbox_prefix) + 20];
         struct line reply = {.bytes = bytes};
+        struct sockd_message request = {
+                .subject = subject,
+                .n_subject = strlen(subject),
+                .headers = headers,
+                .n_headers = n_headers,
+                .payload = payload,
+                .n_payload = n_payload,
+        };
         int result;
 
         forget_answer(sockd);
         if (sockd->failure)
                 return sockd->failure;
-        result = open_inbox(sockd);
+        result = check_message(sockd, &request);
+        if (result == 0)
+                result = open_inbox(sockd);
         if (result)
                 return result;
         line_put(&reply, sockd->inbox_prefix, sockd->n_inbox_prefix);
         line_put_number(&reply, ++sockd->n_requests);
-        result = sockd_publish_message(sockd, &(struct sockd_message){
-                                                      .subject = subject,
-                                                      .n_subject = strlen(subject),
-                                                      .reply = reply.bytes,
-                                                      .n_reply = reply.n,
-                                                      .headers = headers,
-                                                      .n_headers = n_headers,
-                                                      .payload = payload,
-                                                      .n_payload = n_payload,
-                                              });
-        if (result)
-                return result;
-        result = await_answer(sockd, &reply, answer, timeout_ms);
+        request.reply = reply.bytes;
+        request.n_reply = reply.n;
+        result = ask(sockd, &request, answer, timeout_ms);
         if (result == 0 && answer->status == 503 && answer->n_payload == 0)
                 return sockd_fail(sockd, SOCKD_NO_RESPONDERS, "nobody answers on \"%s\"", subject);
         return result;
