@@ -59,7 +59,7 @@ void sockd_close(struct sockd *sockd) {
         sockd_session_deinit(sockd);
         sockd->server.length = 0;
         sockd->failure = -ENOTCONN;
-        sockd->n_lost = 0;
+        sockd->lost_ms = 0;
         sockd->is_deaf = false;
         sockd->start = sockd->scan = sockd->end = sockd->n_answered = 0;
         sockd->n_output = sockd->n_reserved = 0;

@@ -23,14 +23,13 @@
  * Threads. A handle belongs to one thread at a time; different handles share nothing.
  *
  * Datagrams. With "udp://" and "unix+dgram://" there is no connection: messages are whole
- * datagrams, and the server forgets the subscriptions of whom it has not heard of for some time (30
- * s, if nobody changed it). The library repeats them, in the calls that read and while these wait,
- * well before that; so a server that was started again gets them too. A program that waits for
- * sockd_descriptor() is woken for it. Over UDP datagrams may be lost: what was published need not
- * arrive, whatever sockd_flush() says; what is answered, sockd_connect(), sockd_flush(),
- * sockd_ping() and sockd_request(), is sent several times if need be. A failure of the network does
- * not end the handle; where there are subscriptions, the calls that wait for messages bear some of
- * them, some 30 s without a server.
+ * datagrams, and the server forgets the subscriptions of whom it has not heard of for some time.
+ * The library repeats them well before that, in the calls that read and while these wait; so a
+ * server that was started again gets them too. A program that waits for sockd_descriptor() is woken
+ * for it. Over UDP datagrams may be lost: what was published need not arrive, whatever
+ * sockd_flush() says; what is answered, that is sockd_connect(), sockd_flush(), sockd_ping() and
+ * sockd_request(), is sent several times if need be. A failure of the network does not end the
+ * handle; sockd_next() and sockd_process() bear it for 30 s where there are subscriptions.
  *
  * Time. timeout_ms is in milliseconds; 0 does not wait, a negative number waits for ever.
  *
@@ -104,8 +103,8 @@ SOCKD_PUBLIC int sockd_set_token(struct sockd *sockd, const char *token);
  * timeout_ms.
  * Returns 0; SOCKD_TIMEOUT, SOCKD_DENIED, SOCKD_REFUSED, SOCKD_CLOSED or SOCKD_VIOLATION; -EINVAL
  * for a malformed address, -EPROTONOSUPPORT for one of another kind or a server that wants TLS,
- * -EADDRNOTAVAIL when the name is unknown, else -errno of connect(2), among them -ENOENT,
- * -ECONNREFUSED and -EACCES. (protocol.md, sections 1 to 3) */
+ * -EADDRNOTAVAIL when the name is unknown, else -errno of connect(2), or of the network over UDP,
+ * among them -ENOENT, -ECONNREFUSED and -EACCES. (protocol.md, sections 1 to 3) */
 SOCKD_PUBLIC int sockd_connect(struct sockd *sockd, const char *address, int timeout_ms);
 
 /* The same on a connected socket of any of these kinds, which becomes the handle's own in any case:
@@ -167,9 +166,9 @@ SOCKD_PUBLIC int sockd_next(struct sockd *sockd, struct sockd_message *message, 
 
 /* Takes what has arrived, without waiting for more: answers PINGs, renews subscriptions, and leaves
  * messages for sockd_next(). For who has no time for messages yet: once at first, as something may
- * be buffered, and then whenever the socket is readable. Returns 0; SOCKD_DENIED or SOCKD_REFUSED
- * as sockd_next() does, and is to be called again; SOCKD_CLOSED, SOCKD_VIOLATION, -errno; -ENOBUFS
- * if more than 64 MiB of messages wait. */
+ * be buffered, and then whenever the descriptor is readable.
+ * Returns 0; SOCKD_DENIED or SOCKD_REFUSED as sockd_next() does, and is to be called again;
+ * SOCKD_CLOSED, SOCKD_VIOLATION, -errno; -ENOBUFS if more than 64 MiB of messages wait. */
 SOCKD_PUBLIC int sockd_process(struct sockd *sockd);
 
 /* Publishes with a reply subject of its own and waits for the first answer. Other messages that

@@ -19,7 +19,8 @@
 /* A datagram did not get there, or the network says so of an earlier one. What it means is up to
  * the caller: the daemon may be back in a moment. */
 static int lose(struct sockd *sockd, int error) {
-        sockd->n_lost++;
+        if (sockd->lost_ms == 0)
+                sockd->lost_ms = sockd_now();
         snprintf(sockd->error, sizeof(sockd->error), "the server cannot be reached: %s",
                  strerror(error));
         return -error;

@@ -108,7 +108,7 @@ struct sockd {
         struct address_socket server; /* Unix datagram: where it is; length 0: not known */
         struct sockd_session session;
         int descriptor;  /* own, or -1 */
-        unsigned n_lost; /* errors of the network since anything arrived */
+        int64_t lost_ms; /* since when the network has failed, and nothing arrived; 0: it has not */
         int failure;     /* result that ended the connection, or 0 */
         bool is_deaf;    /* the peer takes nothing more; it is only read */
 

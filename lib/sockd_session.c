@@ -20,12 +20,12 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#define RENEW_MS     10000 /* where the server does not say how soon a session ends */
-#define RENEW_LEAST  10
-#define REFUSED_MS   250 /* between two renewals for the sake of a cookie */
-#define N_GREETINGS  8
-#define GREETING_MS  250 /* for the first one; each of the others takes twice as long */
-#define N_LOST_BORNE 3
+#define RENEW_MS    10000 /* where the server does not say how soon a session ends */
+#define RENEW_LEAST 10
+#define REFUSED_MS  250 /* between two renewals for the sake of a cookie */
+#define N_GREETINGS 8
+#define GREETING_MS 250   /* for the first one; each of the others takes twice as long */
+#define BEAR_MS     30000 /* so long may a server be away */
 
 /* --- life --------------------------------------------------------------------------------------
  */
@@ -111,8 +111,8 @@ int64_t sockd_try_deadline(const struct sockd *sockd, unsigned try, unsigned n_t
 
 bool sockd_session_bears(const struct sockd *sockd, int result) {
         return result < 0 && result != -ENOBUFS && sockd->failure == 0 &&
-               sockd->transport->is_connectionless && sockd->session.n_subscriptions > 0 &&
-               sockd->n_lost > 0 && sockd->n_lost <= N_LOST_BORNE;
+               sockd->session.n_subscriptions > 0 && sockd->lost_ms > 0 &&
+               sockd_now() - sockd->lost_ms < BEAR_MS;
 }
 
 void sockd_session_refused(struct sockd *sockd) {
@@ -298,7 +298,7 @@ size_t sockd_session_take(struct sockd *sockd, const char *bytes, size_t n) {
         struct sockd_operation operation;
         size_t n_taken = 0;
 
-        sockd->n_lost = 0;
+        sockd->lost_ms = 0;
         while (n_taken < n &&
                sockd_operation_parse(bytes + n_taken, n - n_taken, &operation) == 0) {
                 if (operation.type == SOCKD_OPERATION_MESSAGE)
