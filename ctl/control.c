@@ -12,6 +12,7 @@
 #define PREFIX     "$SYS.REQ.SERVER."
 #define REQUEST_MS 5000
 #define PAGE       1024
+#define ENTRY_SIZE 1024 /* of an entry of a list, about; a page has to fit a message */
 #define PAGES_MAX  100000
 
 static int build_subject(struct context *context, const char *subject, char *text, size_t size) {
@@ -97,11 +98,15 @@ int control_request(struct context *context, const char *subject, json_t *option
 static int add_page(struct context *context, const char *subject, json_t *options,
                     const char *member, json_t **datap, bool *is_lastp) {
         json_t *page = NULL, *list, *all = json_object_get(*datap, member);
+        size_t n_fitting = sockd_max_payload(context->connection) / ENTRY_SIZE;
         size_t offset = json_array_size(all);
         int code = EXIT_DONE;
 
         if (json_object_set_new(options, "offset", json_integer((json_int_t)offset)) < 0 ||
-            json_object_set_new(options, "limit", json_integer(PAGE)) < 0)
+            json_object_set_new(options, "limit",
+                                json_integer(n_fitting > 0 && n_fitting < PAGE
+                                                     ? (json_int_t)n_fitting
+                                                     : PAGE)) < 0)
                 return context_fail(context, EXIT_FAILED, "out of memory");
         code = send_request(context, subject, options, context_timeout(context, REQUEST_MS), &page);
         if (code)

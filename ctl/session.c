@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "lib/address.h"
-#include "lib/units.h"
 
 #define CONNECT_MS     5000
 #define LEAST_MS       1000 /* a short --timeout means the answer, not the way there */
@@ -171,7 +170,6 @@ static int fail_denied(struct context *context, const char *subject) {
 
 int session_fail(struct context *context, int result, const char *subject) {
         const char *about = subject ? subject : context->verb;
-        char size[UNITS_TEXT_MAX];
 
         switch (result) {
         case SOCKD_DENIED:
@@ -186,14 +184,21 @@ int session_fail(struct context *context, int result, const char *subject) {
                 return context_fail(context, EXIT_TIMEOUT,
                                     "\"%s\": no answer in time; --timeout waits longer", about);
         case SOCKD_TOO_LARGE:
-                return context_fail(
-                        context, EXIT_FAILED,
-                        "\"%s\": the payload is too large; this server takes %s, see "
-                        "max_payload in sockd.conf",
-                        about, units_format_size(size, sockd_max_payload(context->connection)));
+                return context_fail(context, EXIT_FAILED,
+                                    "\"%s\": the payload is too large: %s; see max_payload in "
+                                    "sockd.conf",
+                                    about, sockd_error_text(context->connection));
         case SOCKD_CLOSED:
                 return context_fail(context, context->unreachable_code,
                                     "the daemon closed the connection");
+        case -ECONNREFUSED:
+        case -ENOTCONN:
+        case -ENOENT:
+        case -EHOSTUNREACH:
+        case -ENETUNREACH:
+                return context_fail(context, context->unreachable_code,
+                                    "\"%s\": no daemon there any more: %s", about,
+                                    sockd_error_text(context->connection));
         case -EINVAL:
                 return context_fail(context, EXIT_USAGE, "\"%s\" is no valid subject", about);
         case SOCKD_REFUSED:

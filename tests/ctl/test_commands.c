@@ -389,8 +389,8 @@ static void test_too_large_a_payload_names_the_limit(void **state) {
         payload[sizeof(payload) - 1] = '\0';
         daemon_start(&daemon, none);
         assert_outcome(RUN("-s", address, "pub", "a", payload), 1, "",
-                       "sockctl: \"a\": the payload is too large; this server takes 1000, see "
-                       "max_payload in sockd.conf\n");
+                       "sockctl: \"a\": the payload is too large: 1001 bytes are more than the "
+                       "server takes, 1000; see max_payload in sockd.conf\n");
         daemon_stop(&daemon);
 }
 

@@ -95,7 +95,7 @@ check_does 'bench --json prints one object' sh -c \
         '"$1" -s "$2" --json bench --msgs 2000 --request | "$3" >/dev/null' sh "$SOCKCTL" "$tcp" "$support/json"
 output=$(head -c 1100000 /dev/zero | ctl pub a - 2>&1)
 check 'too large a payload exits with 1' 1 $?
-check_matches 'too large a payload names the limit' 'too large; this server takes 1M' "$output"
+check_matches 'too large a payload names the limit' 'too large: 1100000 bytes are more than the server takes, 1048576;' "$output"
 
 # --- who may ---------------------------------------------------------------------------------------
 
