@@ -201,7 +201,7 @@ expect_log() {
 
 # port_of NAME: of a listener, as the log told it last.
 port_of() {
-        sed -n "s/.*listener \"$1\" listening on tcp:.*:\([0-9]*\)\$/\1/p" "$log" | tail -n 1
+        sed -n "s/.*listener \"$1\" listening on [a-z]*:.*:\([0-9]*\)\$/\1/p" "$log" | tail -n 1
 }
 
 # empty_log: what was said does not count any more.
