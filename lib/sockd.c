@@ -1,7 +1,8 @@
 /* The handle of libsockd: its settings, the login, what the server said of itself.
  *
  * Everything is set up before sockd_connect() returns: INFO was read, CONNECT and PING were sent,
- * PONG came. From then on the handle only moves messages (sockd_messaging.c).
+ * PONG came; without a connection, sockd_session.c does the same. From then on the handle only
+ * moves messages (sockd_messaging.c).
  */
 #include "lib/sockd_private.h"
 
@@ -53,6 +54,8 @@ struct sockd *sockd_free(struct sockd *sockd) {
 }
 
 void sockd_close(struct sockd *sockd) {
+        if (sockd->session.n_subscriptions > 0)
+                sockd_session_end(sockd);
         if (sockd->descriptor >= 0)
                 close(sockd->descriptor);
         sockd->descriptor = -1;

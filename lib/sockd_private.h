@@ -199,6 +199,9 @@ int sockd_session_put_connect(struct sockd *sockd, enum sockd_kind kind);
 int sockd_session_add(struct sockd *sockd, const char *subject, const char *queue, uint64_t number);
 void sockd_session_set_maximum(struct sockd *sockd, uint64_t number, uint64_t maximum);
 
+/* Ends all subscriptions, before the socket is closed. */
+void sockd_session_end(struct sockd *sockd);
+
 /* Puts all subscriptions into the output once more, with what makes the session. */
 int sockd_session_put(struct sockd *sockd);
 

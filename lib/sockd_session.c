@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -306,6 +307,20 @@ size_t sockd_session_take(struct sockd *sockd, const char *bytes, size_t n) {
                 n_taken += operation.length;
         }
         return n_taken;
+}
+
+/* Nobody would tell the server, and it would go on to send, and count, what nobody takes. What does
+ * not leave at once stays behind. */
+void sockd_session_end(struct sockd *sockd) {
+        struct sockd_session *session = &sockd->session;
+        int result = sockd->failure;
+
+        sockd->n_output = sockd->n_reserved = 0;
+        for (size_t i = 0; result == 0 && i < session->n_subscriptions; i++)
+                result = sockd_put_unsubscribe(sockd, session->subscriptions[i].number, 0);
+        if (result == 0 && sockd->n_output > 0)
+                (void)send(sockd->descriptor, sockd->output, sockd->n_output,
+                           MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 /* --- renewal -----------------------------------------------------------------------------------

@@ -294,6 +294,23 @@ static void test_subscription_is_renewed_while_one_waits(void **state) {
         assert_non_null(strstr(peer.seen[3], "\"cookie\":\"d\""));
 }
 
+static void test_end_is_told(void **state) {
+        static const struct step steps[] = {{"PING", INFO "PONG\r\n"},
+                                            {"SUB a 1\r\n", "PONG\r\n"},
+                                            {"UNSUB 1\r\nUNSUB 2\r\n", NULL},
+                                            {NULL, NULL}};
+        struct peer peer;
+
+        assert_int_equal(play(&peer, steps), 0);
+        assert_int_equal(sockd_subscribe(peer.sockd, "a", NULL, 0, NULL), 0);
+        assert_int_equal(sockd_subscribe(peer.sockd, "b", NULL, 0, NULL), 0);
+        assert_int_equal(sockd_flush(peer.sockd, WAIT_MS), 0);
+        assert_int_equal(sockd_publish(peer.sockd, "a", "", 0), 0);
+        sockd_close(peer.sockd);
+        end(&peer);
+        assert_memory_equal(peer.seen[2], "UNSUB", 5);
+}
+
 static void test_subscription_with_a_maximum_ends(void **state) {
         static const struct step steps[] = {
                 {"PING", INFO_SHORT("c") "PONG\r\n"},
@@ -324,6 +341,7 @@ int main(void) {
                 cmocka_unit_test(test_refused_cookie_has_the_request_sent_again),
                 cmocka_unit_test(test_subscription_is_renewed_while_one_waits),
                 cmocka_unit_test(test_subscription_with_a_maximum_ends),
+                cmocka_unit_test(test_end_is_told),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

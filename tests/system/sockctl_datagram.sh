@@ -36,6 +36,12 @@ received() {
         grep -v '^sockctl: ' "$directory/$1.out"
 }
 
+# is_deserted SUBJECT: nobody answers there.
+is_deserted() {
+        at "$unix" request --timeout 100ms "$1" x
+        [ $? = 3 ]
+}
+
 # exchange WHAT ADDRESS: all that messages can do.
 exchange() {
         check_does "$1: ping" at "$2" ping
@@ -75,6 +81,11 @@ exchange() {
         kill -INT "$helper"
         expect_end "$1: a subscriber that is interrupted" 0
 
+        listen service "$2" reply --echo test.gone
+        kill -INT "$helper"
+        expect_end "$1: a service that is interrupted" 0
+        check_does "$1: ... is not asked any more" await_that is_deserted test.gone
+
         output=$(head -c 200000 /dev/zero | timeout 20 "$SOCKCTL" -s "$2" pub test.large 2>&1)
         check "$1: a payload may be too large" 1 $?
         check_matches "$1: ... and that is said" \
@@ -82,7 +93,7 @@ exchange() {
         listen sub "$2" sub --count 1 test.large
         head -c 60000 /dev/zero | tr '\0' x | timeout 20 "$SOCKCTL" -s "$2" pub test.large
         expect_end "$1: another is not" 0
-        check "$1: ... and comes whole" 60001 "$(received sub | wc -c)"
+        check "$1: ... and arrives" 60001 "$(received sub | wc -c)"
 }
 
 # mark_log: what the log says from now on is what await_log finds.
