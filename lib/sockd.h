@@ -26,10 +26,11 @@
  * datagrams, and the server forgets the subscriptions of whom it has not heard of for some time.
  * The library repeats them well before that, in the calls that read and while these wait; so a
  * server that was started again gets them too. A program that waits for sockd_descriptor() is woken
- * for it. Over UDP datagrams may be lost: what was published need not arrive, whatever
- * sockd_flush() says; what is answered, that is sockd_connect(), sockd_flush(), sockd_ping() and
- * sockd_request(), is sent several times if need be. A failure of the network does not end the
- * handle; sockd_next() and sockd_process() bear it for 30 s where there are subscriptions.
+ * for it. Over UDP datagrams may be lost, and sockd drops those that a slow client does not take:
+ * what was published need not arrive, whatever sockd_flush() says. What is answered is sent several
+ * times if need be: by sockd_connect(), sockd_flush() and sockd_ping(), and over UDP by
+ * sockd_request(). A failure of the network does not end the handle; sockd_next() and
+ * sockd_process() bear it for 30 s where there are subscriptions.
  *
  * Time. timeout_ms is in milliseconds; 0 does not wait, a negative number waits for ever.
  *

@@ -356,7 +356,7 @@ static int flush_session(struct sockd *sockd, int64_t deadline_ms) {
         int result = 0;
 
         for (unsigned i = 0; i < N_PINGS; i++) {
-                int64_t limit_ms = sockd_try_deadline(sockd, i, N_PINGS, PING_MS, deadline_ms);
+                int64_t limit_ms = sockd_try_deadline(i, N_PINGS, PING_MS, deadline_ms);
 
                 result = sockd_session_put(sockd);
                 if (result == 0)
@@ -471,10 +471,11 @@ static int ask(struct sockd *sockd, const struct sockd_message *request,
                struct sockd_message *answer, int timeout_ms) {
         int64_t deadline_ms = sockd_deadline(timeout_ms);
         int64_t first_ms = timeout_ms < 0 ? REQUEST_MS : timeout_ms / ((1 << N_REQUESTS) - 1);
+        unsigned n_tries = sockd->transport->is_lossy ? N_REQUESTS : 1;
         int result = 0;
 
-        for (unsigned i = 0; i < N_REQUESTS; i++) {
-                int64_t limit_ms = sockd_try_deadline(sockd, i, N_REQUESTS, first_ms, deadline_ms);
+        for (unsigned i = 0; i < n_tries; i++) {
+                int64_t limit_ms = sockd_try_deadline(i, n_tries, first_ms, deadline_ms);
 
                 result = put_inbox(sockd, publish_length(request));
                 if (result == 0)

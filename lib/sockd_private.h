@@ -66,7 +66,7 @@ enum {
 struct sockd_transport {
         bool keeps_boundaries;  /* what is sent at once is a record, and holds whole operations */
         bool is_connectionless; /* the server knows the client by its datagrams only */
-        bool is_lossy;          /* what is sent need not arrive */
+        bool is_lossy;          /* what is sent need not arrive, so that requests are repeated */
         size_t full;            /* the output is sent when this much has gathered */
         size_t max;             /* of a record */
 };
@@ -215,10 +215,9 @@ size_t sockd_session_take(struct sockd *sockd, const char *bytes, size_t n);
 /* The server did not take the cookie, and has sent a new one. */
 void sockd_session_refused(struct sockd *sockd);
 
-/* How long the nth try of n_tries, from 0, of something may take: where nothing is lost, and for
- * the last one, to the deadline. */
-int64_t sockd_try_deadline(const struct sockd *sockd, unsigned try, unsigned n_tries,
-                           int64_t first_ms, int64_t deadline_ms);
+/* How long the nth try of n_tries, from 0, of something may take: the last one to the deadline, the
+ * first one first_ms, and each of the others twice as long. */
+int64_t sockd_try_deadline(unsigned try, unsigned n_tries, int64_t first_ms, int64_t deadline_ms);
 
 /* Whether a failure of the network is borne: a server that is started again gets the subscriptions
  * with the next renewal. */

@@ -101,13 +101,10 @@ int64_t sockd_session_limit(const struct sockd *sockd, int64_t deadline_ms) {
         return sockd->session.renew_ms < deadline_ms ? sockd->session.renew_ms : deadline_ms;
 }
 
-int64_t sockd_try_deadline(const struct sockd *sockd, unsigned try, unsigned n_tries,
-                           int64_t first_ms, int64_t deadline_ms) {
+int64_t sockd_try_deadline(unsigned try, unsigned n_tries, int64_t first_ms, int64_t deadline_ms) {
         int64_t limit_ms = sockd_now() + (first_ms << try);
 
-        if (!sockd->transport->is_lossy || try + 1 >= n_tries)
-                return deadline_ms;
-        return limit_ms < deadline_ms ? limit_ms : deadline_ms;
+        return try + 1 < n_tries && limit_ms < deadline_ms ? limit_ms : deadline_ms;
 }
 
 bool sockd_session_bears(const struct sockd *sockd, int result) {
@@ -214,8 +211,7 @@ int sockd_session_greet(struct sockd *sockd, int64_t deadline_ms) {
         int result = 0;
 
         for (unsigned i = 0; i < N_GREETINGS; i++) {
-                int64_t limit_ms =
-                        sockd_try_deadline(sockd, i, N_GREETINGS, GREETING_MS, deadline_ms);
+                int64_t limit_ms = sockd_try_deadline(i, N_GREETINGS, GREETING_MS, deadline_ms);
 
                 result = put_greeting(sockd);
                 if (result == 0)
