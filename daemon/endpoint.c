@@ -401,6 +401,11 @@ void endpoints_start(struct listener *listener, struct worker *worker) {
         free(fds);
 }
 
+void endpoint_changed(struct endpoint *endpoint) {
+        if (!endpoint->listener->is_activated)
+                listener_set_buffers(endpoint->listener, endpoint->fd);
+}
+
 void endpoint_stop_here(struct endpoint *endpoint) {
         sessions_end(endpoint);
         list_unlink(&endpoint->link);

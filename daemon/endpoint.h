@@ -40,6 +40,9 @@ struct endpoint {
  * thread. */
 void endpoints_start(struct listener *listener, struct worker *worker);
 
+/* Applies what a reload has changed. In its worker. */
+void endpoint_changed(struct endpoint *endpoint);
+
 /* Ends its sessions and frees it. In its worker. */
 void endpoint_stop_here(struct endpoint *endpoint);
 

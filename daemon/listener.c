@@ -91,6 +91,8 @@ static void listener_set_limits(struct listener *listener, const struct config_l
         atomic_store(&listener->cookie_lifetime_ms, config->cookie_lifetime_ms);
         atomic_store(&listener->max_sessions, config->max_sessions);
         atomic_store(&listener->max_sessions_per_source, config->max_sessions_per_source);
+        atomic_store(&listener->receive_buffer, config->receive_buffer);
+        atomic_store(&listener->send_buffer, config->send_buffer);
 }
 
 static struct listener *listener_new(const struct config_listener *config, int fd) {
@@ -183,27 +185,37 @@ static bool is_wildcard(const struct address_socket *socket) {
                                           : in->sin_addr.s_addr == htonl(INADDR_ANY);
 }
 
-/* The size of one buffer of a socket; of accepted connections, too. Whoever may exceeds the limit
- * of the system; for others it is less, which is worth a warning. */
-static void apply_buffer(const struct listener *listener, int option, int forced, uint64_t size) {
-        int fd = listener->fd;
-        int value = (int)(size < INT_MAX / 2 ? size : INT_MAX / 2);
+static int buffer_value(uint64_t size) {
+        return (int)(size < INT_MAX / 2 ? size : INT_MAX / 2);
+}
 
-        if (size == 0 || set_option(fd, SOL_SOCKET, forced, value) == 0)
-                return;
-        (void)set_option(fd, SOL_SOCKET, option, value);
-        /* The kernel doubles it. */
-        if (get_option(fd, option) < 2 * value)
+/* The size of one buffer of a socket; of accepted connections, too. Whoever may exceeds the limit
+ * of the system. */
+static void set_buffer(int fd, int option, int forced, uint64_t size) {
+        if (size > 0 && set_option(fd, SOL_SOCKET, forced, buffer_value(size)) < 0)
+                (void)set_option(fd, SOL_SOCKET, option, buffer_value(size));
+}
+
+void listener_set_buffers(const struct listener *listener, int fd) {
+        set_buffer(fd, SO_RCVBUF, SO_RCVBUFFORCE, atomic_load(&listener->receive_buffer));
+        set_buffer(fd, SO_SNDBUF, SO_SNDBUFFORCE, atomic_load(&listener->send_buffer));
+}
+
+/* That it is less than configured is worth a warning. The kernel doubles it. */
+static void warn_of_buffer(const struct listener *listener, int option, uint64_t size) {
+        int value = get_option(listener->fd, option) / 2;
+
+        if (size > 0 && value < buffer_value(size))
                 log_warning("listener \"%s\": %s is cut to %d bytes by the system's limit, "
                             "net.core.%s",
                             listener->name, option == SO_RCVBUF ? "receive_buffer" : "send_buffer",
-                            get_option(fd, option) / 2,
-                            option == SO_RCVBUF ? "rmem_max" : "wmem_max");
+                            value, option == SO_RCVBUF ? "rmem_max" : "wmem_max");
 }
 
-static void apply_buffers(const struct listener *listener, const struct config_listener *config) {
-        apply_buffer(listener, SO_RCVBUF, SO_RCVBUFFORCE, config->receive_buffer);
-        apply_buffer(listener, SO_SNDBUF, SO_SNDBUFFORCE, config->send_buffer);
+static void apply_buffers(const struct listener *listener) {
+        listener_set_buffers(listener, listener->fd);
+        warn_of_buffer(listener, SO_RCVBUF, atomic_load(&listener->receive_buffer));
+        warn_of_buffer(listener, SO_SNDBUF, atomic_load(&listener->send_buffer));
 }
 
 /* Options of Internet sockets. Accepted connections inherit them. */
@@ -390,7 +402,7 @@ static int open_socket(struct listener **listenerp, const struct config_listener
         (*listenerp)->family = address->family;
         if (address->family == AF_UNIX && address->type == SOCK_DGRAM)
                 (void)set_option(fd, SOL_SOCKET, SO_PASSCRED, 1);
-        apply_buffers(*listenerp, config);
+        apply_buffers(*listenerp);
         return 0;
 }
 
@@ -524,7 +536,7 @@ int listener_apply(struct listener *listener, const struct config_listener *conf
         listener_set_limits(listener, config);
         if (listener->is_activated)
                 return 0; /* the service manager decides */
-        apply_buffers(listener, config);
+        apply_buffers(listener);
         if (listener->family == AF_UNIX) {
                 if (!listener->address.is_abstract)
                         r = path_apply(listener, config, reasonp);
@@ -537,14 +549,6 @@ int listener_apply(struct listener *listener, const struct config_listener *conf
         return r == 0 ? start_listening(listener, config, reasonp) : r;
 }
 
-/* Gives a socket the buffer that another has, which the kernel had doubled. */
-static void copy_buffer(int fd, int from, int option, int forced) {
-        int value = get_option(from, option) / 2;
-
-        if (set_option(fd, SOL_SOCKET, forced, value) < 0)
-                (void)set_option(fd, SOL_SOCKET, option, value);
-}
-
 int listener_sibling(const struct listener *listener) {
         int fd = socket(listener->family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         struct listener sibling = {.fd = fd, .family = listener->family, .bound = listener->bound};
@@ -552,8 +556,7 @@ int listener_sibling(const struct listener *listener) {
 
         if (fd < 0)
                 return -errno;
-        copy_buffer(fd, listener->fd, SO_RCVBUF, SO_RCVBUFFORCE);
-        copy_buffer(fd, listener->fd, SO_SNDBUF, SO_SNDBUFFORCE);
+        listener_set_buffers(listener, fd);
         r = set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
         if (r == 0 && listener->family == AF_INET6)
                 r = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, listener->v6only);

@@ -61,6 +61,7 @@ struct listener {
         struct cookie_jar cookies;
         _Atomic uint64_t session_timeout_ms, cookie_lifetime_ms;
         _Atomic uint64_t max_sessions, max_sessions_per_source;
+        _Atomic uint64_t receive_buffer, send_buffer; /* as configured; 0: the system's */
         _Atomic uint32_t *sources; /* owned; sessions by the hash of their source */
 };
 
@@ -120,6 +121,9 @@ struct listener *listener_unref(struct listener *listener);
 /* One more socket on the port of a UDP listener; the kernel shares out peers between them. Returns
  * it or a negative errno. The server's thread. */
 int listener_sibling(const struct listener *listener);
+
+/* Sizes the buffers of a socket of the listener as configured. Any thread. */
+void listener_set_buffers(const struct listener *listener, int fd);
 
 /* Has a worker accept; all workers receive datagrams of UDP. The server's thread. */
 void listener_start(struct listener *listener, struct worker *worker);

@@ -3,6 +3,7 @@
 
 #include "daemon/config_errors.h"
 #include "daemon/connection.h"
+#include "daemon/endpoint.h"
 #include "daemon/handler.h"
 #include "daemon/plan.h"
 #include "lib/log.h"
@@ -55,6 +56,8 @@ static void reload_worker(struct visit *visit, struct worker *worker) {
 
         config_unref(worker->config);
         worker->config = config_ref(reload->config);
+        LIST_FOREACH_SAFE (link, &worker->endpoints)
+                endpoint_changed(container_of(link, struct endpoint, link));
 }
 
 static void reload_clients(struct visit *visit, struct worker *worker) {
