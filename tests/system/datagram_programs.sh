@@ -2,6 +2,8 @@
 # What the README shows of datagrams: programs that know nothing of sockd publish, request and
 # subscribe over UDP and a Unix datagram socket. The commands are those that stand there, but for the
 # port and the paths.
+#
+# shellcheck disable=SC2119 # functions without arguments
 . "$SOCKD_SOURCE_DIR/tests/system/daemon.sh"
 
 dgram=$directory/sockd.dgram

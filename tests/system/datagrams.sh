@@ -491,6 +491,41 @@ test_overflow() {
         stop_daemon
 }
 
+# --- multicast ---------------------------------------------------------------------------------------
+
+# group NAME TO: what is published to a group arrives, and nothing is answered.
+group() {
+        tell "open $1 $2 $3"
+        tell "send $1 PUB group $(printf %s "$1" | wc -c)\\r\\n$1\\r\\nPING\\r\\nSUB group 1\\r\\nrubbish\\r\\n"
+        check_does "$1: what is published to a group arrives" await_helper heard "^$1\$"
+}
+
+test_multicast() {
+        six='name = "six"; listen = "udp://[::]:0"; v6only = true; join = ["ff15::123"]; interface = "near0";'
+        $has_six || six='name = "six"; listen = "udp://127.0.0.1:0";'
+        $far ip route add 224.0.0.0/4 dev far0
+        ! $has_six || $far ip -6 route add ff15::/16 dev far0 table local
+        listen '' 'name = "group"; listen = "udp://0.0.0.0:0"; join = ["239.1.2.3", "239.1.2.4"]; interface = "near0";' "$six"
+        start_helper heard "$SOCKCTL" -v -s "$unix" sub group
+        exec 9>"$directory/heard.in"
+        await_helper heard subscribed >/dev/null || bail_out 'sockctl sub does not begin'
+        gather $far
+        tell "open Z udp://10.9.1.1:0 udp://239.1.2.5:$(port group)"
+        tell 'send Z PUB group 5\r\nother\r\n'
+        group IPv4 udp://10.9.1.1:0 "udp://239.1.2.3:$(port group)"
+        group second udp://10.9.1.2:0 "udp://239.1.2.4:$(port group)"
+        check 'nothing is answered, and there is no session' '0 0' \
+                "$(ctl_json listeners.1.datagrams.sent listeners) $(ctl_json listeners.1.total_connections listeners)"
+        check 'other groups are not taken' 2 "$(ctl_json listeners.1.datagrams.received listeners)"
+        if $has_six; then
+                group IPv6 'udp://[fd00:9::11]:0' "udp://[ff15::123]:$(port six)"
+                check 'nothing is answered over IPv6' 0 "$(ctl_json listeners.2.datagrams.sent listeners)"
+        fi
+        dismiss
+        exec 9>&-
+        stop_daemon
+}
+
 # --- several workers ---------------------------------------------------------------------------------------
 
 # buffers: of the sockets on $port.
@@ -554,7 +589,7 @@ elif ! command -v ip >/dev/null || ! command -v nsenter >/dev/null; then
 elif ! make_networks 2>"$directory/why"; then
         why_not="networks cannot be made here: $(tail -n 1 "$directory/why")"
 fi
-for part in source amplification cookies gone abuse overflow workers; do
+for part in source amplification cookies gone abuse overflow multicast workers; do
         if [ -n "$why_not" ]; then
                 skip "datagrams: $part" "$why_not"
         elif [ -z "${DATAGRAM_PARTS:-}" ] || echo " $DATAGRAM_PARTS " | grep -q " $part "; then

@@ -3,7 +3,7 @@
 # seqpacket sockets, as it does over streams; that a subscription outlasts the end of its session and
 # of the daemon; and that who speaks to nobody is told so.
 #
-# shellcheck disable=SC2119 # functions without arguments
+# shellcheck disable=SC2119,SC2317 # functions without arguments; called by others
 . "$SOCKD_SOURCE_DIR/tests/system/daemon.sh"
 
 # at ADDRESS ARG...: sockctl there.
