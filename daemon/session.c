@@ -201,10 +201,14 @@ void session_renew(struct session *session) {
 
 void session_done(struct session *session) {
         struct worker *worker = session->endpoint->worker;
+        struct stage *stage = stages_find(&worker->stages, session->connection->slot);
 
-        /* The next datagram is of somebody else. */
-        if (!session->is_kept && stages_find(&worker->stages, session->connection->slot))
-                worker_flush(worker);
+        if (session->is_kept || !stage)
+                return;
+        /* The next datagram is of somebody else. What this one has published leaves before its
+         * answer does. */
+        stages_put_last(&worker->stages, stage);
+        worker_flush(worker);
 }
 
 /* How many sessions there may be: who has proved no address gets none of the second half. */

@@ -93,6 +93,11 @@ void stages_remove(struct stages *stages, struct stage *stage, uint32_t slot) {
         stages->n_pool++;
 }
 
+void stages_put_last(struct stages *stages, struct stage *stage) {
+        list_unlink(&stage->link);
+        list_append(&stages->own, &stage->link);
+}
+
 struct stage *stages_next(struct stages *stages) {
         if (!list_is_empty(&stages->foreign))
                 return container_of(stages->foreign.next, struct stage, link);

@@ -51,6 +51,9 @@ struct stage *stages_add(struct stages *stages, struct connection *connection, u
 /* Gives a flushed stage back. */
 void stages_remove(struct stages *stages, struct stage *stage, uint32_t slot);
 
+/* Has a stage of this worker's own flushed after all others. */
+void stages_put_last(struct stages *stages, struct stage *stage);
+
 /* The next stage to flush, connections of other workers first, or NULL. That order matters: when a
  * peer learns by a PONG that its messages have been dealt with, they are on their way to peers of
  * other workers already. */
