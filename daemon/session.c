@@ -12,7 +12,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* How much an unproved peer is sent for each byte that came from it (RFC 9000, section 8.1). */
+/* How much an unproved peer is sent for each byte that came from it (RFC 9000, section 8.1), and
+ * for each datagram: the headers of many short ones are more than what is in them. */
 #define AMPLIFICATION_MAX 3
 
 /* --- addresses ---------------------------------------------------------------------------- */
