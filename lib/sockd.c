@@ -231,8 +231,8 @@ char *sockd_connect_line(const struct sockd *sockd, bool with_cookie, bool is_pa
         return line;
 }
 
-static int send_connect(struct sockd *sockd) {
-        char *line = sockd_connect_line(sockd, false, false);
+int sockd_put_greeting(struct sockd *sockd, bool with_cookie, bool is_padded) {
+        char *line = sockd_connect_line(sockd, with_cookie, is_padded);
         size_t n_line = line ? strlen(line) : 0;
         int result;
 
@@ -242,8 +242,12 @@ static int send_connect(struct sockd *sockd) {
         if (result == 0)
                 result = sockd_output_append(sockd, line, n_line);
         free(line);
-        if (result == 0)
-                result = sockd_put_ping(sockd);
+        return result ? result : sockd_put_ping(sockd);
+}
+
+static int send_connect(struct sockd *sockd) {
+        int result = sockd_put_greeting(sockd, false, false);
+
         return result ? result : sockd_output_send(sockd);
 }
 

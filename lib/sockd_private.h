@@ -177,6 +177,9 @@ int sockd_input_receive(struct sockd *sockd, size_t n_wanted, int64_t deadline_m
  * that give the server room for its INFO. */
 char *sockd_connect_line(const struct sockd *sockd, bool with_cookie, bool is_padded);
 
+/* Puts CONNECT and a PING, in one record. Returns 0 or a negative errno. */
+int sockd_put_greeting(struct sockd *sockd, bool with_cookie, bool is_padded);
+
 /* Put one line each into the output. */
 int sockd_put_ping(struct sockd *sockd);
 int sockd_put_subscribe(struct sockd *sockd, const char *subject, size_t n_subject,

@@ -171,21 +171,6 @@ int sockd_session_put_connect(struct sockd *sockd, enum sockd_kind kind) {
 /* --- greeting ----------------------------------------------------------------------------------
  */
 
-/* The first CONNECT is long, so that the server may answer with all that it has to say. */
-static int put_greeting(struct sockd *sockd) {
-        char *line = sockd_connect_line(sockd, true, true);
-        size_t n_line = line ? strlen(line) : 0;
-        int result;
-
-        if (!line)
-                return sockd_fail(sockd, -ENOMEM, "out of memory");
-        result = sockd_output_begin(sockd, SOCKD_KIND_CONTROL, n_line + SOCKD_PING_LENGTH);
-        if (result == 0)
-                result = sockd_output_append(sockd, line, n_line);
-        free(line);
-        return result ? result : sockd_put_ping(sockd);
-}
-
 static int await_greeting(struct sockd *sockd, int64_t deadline_ms) {
         uint64_t n_before = sockd->n_pongs;
         struct sockd_operation operation;
@@ -213,7 +198,7 @@ int sockd_session_greet(struct sockd *sockd, int64_t deadline_ms) {
         for (unsigned i = 0; i < N_GREETINGS; i++) {
                 int64_t limit_ms = sockd_try_deadline(i, N_GREETINGS, GREETING_MS, deadline_ms);
 
-                result = put_greeting(sockd);
+                result = sockd_put_greeting(sockd, true, true);
                 if (result == 0)
                         result = await_greeting(sockd, limit_ms);
                 if (result == 0 && is_known(sockd))
