@@ -49,11 +49,6 @@ struct envelope {
 
 /* --- one datagram ------------------------------------------------------------------------- */
 
-static void map_address(struct in6_addr *to, struct in_addr from) {
-        *to = (struct in6_addr){.s6_addr = {[10] = 0xff, [11] = 0xff}};
-        memcpy(&to->s6_addr[12], &from, sizeof(from));
-}
-
 static void endpoint_note_overflows(struct endpoint *endpoint, uint32_t n) {
         static struct log_limit limit = {.burst = 1, .interval_ms = 10000};
         uint32_t n_new = n - endpoint->n_overflows;
@@ -76,7 +71,7 @@ static void endpoint_read_control(struct endpoint *endpoint, struct envelope *en
                 struct in_pktinfo info;
 
                 memcpy(&info, data, sizeof(info));
-                map_address(&path->local, info.ipi_spec_dst);
+                path->local = session_map_address(info.ipi_spec_dst);
         } else if (cmsg->cmsg_level == IPPROTO_IPV6 && cmsg->cmsg_type == IPV6_PKTINFO) {
                 struct in6_pktinfo info;
 

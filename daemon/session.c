@@ -18,6 +18,13 @@
 
 /* --- addresses ---------------------------------------------------------------------------- */
 
+struct in6_addr session_map_address(struct in_addr address) {
+        struct in6_addr mapped = {.s6_addr = {[10] = 0xff, [11] = 0xff}};
+
+        memcpy(&mapped.s6_addr[12], &address, sizeof(address));
+        return mapped;
+}
+
 /* The Internet address without the port, an IPv4 one mapped; false for Unix. */
 static bool host_of(const union session_address *peer, struct in6_addr *host) {
         if (peer->any.sa_family == AF_INET6) {
@@ -26,8 +33,7 @@ static bool host_of(const union session_address *peer, struct in6_addr *host) {
         }
         if (peer->any.sa_family != AF_INET)
                 return false;
-        *host = (struct in6_addr){.s6_addr = {[10] = 0xff, [11] = 0xff}};
-        memcpy(&host->s6_addr[12], &peer->in.sin_addr, 4);
+        *host = session_map_address(peer->in.sin_addr);
         return true;
 }
 

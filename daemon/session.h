@@ -75,6 +75,9 @@ struct session {
         struct datagram_counters counters;     /* while it is kept */
 };
 
+/* An IPv4 address in the form that IPv6 has for it. */
+struct in6_addr session_map_address(struct in_addr address);
+
 /* The kept session of a peer, or NULL. */
 struct session *session_find(const struct endpoint *endpoint, const struct session_path *path);
 

@@ -114,7 +114,8 @@ static ssize_t datagram_send(struct connection *connection, struct outbox *outbo
                         break;
                 length = outbox_frame_length(outbox);
                 if (max == 1 && !session_may_send(session, length)) {
-                        session_drop(session, DROP_AMPLIFICATION);
+                        if (session_needs_proof(session))
+                                session_drop(session, DROP_AMPLIFICATION);
                         outbox_consume_frames(outbox, 1);
                         continue;
                 }
