@@ -1,9 +1,10 @@
 /* The subject index: which subscriptions does a subject reach?
  *
  * Subscriptions without wildcards hang on a node for their whole subject, found by one hash lookup.
- * Those with wildcards hang in a trie with a node for each token: `*` is a child of its own, and
- * subscriptions that end in `>` hang on the node before it. All nodes are found through one hash
- * table, keyed by parent and text, so that the trie needs no containers of its own.
+ * Those with wildcards hang in a trie with a node for each token, `*` being a child of its own; a
+ * wildcard at the end has no node, but the token before it has one for each way to end. All nodes
+ * are found through a hash table, keyed by parent, kind and text, so that the trie needs no
+ * containers of its own.
  *
  * Many threads read without a lock while one writes under the index's lock: what was unlinked stays
  * readable until the reader's next quiescent state (reclaim.h). The cost of a lookup does not grow

@@ -41,7 +41,6 @@ struct subscription {
         _Atomic uint64_t max; /* end after so many; 0: no end */
         uint16_t sid_length;
         uint16_t queue_length; /* 0: no queue group */
-        bool is_open;          /* its subject ends in `>`; set by the index */
         char text[];           /* sid, queue */
 };
 
