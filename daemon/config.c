@@ -211,3 +211,15 @@ struct config *config_unref(struct config *config) {
 bool config_listener_same_socket(const struct config_listener *a, const struct config_listener *b) {
         return address_is_equal(&a->address, &b->address) && a->v6only == b->v6only;
 }
+
+static bool is_same_text(const char *a, const char *b) {
+        return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+bool config_listener_same_groups(const struct config_listener *a, const struct config_listener *b) {
+        char *none = NULL, **x = a->join ? a->join : &none, **y = b->join ? b->join : &none;
+
+        while (*x && *y && strcmp(*x, *y) == 0)
+                x++, y++;
+        return !*x && !*y && is_same_text(a->interface, b->interface);
+}

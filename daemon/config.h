@@ -101,3 +101,6 @@ void config_errors_deinit(struct config_errors *errors);
 /* Whether two listeners of the same name can be the same socket, that is whether all but what a
  * running listener can change is equal. */
 bool config_listener_same_socket(const struct config_listener *a, const struct config_listener *b);
+
+/* Whether they join the same multicast groups on the same interface. */
+bool config_listener_same_groups(const struct config_listener *a, const struct config_listener *b);

@@ -261,6 +261,15 @@ static void endpoint_yield(struct endpoint *endpoint) {
         endpoint->is_posted = mailbox_post(&endpoint->worker->mailbox, &endpoint->task) == 0;
 }
 
+/* There is no memory for what has come: it waits in the socket until the next sweep. */
+static void endpoint_rest(struct endpoint *endpoint) {
+        static struct log_limit limit = {.burst = 1, .interval_ms = 10000};
+
+        log_limited(&limit, LOG_LEVEL_ERROR, "listener \"%s\": no memory to receive",
+                    endpoint->listener->name);
+        (void)uv_poll_stop(&endpoint->poll);
+}
+
 /* Takes what has come, until it is other sockets' turn. */
 static void endpoint_work(struct endpoint *endpoint) {
         bool has_more = true;
@@ -268,8 +277,10 @@ static void endpoint_work(struct endpoint *endpoint) {
         endpoint->n_work = 0;
         if (!endpoint->batch)
                 endpoint->batch = batch_new();
-        if (!endpoint->batch)
+        if (!endpoint->batch) {
+                endpoint_rest(endpoint);
                 return;
+        }
         endpoint_take_batch(endpoint);
         for (unsigned i = 0; i < BATCH_ROUNDS && has_more && endpoint->n_work < WORK_MAX; i++)
                 has_more = endpoint_receive(endpoint);
@@ -310,6 +321,8 @@ static void endpoint_on_sweep(uv_timer_t *timer) {
                 free(endpoint->batch);
                 endpoint->batch = NULL;
         }
+        if (!uv_is_active((uv_handle_t *)&endpoint->poll))
+                (void)uv_poll_start(&endpoint->poll, UV_READABLE, endpoint_on_poll);
 }
 
 /* --- life --------------------------------------------------------------------------------- */

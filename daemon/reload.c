@@ -111,6 +111,22 @@ static void reload_tell(struct visit *visit) {
         workers_visit(&reload->server->workers, &reload->visit, &reload->server->mailbox);
 }
 
+/* A socket that is kept stays in the groups that it has joined. */
+static void warn_of_groups(struct server *server, const struct config_listener *before,
+                           const struct config *now) {
+        for (size_t i = 0; i < now->n_listeners; i++) {
+                const struct config_listener *listener = &now->listeners[i];
+
+                if (strcmp(before->name, listener->name) == 0 &&
+                    config_listener_same_socket(before, listener) &&
+                    !config_listener_same_groups(before, listener))
+                        reload_warn(server,
+                                    "listener \"%s\": join or interface has changed; a restart is "
+                                    "needed for that",
+                                    listener->name);
+        }
+}
+
 static void warn_of_restart(struct server *server, const struct config *now) {
         const struct config *before = server->config;
 
@@ -118,6 +134,8 @@ static void warn_of_restart(struct server *server, const struct config *now) {
                 reload_warn(server, "server.name has changed; a restart is needed for that");
         if (before->server.workers != now->server.workers)
                 reload_warn(server, "server.workers has changed; a restart is needed for that");
+        for (size_t i = 0; i < before->n_listeners; i++)
+                warn_of_groups(server, &before->listeners[i], now);
 }
 
 /* A file is opened anew even if it is the same, as it may have been rotated. */

@@ -748,6 +748,23 @@ static void test_same_socket_is_the_same_address(void **state) {
         assert_true(config_listener_same_socket(&config->listeners[2], &config->listeners[3]));
 }
 
+static void test_same_groups_are_equal_and_on_one_interface(void **state) {
+        load_good(
+                "listeners = (\n"
+                "  { name = \"a\"; listen = \"udp://*:1\"; },\n"
+                "  { name = \"b\"; listen = \"udp://*:2\"; join = [\"239.1.1.1\"]; },\n"
+                "  { name = \"c\"; listen = \"udp://*:3\"; join = [\"239.1.1.1\"]; },\n"
+                "  { name = \"d\"; listen = \"udp://*:4\"; join = [\"239.1.1.1\"];"
+                " interface = \"lo\"; },\n"
+                "  { name = \"e\"; listen = \"udp://*:5\"; join = [\"239.1.1.1\", \"ff05::1\"]; }\n"
+                ");");
+        assert_true(config_listener_same_groups(&config->listeners[0], &config->listeners[0]));
+        assert_false(config_listener_same_groups(&config->listeners[0], &config->listeners[1]));
+        assert_true(config_listener_same_groups(&config->listeners[1], &config->listeners[2]));
+        assert_false(config_listener_same_groups(&config->listeners[2], &config->listeners[3]));
+        assert_false(config_listener_same_groups(&config->listeners[1], &config->listeners[4]));
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_teardown(test_empty_file_is_the_defaults, tear_down),
@@ -780,6 +797,8 @@ int main(void) {
                 cmocka_unit_test_teardown(test_shipped_example_shows_the_defaults, tear_down),
                 cmocka_unit_test_teardown(test_snapshot_lives_as_long_as_its_references, tear_down),
                 cmocka_unit_test_teardown(test_same_socket_is_the_same_address, tear_down),
+                cmocka_unit_test_teardown(test_same_groups_are_equal_and_on_one_interface,
+                                          tear_down),
         };
 
         return cmocka_run_group_tests(tests, make_directory, remove_directory);

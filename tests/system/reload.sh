@@ -126,6 +126,16 @@ listeners "{ name = \"other\"; listen = \"tcp://127.0.0.1:$port\"; },"
 check 'they are in the JSON' 'server.name has changed; a restart is needed for that' \
         "$(ctl_json warnings.0 reload)"
 
+listeners "{ name = \"other\"; listen = \"tcp://127.0.0.1:$port\"; }," \
+        "{ name = \"groups\"; listen = \"udp://0.0.0.0:$port\"; join = [\"239.1.2.3\"]; interface = \"lo\"; },"
+reloads 'a reload adds a listener for a group'
+listeners "{ name = \"other\"; listen = \"tcp://127.0.0.1:$port\"; }," \
+        "{ name = \"groups\"; listen = \"udp://0.0.0.0:$port\"; join = [\"239.1.2.4\"]; interface = \"lo\"; },"
+check 'groups that change need a restart' \
+        'listener "groups": join or interface has changed; a restart is needed for that' \
+        "$(ctl_json warnings.0 reload)"
+listeners "{ name = \"other\"; listen = \"tcp://127.0.0.1:$port\"; },"
+
 kill -HUP "$daemon"
 expect_log 'SIGHUP reloads as well' 'info: configuration reloaded'
 release crowd
