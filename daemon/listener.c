@@ -189,8 +189,7 @@ static int buffer_value(uint64_t size) {
         return (int)(size < INT_MAX / 2 ? size : INT_MAX / 2);
 }
 
-/* The size of one buffer of a socket; of accepted connections, too. Whoever may exceeds the limit
- * of the system. */
+/* The size of one buffer of a socket. Whoever may exceeds the limit of the system. */
 static void set_buffer(int fd, int option, int forced, uint64_t size) {
         if (size > 0 && set_option(fd, SOL_SOCKET, forced, buffer_value(size)) < 0)
                 (void)set_option(fd, SOL_SOCKET, option, buffer_value(size));

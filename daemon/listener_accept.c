@@ -152,6 +152,8 @@ static bool listener_accept(struct listener *listener) {
                         listener_rest(listener, error);
                 return is_of_one_connection(error);
         }
+        if (listener->family == AF_UNIX)
+                listener_set_buffers(listener, fd); /* those of TCP are inherited */
         peer_learn(&peer, fd, &address);
         listener_dispatch(listener, fd, &peer);
         return true;

@@ -261,6 +261,17 @@ check_matches 'each that fails is named: the first' 'listener "bad": ' "$output"
 check_matches 'each that fails is named: the second' 'listener "worse": ' "$output"
 check_does 'the path of the good one is removed' test ! -e "$socket"
 
+# --- buffers -------------------------------------------------------------------------------------
+
+# The kernel shows the double of what was asked for.
+one_listener 'receive_buffer = 50000; send_buffer = 60000;'
+start_daemon
+hold guest "$unix" 1
+check_matches 'accepted connections have the buffers that are configured' 'rb100000,.*,tb120000,' \
+        "$(ss -xmn | grep -F -A 1 "$socket" | tr -d '\n')"
+release guest
+stop_daemon
+
 # --- abstract names ------------------------------------------------------------------------------
 
 name=unix:@sockd-test-$$
