@@ -50,9 +50,19 @@ static uint64_t raise_descriptor_limit(void) {
         return limit.rlim_cur;
 }
 
+/* "*" stands for two sockets; each worker has one of a datagram listener, too. */
+static uint64_t count_reserved(const struct config *config) {
+        uint64_t n_workers = config->server.workers;
+        uint64_t reserved = RESERVED_DESCRIPTORS + n_workers * DESCRIPTORS_PER_WORKER;
+
+        for (size_t i = 0; i < config->n_listeners; i++)
+                reserved += address_is_datagram(&config->listeners[i].address) ? 2 * (n_workers + 1)
+                                                                               : 2;
+        return reserved;
+}
+
 void server_limit_connections(struct server *server, const struct config *config) {
-        uint64_t reserved = RESERVED_DESCRIPTORS + config->n_listeners +
-                            (uint64_t)config->server.workers * DESCRIPTORS_PER_WORKER;
+        uint64_t reserved = count_reserved(config);
         uint64_t possible =
                 server->max_descriptors > reserved + 1 ? server->max_descriptors - reserved : 1;
         uint64_t max = config->server.max_connections;

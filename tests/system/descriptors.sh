@@ -53,6 +53,23 @@ kill -HUP "$daemon"
 expect_log 'one that changes the number warns' 'warning: max_connections is 1000001'
 stop_daemon
 
+# Sockets of datagram listeners, one for each worker, are counted.
+configure 'server = { workers = 16; };' \
+        "listeners = ( { name = \"local\"; listen = \"$unix\"; }," \
+        "$(for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
+                echo "{ name = \"udp$i\"; listen = \"udp://127.0.0.1:0\"; },"
+        done)" '{ name = "tcp"; listen = "tcp://127.0.0.1:0"; } );'
+empty_log
+launch prlimit --nofile=600 -- "$SOCKD" --config "$config"
+await_ready
+tcp=tcp://127.0.0.1:$(port_of tcp)
+allowed=$(ctl_json max_connections status)
+hold crowd "$tcp" "$allowed"
+check_matches 'with many datagram sockets as many clients as promised are served, too' '^alive' \
+        "$(order crowd ping '^alive')"
+release crowd
+stop_daemon
+
 configure "server = { max_connections = 10; };" \
         "listeners = ( { name = \"local\"; listen = \"$unix\"; }," \
         '              { name = "tcp"; listen = "tcp://127.0.0.1:0"; } );'
