@@ -11,17 +11,13 @@
  * ../run.sh, which does that. Every wait is for an event, until a deadline. */
 
 import assert from "node:assert/strict";
-import { headers, RequestError, TimeoutError } from "@nats-io/transport-node";
-import { collect, Collector, DEADLINE_MS, flush, Scene, within_deadline } from "./scene.mjs";
+import { headers, TimeoutError } from "@nats-io/transport-node";
+import { collect, expect, expect_no_responders, flush, Scene } from "./scene.mjs";
+import { Collector, DEADLINE_MS, within_deadline } from "./waiting.mjs";
 
 const LARGE_BYTES = 1024 * 1024; // the default max_payload
 
 /* messages */
-
-async function expect(messages, expected) {
-        const received = await messages.until(expected.length, "message");
-        assert.deepEqual(received.map((message) => [message.subject, message.string()]), expected);
-}
 
 function publish_numbers(connection, subject, n) {
         for (let number = 0; number < n; number++)
@@ -203,14 +199,6 @@ test("a request that nobody answers times out", async (scene) => {
                         TimeoutError);
         await silent.until(2, "request");
 });
-
-async function expect_no_responders(connection, noMux) {
-        const request = connection.request("nobody.here", "x", { timeout: DEADLINE_MS, noMux });
-        const start = Date.now();
-        await assert.rejects(request, (error) =>
-                error instanceof RequestError && error.isNoResponders());
-        assert.ok(Date.now() - start < DEADLINE_MS / 2);
-}
 
 test("a request to nobody fails at once with no responders", async ({ sender }) => {
         await expect_no_responders(sender, false);

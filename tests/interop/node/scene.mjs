@@ -1,47 +1,10 @@
 /* The stage for a case: connections, subscriptions and what they have received, in few words. */
 
-import { connect } from "@nats-io/transport-node";
+import assert from "node:assert/strict";
+import { connect, RequestError } from "@nats-io/transport-node";
+import { Collector, DEADLINE_MS, within_deadline } from "./waiting.mjs";
 
 const url = process.argv[2];
-
-export const DEADLINE_MS = 20000;
-
-/* waiting */
-
-export async function within_deadline(promise, what) {
-        let timer;
-        const late = new Promise((_, reject) => {
-                timer = setTimeout(() => reject(new Error(`no ${what} in time`)), DEADLINE_MS);
-        });
-        try {
-                return await Promise.race([promise, late]);
-        } finally {
-                clearTimeout(timer);
-        }
-}
-
-/* A list that grows by events, and tells whoever waits for its length. */
-export class Collector {
-        items = [];
-        #expected = Infinity;
-        #reached = () => {};
-
-        add(item) {
-                this.items.push(item);
-                if (this.items.length >= this.#expected)
-                        this.#reached();
-        }
-
-        async until(n, what = `${n} items`) {
-                if (this.items.length < n)
-                        await within_deadline(new Promise((resolve) => {
-                                this.#expected = n;
-                                this.#reached = resolve;
-                        }), what);
-                this.#expected = Infinity;
-                return this.items;
-        }
-}
 
 /* connections and subscriptions */
 
@@ -99,4 +62,19 @@ export function collect(connection, subject, options = {}) {
         const callback = (error, message) => messages.add(error ?? message);
         messages.subscription = connection.subscribe(subject, { ...options, callback });
         return messages;
+}
+
+/* expectations */
+
+export async function expect(messages, expected) {
+        const received = await messages.until(expected.length, "message");
+        assert.deepEqual(received.map((message) => [message.subject, message.string()]), expected);
+}
+
+export async function expect_no_responders(connection, noMux) {
+        const request = connection.request("nobody.here", "x", { timeout: DEADLINE_MS, noMux });
+        const start = Date.now();
+        await assert.rejects(request, (error) =>
+                error instanceof RequestError && error.isNoResponders());
+        assert.ok(Date.now() - start < DEADLINE_MS / 2);
 }
