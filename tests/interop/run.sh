@@ -3,11 +3,12 @@
 #
 # usage: run.sh CLIENT
 #
-# Starts the server on a port that the kernel picks, runs the client program with the server's URL
-# as its only argument, and passes on the TAP it prints. The lines STOP and START are not passed on:
-# they make this script stop the server, or start it again on the same port. At the end come two
-# test points of its own: that the client ran all the cases it had announced, and that the server
-# ended as it should each time it was told to. Exits 0 if all is well.
+# Starts the server on ports that the kernel picks, runs the client program with the server's URL
+# and, if the server has one, its UDP port on 127.0.0.1 as arguments, and passes on the TAP it prints.
+# The lines STOP and START are not passed on: they make this script stop the server, or start it again
+# on the same ports. At the end come two test points of its own: that the client ran all the cases it
+# had announced, and that the server ended as it should each time it was told to. Exits 0 if all is
+# well.
 #
 # CLIENT        a program, or a .mjs file, for which node is run, with its package.json beside it
 # SERVER        sockd (default) or nats-server
@@ -41,7 +42,8 @@ write_config() {
         cat <<EOF
 server = { name = "interop"; workers = 2; };
 log = { target = "stderr"; level = "info"; };
-listeners = ( { name = "main"; listen = "tcp://127.0.0.1:$1"; } );
+listeners = ( { name = "main"; listen = "tcp://127.0.0.1:$1"; },
+              { name = "datagrams"; listen = "udp://127.0.0.1:$2"; } );
 EOF
 }
 
@@ -59,14 +61,20 @@ await_ready() {
         grep -q ' ready$' "$log"
 }
 
-# Starts the server on $port, or, the first time, on one that is then found in the log.
+# Prints the port that the log tells behind this text.
+find_port() {
+        sed -n "s|.*$1\([0-9][0-9]*\).*|\1|p" "$log"
+}
+
+# Starts the server on $port and $udp_port, or, the first time, on those that are then found in the
+# log; nats-server has no UDP port.
 start_server() {
         n_starts=$((n_starts + 1))
         log=$directory/server.$n_starts.log
         : >"$log"
         case $SERVER in
         sockd)
-                write_config "${port:-0}" >"$directory/sockd.conf"
+                write_config "${port:-0}" "${udp_port:-0}" >"$directory/sockd.conf"
                 launch "$SOCKD" --foreground --config "$directory/sockd.conf"
                 listening='listener "main" listening on tcp://127\.0\.0\.1:'
                 ;;
@@ -79,8 +87,9 @@ start_server() {
                 echo "# $SERVER did not become ready"
                 return 1
         fi
-        port=$(sed -n "s|.*$listening\([0-9][0-9]*\).*|\1|p" "$log")
-        if [ -z "$port" ]; then
+        port=$(find_port "$listening")
+        udp_port=$(find_port 'listener "datagrams" listening on udp://127\.0\.0\.1:')
+        if [ -z "$port" ] || [ "$SERVER$udp_port" = sockd ]; then
                 echo "# $SERVER did not say where it listens"
                 return 1
         fi
@@ -189,6 +198,7 @@ client=$1
 server=
 runner=
 port=
+udp_port=
 n_starts=0
 n_planned=none
 n_points=0
@@ -219,7 +229,7 @@ start_server || {
         show_logs
         bail_out "no server, no test"
 }
-run_client "$@" "nats://127.0.0.1:$port"
+run_client "$@" "nats://127.0.0.1:$port" ${udp_port:+"$udp_port"}
 follow <"$directory/output"
 wait "$runner"
 status=$?

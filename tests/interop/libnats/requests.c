@@ -80,21 +80,6 @@ static void request_to_nobody_fails_at_once(void **state) {
         expect_no_responders(connect_in_old_style(scene));
 }
 
-static void answer_with_headers(natsConnection *connection, natsSubscription *subscription,
-                                natsMsg *message, void *closure) {
-        const char *value = "none";
-        natsMsg *answer = NULL;
-
-        (void)subscription;
-        (void)closure;
-        natsMsgHeader_Get(message, "Question", &value);
-        natsMsg_Create(&answer, natsMsg_GetReply(message), NULL, "", 0);
-        natsMsgHeader_Set(answer, "Answer", value);
-        natsConnection_PublishMsg(connection, answer);
-        natsMsg_Destroy(answer);
-        natsMsg_Destroy(message);
-}
-
 static void headers_travel_with_requests_and_replies(void **state) {
         struct scene *scene = *state;
         natsMsg *request, *answer = NULL;

@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 const char *server_url;
+uint16_t server_udp_port;
 
 static struct scene *newest_scene;
 
@@ -191,6 +193,8 @@ int scene_close(void **statep) {
                 natsSubscription_Destroy(scene->subscriptions[--scene->n_subscriptions]);
         while (scene->n_connections > 0)
                 natsConnection_Destroy(scene->connections[--scene->n_connections]);
+        while (scene->n_peers > 0)
+                close(scene->peers[--scene->n_peers]);
         return 0;
 }
 
@@ -258,6 +262,21 @@ void answer_with_the_same(natsConnection *connection, natsSubscription *subscrip
         (void)closure;
         natsConnection_Publish(connection, natsMsg_GetReply(message), natsMsg_GetData(message),
                                natsMsg_GetDataLength(message));
+        natsMsg_Destroy(message);
+}
+
+void answer_with_headers(natsConnection *connection, natsSubscription *subscription,
+                         natsMsg *message, void *closure) {
+        const char *value = "none";
+        natsMsg *answer = NULL;
+
+        (void)subscription;
+        (void)closure;
+        natsMsgHeader_Get(message, "Question", &value);
+        natsMsg_Create(&answer, natsMsg_GetReply(message), NULL, "", 0);
+        natsMsgHeader_Set(answer, "Answer", value);
+        natsConnection_PublishMsg(connection, answer);
+        natsMsg_Destroy(answer);
         natsMsg_Destroy(message);
 }
 

@@ -20,6 +20,7 @@ enum {
         DEADLINE_MS = 20000,
         MAX_CONNECTIONS = 4,
         MAX_SUBSCRIPTIONS = 8,
+        MAX_PEERS = 2,
         MAX_COLLECTORS = 4,
         MAX_NUMBERS = 100000,
         LARGE_BYTES = 1024 * 1024,      /* the default max_payload */
@@ -55,6 +56,8 @@ struct scene {
         size_t n_connections;
         natsSubscription *subscriptions[MAX_SUBSCRIPTIONS];
         size_t n_subscriptions;
+        int peers[MAX_PEERS];           /* UDP sockets; see peer.h */
+        size_t n_peers;
         struct counter disconnected, reconnected, closed;
         struct collector collectors[MAX_COLLECTORS];
         struct seen seen;
@@ -78,6 +81,7 @@ struct scene {
         { "libnats: " #function, function, scene_open_reconnecting, scene_close, NULL }
 
 extern const char *server_url;
+extern uint16_t server_udp_port;        /* 0: it has none */
 
 unsigned counter_read(struct counter *counter);
 
@@ -123,6 +127,10 @@ void on_number(natsConnection *connection, natsSubscription *subscription, natsM
                void *closure);
 void answer_with_the_same(natsConnection *connection, natsSubscription *subscription,
                           natsMsg *message, void *closure);
+
+/* Answers with an empty message whose header Answer is the request's header Question. */
+void answer_with_headers(natsConnection *connection, natsSubscription *subscription,
+                         natsMsg *message, void *closure);
 
 natsMsg *next_message(natsSubscription *subscription);
 void expect(natsSubscription *subscription, const char *subject, const char *text);
