@@ -2,17 +2,20 @@
  * are.
  *
  * Each case does with @nats-io/transport-node, which is not ours, what its title says, over
- * connections of its own. Nothing here knows the protocol: what the library makes of the server's
- * answers is what is judged.
+ * connections of its own. Nothing here knows the protocol, but for the peers of datagrams.mjs: what
+ * the library makes of the server's answers is what is judged.
  *
- * usage: node client.mjs URL
+ * usage: node client.mjs URL [PORT]
+ *
+ * PORT is the server's UDP port on 127.0.0.1; cases that need one are skipped if it has none.
  *
  * Prints TAP, and the lines STOP and START when the server has to go away and to come back; see
  * ../run.sh, which does that. Every wait is for an event, until a deadline. */
 
 import assert from "node:assert/strict";
 import { headers, TimeoutError } from "@nats-io/transport-node";
-import { collect, expect, expect_no_responders, flush, Scene } from "./scene.mjs";
+import { add_datagram_cases } from "./datagrams.mjs";
+import { collect, expect, expect_no_responders, flush, Scene, Skip } from "./scene.mjs";
 import { Collector, DEADLINE_MS, within_deadline } from "./waiting.mjs";
 
 const LARGE_BYTES = 1024 * 1024; // the default max_payload
@@ -362,6 +365,8 @@ for (const options of [{ verbose: true }, { pedantic: true }, { verbose: true, p
                 await flush(connection);
         });
 
+add_datagram_cases(test);
+
 /* restarts */
 
 /* Counts a connection's events of one kind, from now on. */
@@ -439,6 +444,10 @@ async function run(number, { title, run, options }) {
                 await run(await scene.open());
                 console.log(`ok ${number} - nats.js: ${title}`);
         } catch (error) {
+                if (error instanceof Skip) {
+                        console.log(`ok ${number} - nats.js: ${title} # SKIP ${error.message}`);
+                        return;
+                }
                 process.exitCode = 1;
                 console.log(`not ok ${number} - nats.js: ${title}`);
                 console.log(String(error.stack).replace(/^/gm, "# "));

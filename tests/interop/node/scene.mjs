@@ -2,9 +2,14 @@
 
 import assert from "node:assert/strict";
 import { connect, RequestError } from "@nats-io/transport-node";
+import { Peer } from "./peer.mjs";
 import { Collector, DEADLINE_MS, within_deadline } from "./waiting.mjs";
 
-const url = process.argv[2];
+const [url, udp_port] = process.argv.slice(2);
+
+/* Thrown by a case that cannot run here. */
+export class Skip extends Error {
+}
 
 /* connections and subscriptions */
 
@@ -14,6 +19,7 @@ export function flush(connection) {
 
 export class Scene {
         #connections = [];
+        #peers = [];
 
         constructor(options) {
                 this.options = options;
@@ -33,9 +39,21 @@ export class Scene {
                 return connection;
         }
 
+        /* A peer that speaks to the server by UDP. */
+        async peer() {
+                if (!udp_port)
+                        throw new Skip("the server has no datagrams");
+                const peer = new Peer();
+                this.#peers.push(peer);
+                await peer.open(udp_port);
+                return peer;
+        }
+
         async close() {
                 for (const connection of this.#connections)
                         await connection.close();
+                for (const peer of this.#peers)
+                        peer.close();
         }
 
         /* Afterwards all that the sender has published is with the receiver's library. */
@@ -52,8 +70,10 @@ export class Scene {
         }
 
         async answer(subject, how) {
-                this.receiver.subscribe(subject, { callback: (_, message) => how(message) });
+                const callback = (_, message) => how(message);
+                const subscription = this.receiver.subscribe(subject, { callback });
                 await flush(this.receiver);
+                return subscription;
         }
 }
 
