@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { headers } from "@nats-io/transport-node";
-import { expect, expect_no_responders, flush } from "./scene.mjs";
+import { expect, expect_no_responders, flush, Skip } from "./scene.mjs";
 import { DEADLINE_MS } from "./waiting.mjs";
 
 const CONNECT = 'CONNECT {"headers":true,"no_responders":true}\r\n';
@@ -53,6 +53,33 @@ async function settle(scene, peer) {
 function answer_in_upper_case(scene, subject = "svc.upper") {
         return scene.answer(subject, (message) =>
                 message.respond(message.string().toUpperCase()));
+}
+
+/* The package with "micro services" is one of its own, which need not be there. */
+async function services(connection) {
+        let module;
+        try {
+                module = await import("@nats-io/services");
+        } catch (error) {
+                if (error.code === "ERR_MODULE_NOT_FOUND")
+                        throw new Skip("@nats-io/services is not installed");
+                throw error;
+        }
+        return new module.Svcm(connection);
+}
+
+async function upper_service(scene) {
+        const service = await (await services(scene.receiver)).add({
+                name: "upper", version: "1.2.3", description: "makes capital letters",
+        });
+        service.addEndpoint("upper", { subject: "svc.upper", handler: (error, message) => {
+                if (error || message.data.length === 0)
+                        message.respondError(400, "nothing there");
+                else
+                        message.respond(message.string().toUpperCase());
+        } });
+        await flush(scene.receiver);
+        return service;
 }
 
 export function add_datagram_cases(test) {
@@ -166,6 +193,30 @@ export function add_datagram_cases(test) {
                 peer.send(pub("svc.brief me", "please"));
                 await peer.expect("HMSG me 1 16 16\r\nNATS/1.0 503\r\n\r\n\r\n");
                 await simple.send_and_sync(one_request("svc.brief", "please"));
+        });
+
+        test("a UDP request is answered by a micro service", async (scene) => {
+                const peer = await scene.peer();
+                const service = await upper_service(scene);
+                peer.send(one_request("svc.upper", "please"));
+                await peer.expect(msg("me 1", "PLEASE"));
+                peer.send(CONNECT, one_request("svc.upper", ""));
+                await peer.expect_info_and(hmsg("me 1", ["Nats-Service-Error-Code: 400",
+                        "Nats-Service-Error: nothing there"], ""));
+                await service.stop();
+        });
+
+        test("a UDP peer discovers micro services", async (scene) => {
+                const peer = await scene.peer();
+                const service = await upper_service(scene);
+                for (const [subject, value] of [
+                        ["$SRV.PING", service.ping()], ["$SRV.PING.upper", service.ping()],
+                        ["$SRV.INFO.upper", service.info()],
+                ]) {
+                        peer.send(one_request(subject, ""));
+                        await peer.expect(msg("me 1", JSON.stringify(value)));
+                }
+                await service.stop();
         });
 
         /* from the library to UDP */
