@@ -5,18 +5,23 @@
  *
  * obeys orders on standard input, one a line, until its end:
  *
- *      open NAME FROM TO       a socket bound to FROM that speaks to TO, both as sockd writes
- * addresses aim NAME TO             it speaks to TO from now on send NAME TEXT          one
- * datagram; TEXT knows \r \n \\ \xNN, and @PEER@ for the cookie that PEER got last expect NAME
- * waits for a datagram and prints `NAME FROM LENGTH TEXT` settle NAME             prints all that
- * comes up to the answer of a datagram sent now, and `NAME settled N`, the number of those before
- * it insist NAME WORD TEXT   sends TEXT until an answer comes that WORD is in, and prints that
- *      count NAME              prints `NAME in BYTES/DATAGRAMS out BYTES/DATAGRAMS error BYTES`:
- * what was sent, what came, and the longest error; without those of `settle` burst N NAME TEXT N
- * datagrams, whether anybody reads them or not flood N FROM NAME TEXT  N datagrams to where NAME
- * speaks to, one each from FROM and the IPv4 addresses behind it, and rubbish if there is no TEXT;
- * now and then NAME waits for a PONG, so that none is lost. Needs raw sockets. close NAME say TEXT
- * prints TEXT
+ *      open NAME FROM TO        a socket bound to FROM that speaks to TO, both as sockd writes them
+ *      aim NAME TO              it speaks to TO from now on
+ *      send NAME TEXT           one datagram; TEXT knows \r \n \\ \xNN, and @PEER@ for the cookie
+ *                               that PEER got last
+ *      expect NAME              waits for a datagram and prints `NAME FROM LENGTH TEXT`
+ *      settle NAME              prints all that comes up to the answer of a datagram sent now, and
+ *                               `NAME settled N`, the number of those before it
+ *      insist NAME WORD TEXT    sends TEXT until an answer comes that WORD is in, and prints that
+ *      count NAME               prints `NAME in BYTES/DATAGRAMS out BYTES/DATAGRAMS error BYTES`:
+ *                               what was sent, what came, and the longest error; without those of
+ *                               `settle`
+ *      burst N NAME TEXT        N datagrams, whether anybody reads them or not
+ *      flood N FROM NAME TEXT   N datagrams to where NAME speaks to, one each from FROM and the
+ *                               IPv4 addresses behind it, and rubbish if there is no TEXT; now and
+ *                               then NAME waits for a PONG, so that none is lost; needs raw sockets
+ *      close NAME
+ *      say TEXT                 prints TEXT
  *
  * What does not come within DATAGRAM_SECONDS (default 20) ends it with status 1.
  */
