@@ -74,8 +74,11 @@ static void client_send_info(struct client *client) {
 }
 
 void client_refresh_info(struct client *client) {
-        if (client->protocol >= 1 && client->has_ponged &&
-            !client->connection->transport->is_connectionless &&
+        /* Of datagram peers the one that is there for a datagram only is told nothing. */
+        bool is_ready = client->connection->transport->is_connectionless ? client->is_counted
+                                                                         : client->has_ponged;
+
+        if (client->protocol >= 1 && is_ready &&
             client->told_generation != atomic_load(&client->worker->instance->generation))
                 client_send_info(client);
 }
@@ -348,7 +351,9 @@ bool client_settle(struct client *client) {
 
         if (r == 0 && (client->is_counted || client_count(client)))
                 return true;
-        client_error(client, r == 0 ? ERROR_MAX_CONNECTIONS : ERROR_MAX_SESSIONS);
+        client_error(client, r == 0            ? ERROR_MAX_CONNECTIONS
+                             : r == -ESHUTDOWN ? ERROR_SHUTDOWN
+                                               : ERROR_MAX_SESSIONS);
         if (r == 0)
                 connection_end(connection, REASON_MAX_CONNECTIONS);
         return false;

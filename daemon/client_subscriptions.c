@@ -10,6 +10,9 @@
 
 #include <errno.h>
 
+/* How many subscriptions a datagram peer may have whose address may be forged. */
+#define MAX_UNPROVED 16
+
 static void client_count_subscriptions(struct client *client) {
         atomic_store_explicit(&client->n_subscriptions, client->subscriptions.count,
                               memory_order_relaxed);
@@ -19,9 +22,8 @@ void client_end_subscription(struct client *client, struct subscription *subscri
         sid_table_remove(&client->subscriptions, subscription);
         bus_unsubscribe(client->bus, &client->worker->reclaim, subscription);
         worker_turn_over(client->worker, sizeof(*subscription));
-        /* A datagram peer that said no more than that has nothing to be remembered for. */
-        if (client->subscriptions.count == 0 && !client->is_connected &&
-            client->connection->transport->is_connectionless)
+        /* A datagram peer is remembered for its subscriptions. */
+        if (client->subscriptions.count == 0 && client->connection->transport->is_connectionless)
                 connection_set_deadline(client->connection, 1);
         client_count_subscriptions(client);
 }
@@ -35,9 +37,18 @@ struct subscription *client_expire(struct client *client, struct bytes sid) {
         return NULL;
 }
 
+/* How many there may be; 0: any number. */
+static uint64_t client_max_subscriptions(const struct client *client) {
+        uint64_t max = client->worker->config->server.max_subscriptions;
+
+        if (!connection_is_proved(client->connection) && (max == 0 || max > MAX_UNPROVED))
+                return MAX_UNPROVED;
+        return max;
+}
+
 /* Whether one more subscription may be had; says so if not. */
 static bool client_may_subscribe(struct client *client, const struct operation *operation) {
-        uint64_t max = client->worker->config->server.max_subscriptions;
+        uint64_t max = client_max_subscriptions(client);
         char subject[512];
 
         if (!subject_is_valid(operation->subject)) {

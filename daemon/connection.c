@@ -490,10 +490,12 @@ bool connection_prove(struct connection *connection, struct bytes cookie) {
         return !connection->session || session_prove(connection->session, cookie);
 }
 
-size_t connection_credit(const struct connection *connection) {
-        const struct session *session = connection->session;
+bool connection_is_proved(const struct connection *connection) {
+        return !connection->session || !session_needs_proof(connection->session);
+}
 
-        if (!session || !session_needs_proof(session))
+size_t connection_credit(const struct connection *connection) {
+        if (connection_is_proved(connection))
                 return SIZE_MAX;
-        return (size_t)atomic_load_explicit(&session->credit, memory_order_relaxed);
+        return (size_t)atomic_load_explicit(&connection->session->credit, memory_order_relaxed);
 }

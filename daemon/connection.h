@@ -180,6 +180,9 @@ bool connection_cookie(struct connection *connection, char text[COOKIE_TEXT_SIZE
 /* Whether the peer may have this cookie; that it has it proves its address. */
 bool connection_prove(struct connection *connection, struct bytes cookie);
 
+/* Whether the peer's address is known to be its own. */
+bool connection_is_proved(const struct connection *connection);
+
 /* What may be sent at the moment; SIZE_MAX: anything. */
 size_t connection_credit(const struct connection *connection);
 

@@ -43,6 +43,7 @@ struct batch {
 /* What comes with a datagram. */
 struct envelope {
         struct session_path path;
+        bool is_for_all; /* to a broadcast address or a group */
         bool has_credentials;
         struct ucred credentials;
 };
@@ -72,12 +73,15 @@ static void endpoint_read_control(struct endpoint *endpoint, struct envelope *en
 
                 memcpy(&info, data, sizeof(info));
                 path->local = session_map_address(info.ipi_spec_dst);
+                envelope->is_for_all = info.ipi_addr.s_addr != info.ipi_spec_dst.s_addr;
         } else if (cmsg->cmsg_level == IPPROTO_IPV6 && cmsg->cmsg_type == IPV6_PKTINFO) {
                 struct in6_pktinfo info;
 
                 memcpy(&info, data, sizeof(info));
-                if (!IN6_IS_ADDR_MULTICAST(&info.ipi6_addr))
-                        path->local = info.ipi6_addr;
+                if (IN6_IS_ADDR_MULTICAST(&info.ipi6_addr))
+                        envelope->is_for_all = true;
+                else if (!IN6_IS_ADDR_V4MAPPED(&info.ipi6_addr))
+                        path->local = info.ipi6_addr; /* that of IPv4 comes by itself */
                 if (IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr))
                         path->local_index = info.ipi6_ifindex;
         } else if (cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_CREDENTIALS) {
@@ -95,7 +99,7 @@ static void endpoint_read_envelope(struct endpoint *endpoint, struct msghdr *mes
                                    struct envelope *envelope) {
         struct cmsghdr *cmsg = CMSG_FIRSTHDR(message);
 
-        envelope->has_credentials = false;
+        envelope->has_credentials = envelope->is_for_all = false;
         envelope->path.local = in6addr_any;
         envelope->path.local_index = 0;
         /* An unbound Unix socket has a family and no name. */
@@ -145,12 +149,24 @@ static struct session *endpoint_session(struct endpoint *endpoint,
         return session;
 }
 
+/* What goes to all reaches each worker's socket, and may reach many hosts: it would be served, and
+ * answered, more than once. Listeners that join groups have one socket and answer nothing. */
+static void endpoint_refuse(struct endpoint *endpoint) {
+        atomic_fetch_add_explicit(&endpoint->listener->datagrams.n_received, 1,
+                                  memory_order_relaxed);
+        listener_dropped(endpoint->listener, DROP_BROADCAST, 1);
+}
+
 static void endpoint_take(struct endpoint *endpoint, struct mmsghdr *message) {
         struct bytes input = {message->msg_hdr.msg_iov->iov_base, message->msg_len};
         struct envelope envelope;
         struct session *session;
 
         endpoint_read_envelope(endpoint, &message->msg_hdr, &envelope);
+        if (envelope.is_for_all && !endpoint->listener->is_silent) {
+                endpoint_refuse(endpoint);
+                return;
+        }
         session = endpoint_session(endpoint, &envelope);
         if (!session)
                 return;

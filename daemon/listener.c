@@ -239,8 +239,11 @@ static int apply_datagram(const struct listener *listener) {
                 (void)set_option(fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
         if (r < 0 || !is_wildcard(&listener->bound))
                 return r;
-        return listener->family == AF_INET6 ? set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
-                                            : set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
+        /* Of IPv4, an IPv6 socket too. */
+        r = set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
+        return r == 0 && listener->family == AF_INET6
+                       ? set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
+                       : r;
 }
 
 /* Learns where the socket is bound. */
@@ -293,6 +296,8 @@ static int join_groups(const struct listener *listener, const struct config_list
                                   config->interface);
         /* Only these, not those that other processes join. */
         (void)set_option(listener->fd, IPPROTO_IP, IP_MULTICAST_ALL, 0);
+        if (listener->family == AF_INET6)
+                (void)set_option(listener->fd, IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0);
         for (char **group = config->join; *group; group++) {
                 int r = join_group(listener->fd, *group, interface);
 

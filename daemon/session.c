@@ -78,6 +78,10 @@ static _Atomic uint32_t *source_of(const struct session *session) {
         return &listener->sources[session->connection->source % LISTENER_SOURCES];
 }
 
+bool session_is_answerable(const struct session *session) {
+        return session->path.peer_length > 0 && !session->connection->listener->is_silent;
+}
+
 /* --- the table ---------------------------------------------------------------------------- */
 
 static struct session **bucket_of(const struct endpoint *endpoint, uint32_t hash) {
@@ -218,12 +222,8 @@ void session_done(struct session *session) {
         worker_flush(worker);
 }
 
-/* How many sessions there may be: who has proved no address gets none of the second half. */
-static uint64_t session_limit(const struct session *session) {
-        uint64_t max = atomic_load(&session->connection->listener->max_sessions);
-
-        if (atomic_load(&session->endpoint->worker->instance->is_lame_duck))
-                return 0;
+/* Whose address may be forged gets none of the second half of what there is. */
+static uint64_t share_of(const struct session *session, uint64_t max) {
         return session_needs_proof(session) ? (max + 1) / 2 : max;
 }
 
@@ -232,11 +232,14 @@ static bool session_take_place(struct session *session) {
         struct listener *listener = session->connection->listener;
         _Atomic uint32_t *source = source_of(session);
 
-        if (atomic_fetch_add(&listener->n_connections, 1) >= session_limit(session)) {
+        uint64_t max = share_of(session, atomic_load(&listener->max_sessions));
+        uint64_t max_of_source = share_of(session, atomic_load(&listener->max_sessions_per_source));
+
+        if (atomic_fetch_add(&listener->n_connections, 1) >= max) {
                 atomic_fetch_sub(&listener->n_connections, 1);
                 return false;
         }
-        if (atomic_fetch_add(source, 1) >= atomic_load(&listener->max_sessions_per_source)) {
+        if (atomic_fetch_add(source, 1) >= max_of_source) {
                 atomic_fetch_sub(source, 1);
                 atomic_fetch_sub(&listener->n_connections, 1);
                 return false;
@@ -266,8 +269,10 @@ int session_keep(struct session *session) {
 
         if (session->is_kept)
                 return 0;
-        if (session->path.peer_length == 0 || session->connection->listener->is_silent)
+        if (!session_is_answerable(session))
                 return -EDESTADDRREQ;
+        if (atomic_load(&endpoint->worker->instance->is_lame_duck))
+                return -ESHUTDOWN;
         if (table_grow(endpoint) < 0)
                 return -ENOMEM;
         session->connection->source = source_hash(session);
@@ -370,7 +375,7 @@ bool session_prove(struct session *session, struct bytes cookie) {
 }
 
 bool session_may_send(const struct session *session, size_t n_bytes) {
-        if (session->path.peer_length == 0 || session->connection->listener->is_silent)
+        if (!session_is_answerable(session))
                 return false;
         return !session_needs_proof(session) ||
                (atomic_load_explicit(&session->credit, memory_order_relaxed) >= (int64_t)n_bytes &&
@@ -409,13 +414,10 @@ void session_sent(struct session *session, uint64_t n) {
 
 const char *drop_name(enum drop why) {
         static const char *const names[N_DROPS] = {
-                [DROP_MALFORMED] = "malformed",
-                [DROP_TOO_LARGE] = "too_large",
-                [DROP_AMPLIFICATION] = "amplification",
-                [DROP_SESSION] = "session",
-                [DROP_RATE] = "rate",
-                [DROP_CONGESTION] = "congestion",
-                [DROP_KERNEL] = "kernel",
+                [DROP_BROADCAST] = "broadcast",   [DROP_MALFORMED] = "malformed",
+                [DROP_TOO_LARGE] = "too_large",   [DROP_AMPLIFICATION] = "amplification",
+                [DROP_SESSION] = "session",       [DROP_RATE] = "rate",
+                [DROP_CONGESTION] = "congestion", [DROP_KERNEL] = "kernel",
         };
 
         return names[why];

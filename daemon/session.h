@@ -41,6 +41,7 @@ struct session_path {
 
 /* Why a datagram, or a part of one, came to nothing. */
 enum drop {
+        DROP_BROADCAST,     /* in: it went to all, or to a group that is not joined */
         DROP_MALFORMED,     /* in: unknown, wrong or incomplete operations */
         DROP_TOO_LARGE,     /* in: it did not fit; out: a message did not */
         DROP_AMPLIFICATION, /* out: more than three times what came from an unproved peer */
@@ -96,8 +97,12 @@ bool session_admit(struct session *session, size_t n_messages);
 /* The datagram has been dealt with: what it brought a stranger is sent. */
 void session_done(struct session *session);
 
+/* Whether its peer has an address, and the listener sends anything at all. */
+bool session_is_answerable(const struct session *session);
+
 /* Makes a stranger stay. Returns 0, -EAGAIN if there are as many sessions as may be, in all or from
- * its source, -EDESTADDRREQ if it cannot be answered, or -ENOMEM. */
+ * its source, -ESHUTDOWN in lame duck mode, -EDESTADDRREQ if it cannot be answered, or -ENOMEM.
+ */
 int session_keep(struct session *session);
 
 /* Its connection is closed: nobody finds it any more. */

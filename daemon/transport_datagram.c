@@ -114,7 +114,7 @@ static ssize_t datagram_send(struct connection *connection, struct outbox *outbo
                         break;
                 length = outbox_frame_length(outbox);
                 if (max == 1 && !session_may_send(session, length)) {
-                        if (session_needs_proof(session))
+                        if (session_is_answerable(session))
                                 session_drop(session, DROP_AMPLIFICATION);
                         outbox_consume_frames(outbox, 1);
                         continue;

@@ -57,3 +57,5 @@ struct operation {
 /* Likewise, of datagram peers. */
 #define ERROR_MAX_SESSIONS "maximum sessions exceeded"
 #define ERROR_COOKIE       "Invalid Cookie"
+/* In lame duck mode there are no new ones. */
+#define ERROR_SHUTDOWN "Server Shutdown"

@@ -172,6 +172,8 @@ static void peer_open(const char *name, const char *from, const char *to) {
         peer->scheme = resolve(to, &peer->target);
         (void)resolve(from, &own);
         peer->fd = socket(own.family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        if (own.family != AF_UNIX)
+                (void)setsockopt(peer->fd, SOL_SOCKET, SO_BROADCAST, &(int){1}, sizeof(int));
         if (peer->fd < 0 || bind(peer->fd, &own.socket.any, own.length) < 0)
                 err(1, "datagram: %s", from);
         /* What is sent is lost nowhere but at the daemon. */

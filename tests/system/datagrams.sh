@@ -304,6 +304,121 @@ test_cookies() {
         stop_daemon
 }
 
+# --- what may be forged ------------------------------------------------------------------------------
+
+# prove PEER: it shows the cookie that it is given.
+prove() {
+        tell "send $1 CONNECT {}$(blanks 400)\\r\\n"
+        tell "expect $1" "^$1 .* INFO" >/dev/null
+        tell "send $1 CONNECT {\"cookie\":\"@$1@\"}\\r\\n$2"
+        tell "expect $1" "^$1 .* INFO" >/dev/null
+}
+
+# subscribe_often FROM TO: the text of subscriptions with these numbers.
+subscribe_often() {
+        seq "$1" "$2" | sed 's/.*/SUB often &\\r\\n/' | tr -d '\n'
+}
+n_subscriptions() {
+        ctl --no-legend subs often | wc -l
+}
+has_subscriptions() {
+        [ "$(n_subscriptions)" -eq "$1" ]
+}
+
+# Whoever may have a forged address holds little, and keeps nobody out who has proved his.
+test_shares() {
+        listen '' 'name = "udp"; listen = "udp://0.0.0.0:0"; max_sessions_per_source = 4;'
+        target=udp://10.9.0.1:$(port udp)
+        gather $far
+        tell "open A udp://10.9.1.1:0 $target"
+        tell "send A $(subscribe_often 1 40)"
+        check_matches 'an unproved peer has few subscriptions, and is told so' \
+                "ERR 'maximum subscriptions exceeded'" "$(tell 'expect A' '^A ')"
+        check 'as many as it may have' 16 "$(n_subscriptions)"
+        tell 'settle A' '^A settled' >/dev/null
+        prove A "$(subscribe_often 17 40)"
+        check_does 'one that has proved its address has more' await_that has_subscriptions 40
+
+        for peer in B C D; do
+                tell "open $peer udp://10.9.1.2:0 $target"
+        done
+        tell "send B SUB b 1\\r\\n"
+        tell "send C SUB c 1\\r\\n"
+        await_that has_sessions 3
+        tell "send D SUB d 1\\r\\n$(blanks 50)\\r\\n"
+        check_matches 'unproved sessions are half of those of a source at most' \
+                "ERR 'maximum sessions exceeded'" "$(tell 'expect D' '^D ')"
+        prove D 'SUB d 1\r\n'
+        check_does 'the others are for who has proved its address' await_that has_sessions 4
+        dismiss
+        stop_daemon
+}
+
+# What goes to all is not for one worker alone: nobody takes it, and nobody answers.
+test_broadcast() {
+        listen 'workers = 4;' 'name = "udp"; listen = "udp://0.0.0.0:0";' 'name = "dual"; listen = "udp://[::]:0";' \
+                'name = "group"; listen = "udp://0.0.0.0:0"; join = ["239.1.2.3"]; interface = "near0";'
+        start_helper heard "$SOCKCTL" -v -s "$unix" sub 'to.*'
+        exec 9>"$directory/heard.in"
+        await_helper heard subscribed >/dev/null || bail_out 'sockctl sub does not begin'
+        gather $far
+        for listener in udp dual; do
+                tell "open $listener udp://10.9.1.1:0 udp://10.9.255.255:$(port $listener)"
+                tell "send $listener PUB to.all 3\\r\\nall\\r\\nPING\\r\\nSUB to.all 1\\r\\n"
+                tell "aim $listener udp://10.9.0.1:$(port $listener)"
+                tell "insist $listener PONG PING\\r\\n" "^$listener .* PONG" >/dev/null
+                expect_counter "$listener" broadcast 4
+                tell "settle $listener" "^$listener settled" >/dev/null
+        done
+        # A listener of groups has one socket, and takes it.
+        tell "open group udp://10.9.1.1:0 udp://10.9.255.255:$(port group)"
+        tell 'send group PUB to.group 5\r\ngroup\r\n'
+        check_does 'what goes to all reaches listeners that only receive' await_helper heard '^group$'
+        check 'others get none of it' 0 "$(grep -c '^all$' "$directory/heard.out")"
+        check 'nor do they answer' 2 "$(grep -c '://' "$directory/peers.out")"
+        check 'nor have a session' 1 "$(n_sessions)"
+        dismiss
+        exec 9>&-
+        stop_daemon
+}
+# expect_counter LISTENER WHY N: so many were dropped by the listener.
+expect_counter() {
+        check_does "$1: each worker drops it, and counts it" await_that has_counter "$@"
+}
+has_counter() {
+        ctl --json listeners | tr '{' '\n' | grep -A 9 "\"name\":\"$1\"" | grep -q "\"$2\":$3"
+}
+
+# --- lame duck mode ----------------------------------------------------------------------------------
+
+test_drain() {
+        listen '' 'name = "udp"; listen = "udp://127.0.0.1:0";' \
+                "name = \"dgram\"; listen = \"unix+dgram://$directory/d\";"
+        gather $near
+        for peer in A B C; do
+                tell "open $peer udp://127.0.0.1:0 udp://127.0.0.1:$(port udp)"
+        done
+        tell "open D unix+dgram://$directory/p unix+dgram://$directory/d"
+        for peer in A D; do
+                tell "send $peer CONNECT {\"protocol\":1}\\r\\nSUB drain 1\\r\\n"
+                tell "expect $peer" "^$peer .* INFO" >/dev/null
+        done
+        tell 'send B SUB drain 1\r\nPING\r\n'
+        tell 'expect B' '^B .* PONG' >/dev/null
+        ctl drain >/dev/null 2>&1
+        for peer in A D; do
+                check_matches "$peer: a session that understands it is asked to leave" '"ldm":true' \
+                        "$(tell "expect $peer" "^$peer .*ldm")"
+        done
+        tell 'send C SUB drain 1\r\n'
+        check_matches 'a new one is told why it cannot be' "ERR 'Server Shutdown'" "$(tell 'expect C' '^C ')"
+        tell 'send C PUB drain 4\r\nlast\r\n'
+        check_matches 'what is published comes to those who are still there' 'MSG drain 1 4' \
+                "$(tell 'expect B' '^B .* MSG')"
+        dismiss
+        stop_daemon
+}
+
 # --- peers that are gone -----------------------------------------------------------------------------
 
 # gone NAME NETWORK FROM TO: of three subscribers one closes its socket.
@@ -589,7 +704,7 @@ elif ! command -v ip >/dev/null || ! command -v nsenter >/dev/null; then
 elif ! make_networks 2>"$directory/why"; then
         why_not="networks cannot be made here: $(tail -n 1 "$directory/why")"
 fi
-for part in source amplification cookies gone abuse overflow multicast workers; do
+for part in source amplification cookies shares broadcast drain gone abuse overflow multicast workers; do
         if [ -n "$why_not" ]; then
                 skip "datagrams: $part" "$why_not"
         elif [ -z "${DATAGRAM_PARTS:-}" ] || echo " $DATAGRAM_PARTS " | grep -q " $part "; then
