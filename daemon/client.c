@@ -113,7 +113,7 @@ static void client_no_responders(struct client *client, struct bytes reply) {
                 connection_output_done(client->worker, stage);
 }
 
-/* Returns how many of the run were published. */
+/* Returns how many of the run were dealt with. */
 static size_t client_publish(struct client *client, const struct operation *operation) {
         struct message message = {
                 .subject = operation->subject,
@@ -128,13 +128,16 @@ static size_t client_publish(struct client *client, const struct operation *oper
         };
         struct bus *bus = client_bus(client, message.subject);
         bool is_wrong = client->pedantic && !subject_is_literal(message.subject);
-        size_t n_taken = 0, n_bytes;
+        size_t n_taken = 0, n_admitted, n_bytes;
 
         if (bus && message.count > 1)
                 message.count = bus_limit_run(bus, client->worker, &message);
+        n_admitted = connection_admit(client->connection, message.count,
+                                      message.count * message.payload.length);
+        if (n_admitted == 0)
+                return operation->count;
+        message.count = n_admitted;
         n_bytes = message.count * message.payload.length;
-        if (!connection_admit(client->connection, message.count, n_bytes))
-                return message.count;
         counter_add(&client->connection->in_messages, message.count);
         counter_add(&client->connection->in_bytes, n_bytes);
         counter_add(&client->worker->stats.in_messages, message.count);

@@ -215,9 +215,10 @@ void connection_close(struct connection *connection, const char *reason);
 void connection_pause(struct connection *connection, enum connection_pause why);
 void connection_resume(struct connection *connection, enum connection_pause why);
 
-/* Counts published messages against the rate of their source. Returns false if they are to be
- * dropped, as a datagram's are; others pause until they are in order again. */
-bool connection_admit(struct connection *connection, size_t n_messages, size_t n_bytes);
+/* Counts published messages against the rate of their source. Returns how many may pass, the first
+ * ones: of a datagram, whose others are dropped, fewer than there are; a stream passes, and pauses
+ * until it is in order again. */
+size_t connection_admit(struct connection *connection, size_t n_messages, size_t n_bytes);
 
 /* Pauses input until `receiver` has caught up, as long as it gets on. */
 void connection_hold(struct connection *connection, struct connection *receiver, bool is_brief);

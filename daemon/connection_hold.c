@@ -67,12 +67,12 @@ static bool connection_must_wait(struct connection *connection) {
         return false;
 }
 
-bool connection_admit(struct connection *connection, size_t n_messages, size_t n_bytes) {
+size_t connection_admit(struct connection *connection, size_t n_messages, size_t n_bytes) {
         struct rate *rate = &connection->listener->rate;
         uint64_t wait_ns;
 
         if (!rate_is_limited(rate))
-                return true;
+                return n_messages;
         if (connection->session)
                 return session_admit(connection->session, n_messages);
         wait_ns = rate_charge(rate, connection->source, n_messages, n_bytes, uv_hrtime());
@@ -81,7 +81,7 @@ bool connection_admit(struct connection *connection, size_t n_messages, size_t n
                 connection_pause(connection, PAUSE_RATE);
                 connection_arm(connection);
         }
-        return true;
+        return n_messages;
 }
 
 void connection_yield(struct connection *connection, struct bytes *input) {

@@ -22,7 +22,7 @@ int rate_set(struct rate *rate, uint64_t messages, uint64_t bytes, uint64_t burs
         uint64_t message_ns = messages ? SECOND_NS / messages : 0;
 
         if ((messages || bytes) && !atomic_load(&rate->places)) {
-                struct rate_place *places = calloc(RATE_SOURCES, sizeof(*places));
+                struct rate_place *places = calloc(RATE_SETS * RATE_IN_SET, sizeof(*places));
 
                 if (!places)
                         return -ENOMEM;
@@ -68,23 +68,75 @@ static uint64_t charge(_Atomic uint64_t *due, struct claim claim, uint64_t now_n
         return early;
 }
 
-static struct rate_place *place_of(struct rate *rate, uint32_t source) {
-        return &atomic_load_explicit(&rate->places, memory_order_acquire)[source % RATE_SOURCES];
+static uint64_t place_due(struct rate_place *place) {
+        uint64_t a = atomic_load_explicit(&place->messages_ns, memory_order_relaxed);
+        uint64_t b = atomic_load_explicit(&place->bytes_ns, memory_order_relaxed);
+
+        return a > b ? a : b;
 }
 
-bool rate_admit(struct rate *rate, uint32_t source, uint64_t n_messages, uint64_t n_bytes,
-                uint64_t now_ns) {
-        struct rate_place *place = place_of(rate, source);
-        struct claim messages = messages_claim(rate, n_messages);
+/* Gives a place to a source. Returns false if somebody else was faster. */
+static bool place_take(struct rate_place *place, uint32_t source) {
+        uint32_t before = atomic_load_explicit(&place->source, memory_order_relaxed);
 
-        if (charge(&place->messages_ns, messages, now_ns, true) > 0)
+        if (!atomic_compare_exchange_strong_explicit(&place->source, &before, source,
+                                                     memory_order_relaxed, memory_order_relaxed))
+                return before == source;
+        atomic_store_explicit(&place->messages_ns, 0, memory_order_relaxed);
+        atomic_store_explicit(&place->bytes_ns, 0, memory_order_relaxed);
+        return true;
+}
+
+/* The place of a source, taken from another one if it has none. */
+static struct rate_place *place_of(struct rate *rate, uint32_t source) {
+        struct rate_place *set = atomic_load_explicit(&rate->places, memory_order_acquire) +
+                                 (size_t)(source % RATE_SETS) * RATE_IN_SET;
+        struct rate_place *oldest;
+
+        do {
+                oldest = set;
+                for (unsigned i = 0; i < RATE_IN_SET; i++) {
+                        if (atomic_load_explicit(&set[i].source, memory_order_relaxed) == source)
+                                return &set[i];
+                        if (place_due(&set[i]) < place_due(oldest))
+                                oldest = &set[i];
+                }
+        } while (!place_take(oldest, source));
+        return oldest;
+}
+
+bool rate_admit(struct rate *rate, uint32_t source, uint64_t n_bytes, uint64_t now_ns) {
+        struct rate_place *place = place_of(rate, source);
+        struct claim message = messages_claim(rate, 1);
+
+        if (charge(&place->messages_ns, message, now_ns, true) > 0)
                 return false;
         if (charge(&place->bytes_ns, bytes_claim(rate, n_bytes), now_ns, true) == 0)
                 return true;
-        if (messages.cost_ns > 0)
-                atomic_fetch_sub_explicit(&place->messages_ns, messages.cost_ns,
+        if (message.cost_ns > 0)
+                atomic_fetch_sub_explicit(&place->messages_ns, message.cost_ns,
                                           memory_order_relaxed);
         return false;
+}
+
+uint64_t rate_admit_messages(struct rate *rate, uint32_t source, uint64_t n, uint64_t now_ns) {
+        _Atomic uint64_t *due = &place_of(rate, source)->messages_ns;
+        struct claim message = messages_claim(rate, 1);
+        uint64_t before = atomic_load_explicit(due, memory_order_relaxed), base, n_admitted;
+
+        if (message.cost_ns == 0)
+                return n;
+        do {
+                base = before > now_ns ? before : now_ns;
+                n_admitted = base - now_ns < message.burst_ns
+                                     ? (message.burst_ns - (base - now_ns)) / message.cost_ns
+                                     : 0;
+                if (n_admitted > n)
+                        n_admitted = n;
+        } while (n_admitted > 0 && !atomic_compare_exchange_weak_explicit(
+                                           due, &before, base + n_admitted * message.cost_ns,
+                                           memory_order_relaxed, memory_order_relaxed));
+        return n_admitted;
 }
 
 uint64_t rate_charge(struct rate *rate, uint32_t source, uint64_t n_messages, uint64_t n_bytes,

@@ -1,7 +1,8 @@
 /* Rates: how many messages and bytes a source may send to a listener.
  *
- * Sources are told apart by a keyed hash into a table of fixed size, so that no flood of them costs
- * memory; those that share a place share its rate. A place holds the time at which what has come so
+ * Sources are told apart by a keyed hash. They are kept in a table of fixed size, so that no flood
+ * of them costs memory: a new one takes the place, of a few that it can have, whose source has been
+ * quiet for longest, which then begins anew. A place holds the time at which what has come so
  * far would have been in order at the steady rate (the generic cell rate algorithm of ATM, ITU-T
  * I.371): a source may be ahead of the clock by the burst, and no more. Any thread.
  */
@@ -11,10 +12,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* How many sources are told apart; a power of two. */
-#define RATE_SOURCES 4096
+/* How many sources are kept, in sets of those that are in each other's way. */
+#define RATE_SETS   4096
+#define RATE_IN_SET 4
 
 struct rate_place {
+        _Atomic uint32_t source;
         _Atomic uint64_t messages_ns, bytes_ns;
 };
 
@@ -36,9 +39,11 @@ static inline bool rate_is_limited(const struct rate *rate) {
                atomic_load_explicit(&rate->bytes, memory_order_relaxed) != 0;
 }
 
-/* Whether messages may come now; they are charged if so. */
-bool rate_admit(struct rate *rate, uint32_t source, uint64_t n_messages, uint64_t n_bytes,
-                uint64_t now_ns);
+/* Whether a message of so many bytes may come now; it is charged if so. */
+bool rate_admit(struct rate *rate, uint32_t source, uint64_t n_bytes, uint64_t now_ns);
+
+/* How many of some messages, whose bytes are paid for, may come now; they are charged. */
+uint64_t rate_admit_messages(struct rate *rate, uint32_t source, uint64_t n, uint64_t now_ns);
 
 /* Charges messages that have come. Returns for how many nanoseconds nothing more may come. */
 uint64_t rate_charge(struct rate *rate, uint32_t source, uint64_t n_messages, uint64_t n_bytes,

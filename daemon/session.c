@@ -185,23 +185,23 @@ bool session_admit_datagram(struct session *session, size_t n_bytes) {
                 return true;
         if (!session->is_kept)
                 connection->source = source_hash(session);
-        if (rate_admit(rate, connection->source, 1, n_bytes, uv_hrtime()))
+        if (rate_admit(rate, connection->source, n_bytes, uv_hrtime()))
                 return true;
         session_drop(session, DROP_RATE);
         return false;
 }
 
-bool session_admit(struct session *session, size_t n_messages) {
+size_t session_admit(struct session *session, size_t n_messages) {
         struct connection *connection = session->connection;
+        size_t n_charged = session->is_charged ? 1 : 0;
 
-        if (session->is_charged)
-                n_messages--;
         session->is_charged = false;
-        if (n_messages == 0 ||
-            rate_admit(&connection->listener->rate, connection->source, n_messages, 0, uv_hrtime()))
-                return true;
-        session_drop(session, DROP_RATE);
-        return false;
+        if (n_messages > n_charged)
+                n_charged += rate_admit_messages(&connection->listener->rate, connection->source,
+                                                 n_messages - n_charged, uv_hrtime());
+        if (n_charged == 0)
+                session_drop(session, DROP_RATE);
+        return n_charged;
 }
 
 void session_renew(struct session *session) {

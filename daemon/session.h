@@ -89,10 +89,10 @@ struct session *session_stranger(struct endpoint *endpoint, const struct session
 void session_credit(struct session *session, size_t n_bytes);
 void session_renew(struct session *session);
 
-/* Whether the rate of its source allows a datagram, and what is published in it: the first message
- * is the datagram's own. */
+/* Whether the rate of its source allows a datagram; and how many of the messages that are published
+ * in it, the first of which is the datagram's own. */
 bool session_admit_datagram(struct session *session, size_t n_bytes);
-bool session_admit(struct session *session, size_t n_messages);
+size_t session_admit(struct session *session, size_t n_messages);
 
 /* The datagram has been dealt with: what it brought a stranger is sent. */
 void session_done(struct session *session);

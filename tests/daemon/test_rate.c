@@ -21,7 +21,7 @@ static int tear_down(void **state) {
 static unsigned admitted(uint32_t source, uint64_t size, uint64_t now_ns) {
         unsigned n = 0;
 
-        while (n < 10000 && rate_admit(&rate, source, 1, size, now_ns))
+        while (n < 10000 && rate_admit(&rate, source, size, now_ns))
                 n++;
         return n;
 }
@@ -53,15 +53,15 @@ static void test_bytes_are_limited_as_well(void **state) {
         assert_int_equal(admitted(1, 10000, SECOND + SECOND / 2), 5);
         /* The largest datagram comes through, however low the rate. */
         assert_int_equal(rate_set(&rate, 0, 10, 0), 0);
-        assert_true(rate_admit(&rate, 2, 1, 65507, SECOND));
-        assert_false(rate_admit(&rate, 2, 1, 65507, SECOND));
+        assert_true(rate_admit(&rate, 2, 65507, SECOND));
+        assert_false(rate_admit(&rate, 2, 65507, SECOND));
 }
 
 static void test_what_is_refused_costs_nothing(void **state) {
         assert_int_equal(rate_set(&rate, 1000, 100000, 10), 0);
         assert_int_equal(admitted(1, 60000, SECOND), 1);
         for (unsigned i = 0; i < 100; i++)
-                assert_false(rate_admit(&rate, 1, 1, 60000, SECOND));
+                assert_false(rate_admit(&rate, 1, 60000, SECOND));
         assert_int_equal(admitted(1, 1, SECOND), 9);
 }
 
@@ -70,6 +70,34 @@ static void test_sources_have_their_own(void **state) {
         assert_int_equal(admitted(1, 1, SECOND), 10);
         assert_int_equal(admitted(2, 1, SECOND), 10);
         assert_int_equal(admitted(1, 1, SECOND), 0);
+}
+
+static void test_many_sources_are_told_apart(void **state) {
+        assert_int_equal(rate_set(&rate, 10, 0, 10), 0);
+        for (uint32_t source = 0; source < 2 * RATE_SETS; source++)
+                assert_int_equal(admitted(source, 1, SECOND), 10);
+        for (uint32_t source = 0; source < 2 * RATE_SETS; source++)
+                assert_int_equal(admitted(source, 1, SECOND), 0);
+}
+
+static void test_a_flood_of_sources_takes_from_the_quietest(void **state) {
+        assert_int_equal(rate_set(&rate, 10, 0, 10), 0);
+        assert_int_equal(admitted(7, 1, SECOND), 10);
+        for (uint32_t i = 1; i < RATE_IN_SET; i++)
+                assert_int_equal(rate_admit_messages(&rate, 7 + i * RATE_SETS, 3, SECOND), 3);
+        /* One more than there is room for: that of one who has sent much stays. */
+        assert_int_equal(admitted(7 + 100 * RATE_SETS, 1, SECOND), 10);
+        assert_int_equal(admitted(7, 1, SECOND), 0);
+}
+
+static void test_of_many_messages_the_first_are_admitted(void **state) {
+        assert_int_equal(rate_set(&rate, 10, 0, 5), 0);
+        assert_int_equal(rate_admit_messages(&rate, 1, 3, SECOND), 3);
+        assert_int_equal(rate_admit_messages(&rate, 1, 40, SECOND), 2);
+        assert_int_equal(rate_admit_messages(&rate, 1, 40, SECOND), 0);
+        assert_int_equal(rate_admit_messages(&rate, 1, 40, SECOND + SECOND / 10), 1);
+        assert_int_equal(rate_set(&rate, 0, 10, 0), 0);
+        assert_int_equal(rate_admit_messages(&rate, 1, 40, SECOND), 40);
 }
 
 static void test_what_has_come_is_charged_in_full(void **state) {
@@ -90,6 +118,9 @@ int main(void) {
                 TEST(test_bytes_are_limited_as_well),
                 TEST(test_what_is_refused_costs_nothing),
                 TEST(test_sources_have_their_own),
+                TEST(test_many_sources_are_told_apart),
+                TEST(test_a_flood_of_sources_takes_from_the_quietest),
+                TEST(test_of_many_messages_the_first_are_admitted),
                 TEST(test_what_has_come_is_charged_in_full),
         };
 
