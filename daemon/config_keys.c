@@ -162,14 +162,51 @@ static void refuse_keys(struct config_reader *reader, const char *path,
         }
 }
 
+/* Whether a socket of the listener can join a group. */
+static bool fits_group(const struct config_listener *listener, const char *group) {
+        bool is_six = strchr(group, ':') != NULL;
+
+        if (strcmp(listener->address.host, "*") == 0)
+                return true;
+        if (strchr(listener->address.host, ':'))
+                return is_six || !listener->v6only;
+        return !is_six;
+}
+
+static bool is_repeated(char **groups, size_t i) {
+        for (size_t j = 0; j < i; j++)
+                if (strcmp(groups[j], groups[i]) == 0)
+                        return true;
+        return false;
+}
+
+static void check_groups(struct config_reader *reader, const char *path,
+                         const config_setting_t *group, const struct config_listener *listener) {
+        const config_setting_t *join = config_setting_get_member(group, "join");
+        char text[ADDRESS_TEXT_MAX];
+
+        if (listener->interface && !(listener->join && listener->join[0]))
+                config_reader_complain(reader, config_setting_get_member(group, "interface"), path,
+                                       "interface", "there is no join, which it is for");
+        for (size_t i = 0; listener->join && listener->join[i]; i++) {
+                if (!fits_group(listener, listener->join[i]))
+                        config_reader_complain(reader, join, path, "join",
+                                               "\"%s\" cannot be joined on %s", listener->join[i],
+                                               address_format(&listener->address, text));
+                if (is_repeated(listener->join, i))
+                        config_reader_complain(reader, join, path, "join",
+                                               "\"%s\" stands there twice", listener->join[i]);
+        }
+}
+
 static void check_listener(struct config_reader *reader, const char *path,
                            const config_setting_t *group, void *target, bool is_whole) {
         static const char *const of_paths[] = {"mode", "owner", "group", NULL};
         static const char *const of_tcp[] = {"nodelay", "keepalive", NULL};
         static const char *const of_streams[] = {"backlog", NULL};
-        static const char *const of_udp[] = {"join", "interface", NULL};
-        static const char *const of_datagrams[] = {"session_timeout", "cookie_lifetime",
-                                                   "max_sessions", "max_sessions_per_source", NULL};
+        static const char *const of_udp[] = {"join", "interface", "cookie_lifetime", NULL};
+        static const char *const of_datagrams[] = {"session_timeout", "max_sessions",
+                                                   "max_sessions_per_source", NULL};
         static const char *const of_ipv6[] = {"v6only", NULL};
         const struct config_listener *listener = target;
         const struct address *address = &listener->address;
@@ -201,6 +238,7 @@ static void check_listener(struct config_reader *reader, const char *path,
         if (!strchr(address->host, ':'))
                 refuse_keys(reader, path, group, of_ipv6, address,
                             "IPv6 addresses, as in tcp://[::]:4222");
+        check_groups(reader, path, group, listener);
 }
 
 static const struct config_key rate_keys[] = {
@@ -211,11 +249,20 @@ static const struct config_key rate_keys[] = {
          .fallback = "0"},
 };
 
+static void check_rate(struct config_reader *reader, const char *path,
+                       const config_setting_t *group, void *target, bool is_whole) {
+        const struct config_rate *rate = target;
+
+        if (rate->burst > 0 && rate->messages == 0)
+                config_reader_complain(reader, config_setting_get_member(group, "burst"), path,
+                                       "burst", "it is of messages, which have no limit here");
+}
+
 static const struct config_table rate_table = {
         rate_keys,
         ARRAY_SIZE(rate_keys),
         sizeof(struct config_rate),
-        NULL,
+        check_rate,
 };
 
 static const struct config_key listener_keys[] = {

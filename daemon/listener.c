@@ -270,6 +270,14 @@ static bool is_ipv6_loopback(const struct address_socket *socket) {
         return socket->family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
 }
 
+/* Whether a group is for this socket. Of the two that "*" stands for, each joins what is its own.
+ */
+static bool can_join(const struct listener *listener, const char *group) {
+        if (strcmp(listener->address.host, "*") != 0)
+                return true;
+        return (strchr(group, ':') != NULL) == (listener->family == AF_INET6);
+}
+
 /* Joins one multicast group. */
 static int join_group(int fd, const char *group, unsigned interface) {
         struct ipv6_mreq in6 = {.ipv6mr_interface = interface};
@@ -299,7 +307,8 @@ static int join_groups(const struct listener *listener, const struct config_list
         if (listener->family == AF_INET6)
                 (void)set_option(listener->fd, IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0);
         for (char **group = config->join; *group; group++) {
-                int r = join_group(listener->fd, *group, interface);
+                int r = can_join(listener, *group) ? join_group(listener->fd, *group, interface)
+                                                   : 0;
 
                 if (r < 0)
                         return reason_set(reasonp, r, "cannot join the multicast group %s%s%s: %s",

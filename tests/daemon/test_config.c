@@ -412,6 +412,30 @@ static void test_conflicts_are_refused(void **state) {
                  "lame_duck_duration, which is \"2m\"\n");
 }
 
+static void test_keys_of_datagrams_must_make_sense(void **state) {
+        load_good("listeners = ( { name = \"a\"; listen = \"udp://*:1\";"
+                  " join = [\"239.1.1.1\", \"ff05::1\"]; } );");
+        load_good("listeners = ( { name = \"a\"; listen = \"udp://[::]:1\";"
+                  " join = [\"239.1.1.1\", \"ff05::1\"]; } );");
+        load_bad("listeners = ( { name = \"a\"; listen = \"udp://0.0.0.0:1\";"
+                 " join = [\"ff05::1\"]; } );",
+                 "sockd.conf:1: listeners[0].join: \"ff05::1\" cannot be joined on "
+                 "udp://0.0.0.0:1\n");
+        load_bad("listeners = ( { name = \"a\"; listen = \"udp://[::]:1\"; v6only = true;"
+                 " join = [\"239.1.1.1\"]; } );",
+                 "sockd.conf:1: listeners[0].join: \"239.1.1.1\" cannot be joined on "
+                 "udp://[::]:1\n");
+        load_bad("listeners = ( { name = \"a\"; listen = \"udp://*:1\";"
+                 " join = [\"239.1.1.1\", \"239.1.1.1\"]; } );",
+                 "sockd.conf:1: listeners[0].join: \"239.1.1.1\" stands there twice\n");
+        load_bad("listeners = ( { name = \"a\"; listen = \"udp://*:1\"; interface = \"lo\"; } );",
+                 "sockd.conf:1: listeners[0].interface: there is no join, which it is for\n");
+        load_bad(
+                "listeners = ( { name = \"a\"; listen = \"udp://*:1\"; rate = { burst = 5; }; } );",
+                "sockd.conf:1: listeners[0].rate.burst: it is of messages, which have no limit "
+                "here\n");
+}
+
 static void test_same_port_of_another_host_is_no_conflict(void **state) {
         load_good("listeners = ( { name = \"a\"; listen = \"tcp://127.0.0.1:4222\"; },\n"
                   "              { name = \"b\"; listen = \"tcp://[::1]:4222\"; } );");
@@ -718,6 +742,10 @@ static void test_shipped_example_shows_the_defaults(void **state) {
         assert_int_equal(config->log.level, LOG_LEVEL_INFO);
         assert_int_equal(config->listeners[0].backlog, 4096);
         assert_int_equal(config->listeners[0].mode, 0666);
+        assert_int_equal(config->n_listeners, 5);
+        assert_int_equal(config->listeners[3].max_sessions, config->listeners[4].max_sessions);
+        assert_int_equal(config->listeners[3].session_timeout_ms,
+                         config->listeners[4].session_timeout_ms);
         load_good("");
         memcpy(&defaults, &config->server, sizeof(defaults));
         shown.name = defaults.name = NULL;
@@ -778,6 +806,7 @@ int main(void) {
                 cmocka_unit_test_teardown(test_path_over_the_limit_says_so, tear_down),
                 cmocka_unit_test_teardown(test_all_errors_are_reported_at_once, tear_down),
                 cmocka_unit_test_teardown(test_conflicts_are_refused, tear_down),
+                cmocka_unit_test_teardown(test_keys_of_datagrams_must_make_sense, tear_down),
                 cmocka_unit_test_teardown(test_same_port_of_another_host_is_no_conflict, tear_down),
                 cmocka_unit_test_teardown(test_no_listener_is_refused, tear_down),
                 cmocka_unit_test_teardown(test_keys_of_later_versions_are_told_from_unknown_ones,
