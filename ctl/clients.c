@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ctl/control.h"
+#include "ctl/datagrams.h"
 #include "ctl/reports.h"
 #include "ctl/session.h"
 #include "ctl/table.h"
@@ -29,15 +30,16 @@ static const struct table_column closed_columns[] = {
 };
 
 static void add_peer(struct table *table, const json_t *client) {
+        bool is_udp = json_object_get(client, "datagrams") && *report_text(client, "ip");
         const char *peer = report_text(client, "peer");
 
-        if (*peer && strcmp(peer, "unix:") == 0 && report_number(client, "pid") > 0)
+        if (strcmp(peer, "unix:") == 0 && report_number(client, "pid") > 0)
                 table_add_format(table, "unix pid %" PRIu64, report_number(client, "pid"));
         else if (*peer)
-                table_add(table, peer);
+                table_add_format(table, "%s%s", is_udp ? "udp " : "", peer);
         else
-                table_add_format(table, "%s:%" PRIu64, report_text(client, "ip"),
-                                 report_number(client, "port"));
+                table_add_format(table, "%s%s:%" PRIu64, is_udp ? "udp " : "",
+                                 report_text(client, "ip"), report_number(client, "port"));
 }
 
 static void add_user(struct table *table, const json_t *client) {
@@ -126,8 +128,12 @@ static int list_clients(struct context *context) {
                 return context_print_json(context, data);
         json_array_foreach(json_object_get(data, "connections"), i, client)
                 add_client(state == 0 ? &open : &closed, client, state == 0);
+        code = report_table(context, state == 0 ? &open : &closed, "client");
+        if (code == EXIT_DONE)
+                code = datagrams_print(context, json_object_get(data, "connections"), "cid",
+                                       "session");
         json_decref(data);
-        return report_table(context, state == 0 ? &open : &closed, "client");
+        return code;
 }
 
 static const struct table_column detail_columns[] = {
@@ -148,6 +154,16 @@ static void add_detail(struct table *table, const json_t *value, const char *nam
         free(text);
 }
 
+static void add_datagrams(struct table *table, const json_t *datagrams) {
+        char why[DATAGRAMS_WHY_MAX];
+        uint64_t n_dropped = datagrams_why(datagrams, why);
+
+        table_add(table, "datagrams:");
+        table_add_format(table, "%" PRIu64 " received, %" PRIu64 " sent, %" PRIu64 " dropped%s%s",
+                         report_number(datagrams, "received"), report_number(datagrams, "sent"),
+                         n_dropped, n_dropped > 0 ? ": " : "", why);
+}
+
 /* Every member is a line under its own name, so that nothing new from the daemon stays unseen; a
  * list has a line for each element. */
 static int print_client(struct context *context, json_t *client) {
@@ -157,7 +173,9 @@ static int print_client(struct context *context, json_t *client) {
         size_t i;
 
         json_object_foreach(client, name, value) {
-                if (!json_is_array(value))
+                if (strcmp(name, "datagrams") == 0)
+                        add_datagrams(&table, value);
+                else if (!json_is_array(value))
                         add_detail(&table, value, name);
                 json_array_foreach(value, i, element) add_detail(&table, element, name);
         }

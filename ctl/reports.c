@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "ctl/control.h"
+#include "ctl/datagrams.h"
 #include "ctl/table.h"
 #include "lib/text.h"
 #include "lib/units.h"
@@ -84,9 +85,17 @@ static void add_load(struct table *table, const json_t *data) {
 }
 
 static void add_clients(struct table *table, const json_t *data) {
+        /* Datagram peers need no connection. */
+        uint64_t n_sessions = report_number(data, "sessions");
+        char sessions[64] = "";
+
+        if (n_sessions > 0)
+                snprintf(sessions, sizeof(sessions), ", %" PRIu64 " datagram session%s", n_sessions,
+                         n_sessions == 1 ? "" : "s");
         table_add(table, "Clients:");
-        table_add_format(table, "%" PRIu64 " of %" PRIu64 ", %" PRIu64 " since the start",
-                         report_number(data, "connections"), report_number(data, "max_connections"),
+        table_add_format(table, "%" PRIu64 " of %" PRIu64 "%s, %" PRIu64 " since the start",
+                         report_number(data, "connections") - n_sessions,
+                         report_number(data, "max_connections"), sessions,
                          report_number(data, "total_connections"));
         table_add(table, "Subscriptions:");
         table_add_format(table, "%" PRIu64, report_number(data, "subscriptions"));
@@ -180,56 +189,6 @@ static const struct table_column listener_columns[] = {
         {.title = "TOTAL", .is_right = true},     {.title = "OPENED BY"},
 };
 
-static const struct table_column datagram_columns[] = {
-        {.title = "DATAGRAMS OF"},
-        {.title = "RECEIVED", .is_right = true},
-        {.title = "SENT", .is_right = true},
-        {.title = "DROPPED", .is_right = true},
-        {.title = "WHY", .can_shrink = true},
-};
-
-/* "3 malformed, 1 rate" of what was dropped. */
-static void add_drops(struct table *table, const json_t *dropped) {
-        char why[256] = "";
-        uint64_t total = 0;
-        const char *name;
-        json_t *value;
-
-        json_object_foreach((json_t *)dropped, name, value) {
-                uint64_t n = (uint64_t)json_integer_value(value);
-                size_t length = strlen(why);
-
-                if (n == 0)
-                        continue;
-                total += n;
-                snprintf(why + length, sizeof(why) - length, "%s%" PRIu64 " %s",
-                         length > 0 ? ", " : "", n, name);
-        }
-        table_add_count(table, total);
-        table_add(table, why);
-}
-
-/* What became of datagrams, if there are listeners for them. */
-static int print_datagrams(struct context *context, const json_t *listeners) {
-        struct table table = TABLE_INIT(datagram_columns);
-        json_t *listener, *datagrams;
-        size_t i;
-
-        json_array_foreach(listeners, i, listener) {
-                datagrams = json_object_get(listener, "datagrams");
-                if (!datagrams)
-                        continue;
-                table_add(&table, report_text(listener, "name"));
-                table_add_count(&table, report_number(datagrams, "received"));
-                table_add_count(&table, report_number(datagrams, "sent"));
-                add_drops(&table, json_object_get(datagrams, "dropped"));
-        }
-        if (table.n_cells == 0)
-                return EXIT_DONE;
-        putc('\n', context->out);
-        return report_table(context, &table, "datagram listener");
-}
-
 int report_listeners(struct context *context) {
         struct table table = TABLE_INIT(listener_columns);
         json_t *data, *listener;
@@ -251,7 +210,8 @@ int report_listeners(struct context *context) {
         }
         code = report_table(context, &table, "listener");
         if (code == EXIT_DONE)
-                code = print_datagrams(context, json_object_get(data, "listeners"));
+                code = datagrams_print(context, json_object_get(data, "listeners"), "name",
+                                       "datagram listener");
         json_decref(data);
         return code;
 }

@@ -68,6 +68,17 @@ static int fail_absent(struct context *context, const char *address, const char 
                             address);
 }
 
+/* What else may be if nobody answers. */
+static const char *why_silent(const char *address) {
+        struct address parsed;
+        const char *reason;
+
+        if (address_parse(&parsed, address, &reason) < 0 || !address_is_datagram(&parsed))
+                return "or it is no NATS server";
+        return address_is_unix(&parsed) ? "or it is in another network namespace"
+                                        : "or datagrams are lost on the way";
+}
+
 int session_fail_connect(struct context *context, int result, const char *address,
                          const char *reason) {
         char path[sizeof(((struct address *)0)->path)];
@@ -82,15 +93,20 @@ int session_fail_connect(struct context *context, int result, const char *addres
                 return context_fail(context, EXIT_FAILED, "%s", reason);
         if (result == SOCKD_TIMEOUT)
                 return context_fail(context, EXIT_TIMEOUT,
-                                    "%s: no answer in time; the daemon there hangs, or it is no "
-                                    "NATS server; --timeout waits longer",
-                                    address);
+                                    "%s: no answer in time; the daemon there hangs, %s; --timeout "
+                                    "waits longer",
+                                    address, why_silent(address));
         if (strstr(reason, "maximum connections exceeded"))
                 return context_fail(context, EXIT_FAILED,
                                     "the daemon at %s is full: its max_connections are reached",
                                     address);
         if (is_absent(result) && is_unix_path(address, path))
                 return fail_absent(context, address, path);
+        if (result == -EPROTOTYPE)
+                return context_fail(context, context->unreachable_code,
+                                    "no daemon at %s: that socket is of another type: unix://, "
+                                    "unix+dgram:// or unix+seqpacket://",
+                                    address);
         if (result == -ECONNREFUSED)
                 return context_fail(context, context->unreachable_code,
                                     "no daemon at %s: nothing listens there; see the listeners of "

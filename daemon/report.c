@@ -280,6 +280,7 @@ json_t *report_varz(struct server *server) {
                 time_text(now), "uptime", uptime_text(elapsed_s(start, now)));
 
         json_object_set_new(varz, "connections", integer(n_clients(instance)));
+        json_object_set_new(varz, "sessions", integer(atomic_load(&instance->n_sessions)));
         json_object_set_new(varz, "total_connections", integer(atomic_load(&instance->n_total)));
         json_object_set_new(varz, "subscriptions", integer(subject_index_count(server->bus.index)));
         json_object_set_new(varz, "listeners", integer(server->n_listeners));

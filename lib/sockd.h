@@ -175,7 +175,7 @@ SOCKD_PUBLIC int sockd_process(struct sockd *sockd);
 /* Publishes with a reply subject of its own and waits for the first answer. Other messages that
  * arrive meanwhile stay for sockd_next(); an answer that comes too late is dropped. headers may be
  * NULL. Over UDP the request is sent up to three times until the timeout, at a seventh and three
- * sevenths of it, with the same reply subject: a service may be asked twice, and has to bear it.
+ * sevenths of it, with the same reply subject: a service may be asked more than once.
  * Returns 0 and the answer; SOCKD_NO_RESPONDERS, SOCKD_TIMEOUT, and what sockd_publish() and
  * sockd_flush() return. (protocol.md, 6.6 and 6.7) */
 SOCKD_PUBLIC int sockd_request(struct sockd *sockd, const char *subject, const char *headers,

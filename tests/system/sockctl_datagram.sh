@@ -165,6 +165,18 @@ fi
 exchange unix+dgram "unix+dgram://$directory/d"
 exchange unix+seqpacket "unix+seqpacket://$directory/q"
 
+check_matches 'a socket of another type is named as such' 'that socket is of another type' \
+        "$(at "unix://$directory/d" ping 2>&1)"
+
+listen shown "$udp" sub test.shown
+check_matches 'clients shows what became of datagrams' 'udp 127\.0\.0\.1:[0-9]* .*DATAGRAMS OF .* 0  - ' \
+        "$(ctl clients | tr '\n' ' ')"
+id=$(ctl clients | awk '/udp 127/ { print $1 }')
+check_matches 'and one client in words' 'datagrams:  [0-9]* received, [0-9]* sent, 0 dropped' \
+        "$(ctl clients show "$id")"
+check_matches 'status counts sessions apart' 'Clients:  1 of [0-9]*, 1 datagram session,' "$(ctl status)"
+kill "$helper"
+
 if $is_root; then
         check_does 'control requests go by datagrams' at "unix+dgram://$directory/d" status
         check_does '... in pages that fit' at "unix+dgram://$directory/d" clients
