@@ -9,10 +9,8 @@
 #include "ctl/table.h"
 
 static const struct table_column columns[] = {
-        {.title = "DATAGRAMS OF"},
-        {.title = "RECEIVED", .is_right = true},
-        {.title = "SENT", .is_right = true},
-        {.title = "DROPPED", .is_right = true},
+        {.title = "DATAGRAMS OF", .can_shrink = true}, {.title = "RECEIVED", .is_right = true},
+        {.title = "SENT", .is_right = true},           {.title = "DROPPED", .is_right = true},
         {.title = "WHY", .can_shrink = true},
 };
 

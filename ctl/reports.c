@@ -210,7 +210,7 @@ int report_listeners(struct context *context) {
         }
         code = report_table(context, &table, "listener");
         if (code == EXIT_DONE)
-                code = datagrams_print(context, json_object_get(data, "listeners"), "name",
+                code = datagrams_print(context, json_object_get(data, "listeners"), "address",
                                        "datagram listener");
         json_decref(data);
         return code;
