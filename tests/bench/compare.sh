@@ -1,5 +1,5 @@
 #!/bin/sh
-# Compares sockd with nats-server and with the bare relay: the same load on each, in turns within each
+# Compares sockd with nats-server and with the bare relays: the same load on each, in turns within each
 # round, and the medians of all rounds.
 #
 # usage: compare.sh [--quick]
@@ -19,6 +19,7 @@ build=${SOCKD_BUILD_DIR:-$PWD}
 sockd=${SOCKD:-$build/daemon/sockd}
 load=$build/tests/bench/load
 relay=$build/tests/bench/relay
+datagram_relay=$build/tests/bench/datagram_relay
 directory=$(mktemp -d "${TMPDIR:-/tmp}/sockd-bench.XXXXXX")
 servers=
 trap 'end_servers; rm -rf "$directory"' EXIT
@@ -36,9 +37,9 @@ end_servers() {
         servers=
 }
 
-# A TCP port that is free now.
+# free_port RELAY KIND: a port that is free now.
 free_port() {
-        "$relay" tcp 0 >"$directory/port" &
+        "$1" "$2" 0 >"$directory/port" &
         until [ -s "$directory/port" ]; do :; done
         kill $!
         wait $! 2>/dev/null || true
@@ -46,30 +47,52 @@ free_port() {
         rm "$directory/port"
 }
 
+# start_sockd ADDRESS: in the background. Datagrams wait in as large a buffer as those of the relay.
+start_sockd() {
+        buffer=
+        case $1 in
+        udp:* | unix+dgram:*) buffer='receive_buffer = "4M";' ;;
+        esac
+        printf 'server = { %s };\nlisteners = ( { name = "bench"; listen = "%s"; %s } );\n' \
+                "${WORKERS:+workers = $WORKERS;}" "$1" "$buffer" >"$directory/sockd.conf"
+        "$sockd" -c "$directory/sockd.conf" >"$directory/sockd.log" 2>&1 &
+}
+
 # start NAME: starts a server and sets address and pid.
 start() {
         rm -f "$directory/socket"
         case $1 in
         nats)
-                port=$(free_port)
+                port=$(free_port "$relay" tcp)
                 nats-server -a 127.0.0.1 -p "$port" >"$directory/nats.log" 2>&1 &
                 ;;
         relay-tcp)
-                port=$(free_port)
+                port=$(free_port "$relay" tcp)
                 "$relay" tcp "$port" >"$directory/relay.log" &
                 ;;
         relay-unix) "$relay" unix "$directory/socket" >"$directory/relay.log" & ;;
-        sockd-*)
-                port=$(free_port)
-                printf 'server = { %s };\n' "${WORKERS:+workers = $WORKERS;}" >"$directory/sockd.conf"
-                "$sockd" -c "$directory/sockd.conf" --listen "tcp://127.0.0.1:$port" \
-                        --listen "unix://$directory/socket" >"$directory/sockd.log" 2>&1 &
+        relay-udp)
+                port=$(free_port "$datagram_relay" udp)
+                "$datagram_relay" udp "$port" >"$directory/relay.log" &
                 ;;
+        relay-dgram) "$datagram_relay" dgram "$directory/socket" >"$directory/relay.log" & ;;
+        sockd-tcp)
+                port=$(free_port "$relay" tcp)
+                start_sockd "tcp://127.0.0.1:$port"
+                ;;
+        sockd-unix) start_sockd "unix://$directory/socket" ;;
+        sockd-udp)
+                port=$(free_port "$datagram_relay" udp)
+                start_sockd "udp://127.0.0.1:$port"
+                ;;
+        sockd-dgram) start_sockd "unix+dgram://$directory/socket" ;;
         esac
         pid=$!
         servers=$pid
         case $1 in
         *-unix) address=unix:$directory/socket ;;
+        *-udp) address=udp:$port ;;
+        *-dgram) address=dgram:$directory/socket ;;
         *) address=tcp:$port ;;
         esac
         await_server "$1"
@@ -77,8 +100,12 @@ start() {
 
 # The server answers when a client gets its PONG.
 await_server() {
+        case $address in
+        udp:* | dgram:*) workload=datagram-publish ;;
+        *) workload=connect ;;
+        esac
         tries=0
-        until "$load" "$address" connect messages=1 >/dev/null 2>&1; do
+        until "$load" "$address" $workload messages=1 >/dev/null 2>&1; do
                 kill -0 "$pid" 2>/dev/null || { say "compare.sh: $1 ended"; exit 1; }
                 tries=$((tries + 1))
                 [ $tries -lt 1000 ] || { say "compare.sh: $1 does not answer"; exit 1; }
@@ -110,9 +137,41 @@ row() {
         done
 }
 
+# datagram_row NAME WORKLOAD [name=number...]: the same for datagrams.
+datagram_row() {
+        name=$1
+        shift
+        for server in relay-udp sockd-udp relay-dgram sockd-dgram; do
+                measure "$round" "$name" "$server" "$@"
+        done
+}
+
+# pace_row NAME [name=number...]: the publishing of NAME again, at 0.8 of the rate that the relay took
+# it at: so fast, nothing may be lost. Only UDP loses anything.
+pace_row() {
+        name=$1
+        shift
+        relay_rate=$(awk -v row="$name" '$1 == row && $2 == "relay-udp" { sub("rate=", "", $3); rate = $3 }
+                END { print rate }' "$directory/results")
+        for server in relay-udp sockd-udp; do
+                measure "$round" "$name-paced" "$server" datagram-publish "$@" \
+                        pace=$((relay_rate * 4 / 5))
+        done
+}
+
 # How many messages, N for a full run.
 count() {
         $quick && echo $(($1 / 5)) || echo "$1"
+}
+
+all_datagram_rows() {
+        datagram_row publish/1 datagram-publish size=64 messages="$(count 3000000)"
+        pace_row publish/1 size=64 messages="$(count 3000000)"
+        datagram_row publish/10 datagram-publish size=64 operations=10 messages="$(count 15000000)"
+        datagram_row request/16 datagram-request clients=16 messages="$(count 100000)"
+        datagram_row request/1 datagram-request clients=1 messages="$(count 20000)"
+        ! $quick || return 0
+        datagram_row publish/100 datagram-publish size=16 operations=100 messages=100000000
 }
 
 all_rows() {
@@ -148,6 +207,7 @@ fi
 round=1
 while [ "$round" -le "$rounds" ]; do
         all_rows
+        all_datagram_rows
         round=$((round + 1))
 done
 awk -f "$bench/table.awk" "$directory/results"

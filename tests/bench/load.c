@@ -1,20 +1,26 @@
-/* The load generator: one workload against one server, which may be nats-server, sockd or the bare
+/* The load generator: one workload against one server, which may be nats-server, sockd or a bare
  * relay. It is as light as it can be: messages are made once and written many times, and what comes
  * back is counted by its length.
  *
  * usage: load ADDRESS WORKLOAD [name=number...]
  *
- *   publish     messages from publishers to subscribers    publishers subscribers size messages
- *                                                          crowd wildcards churn stalled
- *   request     requests to one responder, one at a time   clients messages new_inboxes
- *               for each client
- *   connect     connections, one after the other           messages
- *   idle        connections with a subscription each       connections
- *   subscribe   subscriptions on one connection            messages wildcards
+ *   publish            messages from publishers to         publishers subscribers size messages
+ *                      subscribers                         crowd wildcards churn stalled
+ *   request            requests to one responder, one at   clients messages new_inboxes
+ *                      a time for each client
+ *   connect            connections, one after the other    messages
+ *   idle               connections with a subscription     connections
+ *                      each
+ *   subscribe          subscriptions on one connection     messages wildcards
+ *   datagram-publish   messages that nobody hears, so      messages size operations pace
+ *                      many operations in a datagram, so
+ *                      many messages a second
+ *   datagram-request   as request                          clients messages
  *
- * ADDRESS is tcp:PORT or unix:PATH. `pid=N`, the server's, adds what it used. Prints one line of
- * name=value: rate (a second), cpu (seconds of the server for a million), p50 and p99
- * (microseconds), memory (bytes of the server for each), resident (bytes afterwards).
+ * ADDRESS is tcp:PORT or unix:PATH, and for datagrams udp:PORT or dgram:PATH. `pid=N`, the
+ * server's, adds what it used. Prints one line of name=value: rate (a second), cpu (seconds of the
+ * server for a million), p50 and p99 (microseconds), lost (percent of the datagrams; the rate is
+ * without them), memory (bytes of the server for each), resident (bytes afterwards).
  */
 #include "tests/bench/load.h"
 
@@ -31,6 +37,7 @@ static struct parameter {
         {"publishers", 1}, {"subscribers", 1}, {"size", 16},       {"messages", 1000000},
         {"clients", 16},   {"connections", 0}, {"crowd", 0},       {"wildcards", 0},
         {"churn", 0},      {"stalled", 0},     {"new_inboxes", 0}, {"pid", 0},
+        {"operations", 1}, {"pace", 0},
 };
 
 long *parameter(const char *name) {
@@ -55,8 +62,13 @@ static const struct {
         const char *name;
         void (*run)(void);
 } workloads[] = {
-        {"publish", run_publish}, {"request", run_request},     {"connect", run_connect},
-        {"idle", run_idle},       {"subscribe", run_subscribe},
+        {"publish", run_publish},
+        {"request", run_request},
+        {"connect", run_connect},
+        {"idle", run_idle},
+        {"subscribe", run_subscribe},
+        {"datagram-publish", run_datagram_publish},
+        {"datagram-request", run_datagram_request},
 };
 
 int main(int argc, char **argv) {

@@ -23,6 +23,9 @@ struct measurement {
 struct measurement measure(void);
 void report(const struct measurement *measurement, double count);
 
+/* Prints p50 and p99 of latencies in nanoseconds, which it sorts. */
+void report_latencies(uint64_t *latencies, long n);
+
 /* Where the server is, and whether it is the relay, which is known from the first connection on. */
 extern const char *server_address;
 extern bool is_relay;
@@ -38,11 +41,23 @@ size_t answer_pings(int fd, char *data, size_t length);
 /* Waits until the server has dealt with all that was sent. */
 void synchronize(int fd);
 
+/* A socket that speaks to a server of datagrams, which has answered `lines` with a PONG. */
+int open_datagram(const char *lines);
+
+struct mmsghdr;
+void send_datagrams(int fd, struct mmsghdr *messages, unsigned n);
+
+/* Waits until the server has received all that was sent through fd. Returns how many datagrams were
+ * dropped since it began, because there was no room for them. */
+unsigned long await_reception(int fd);
+
 /* A connection with many subscriptions that nothing is sent to. */
 int open_crowd(long n, bool is_wildcard);
 
 /* The workloads. */
 void run_connect(void);
+void run_datagram_publish(void);
+void run_datagram_request(void);
 void run_idle(void);
 void run_publish(void);
 void run_request(void);

@@ -2,6 +2,7 @@
 #include "tests/bench/load.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 static uint64_t clock_ns(clockid_t clock) {
@@ -49,4 +50,16 @@ void report(const struct measurement *measurement, double count) {
         double cpu = (double)(server_cpu_ns() - measurement->begin_cpu_ns) / 1e9;
 
         printf("rate=%.0f cpu=%.4f", count / seconds, cpu / count * 1e6);
+}
+
+static int compare(const void *a, const void *b) {
+        uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+        return (x > y) - (x < y);
+}
+
+void report_latencies(uint64_t *latencies, long n) {
+        qsort(latencies, (size_t)n, sizeof(*latencies), compare);
+        printf(" p50=%.1f p99=%.1f", (double)latencies[n / 2] / 1e3,
+               (double)latencies[n * 99 / 100] / 1e3);
 }

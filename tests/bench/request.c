@@ -91,12 +91,6 @@ static void request(struct client *client) {
         write_all(client->fd, message, n);
 }
 
-static int compare(const void *a, const void *b) {
-        uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-        return (x > y) - (x < y);
-}
-
 void run_request(void) {
         long n_clients = *parameter("clients"), n_total = *parameter("messages");
         struct client *clients = calloc((size_t)n_clients, sizeof(*clients));
@@ -151,9 +145,7 @@ void run_request(void) {
                 }
         }
         report(&measurement, (double)n_total);
-        qsort(latencies, (size_t)n_total, sizeof(*latencies), compare);
-        printf(" p50=%.1f p99=%.1f", (double)latencies[n_total / 2] / 1e3,
-               (double)latencies[n_total * 99 / 100] / 1e3);
+        report_latencies(latencies, n_total);
         (void)shutdown(responder_fd, SHUT_RDWR);
         (void)pthread_join(thread, NULL);
 }

@@ -43,7 +43,7 @@ function extra(name, unit, format,    i, j, line, found) {
         for (i = 1; i <= n_rows; i++) {
                 line = ""
                 found = 0
-                for (j = 1; j <= 5; j++) {
+                for (j = 1; j <= n_servers; j++) {
                         if (values[rows[i], servers[j], name] == "") {
                                 line = line sprintf(" %12s", "-")
                                 continue
@@ -53,8 +53,56 @@ function extra(name, unit, format,    i, j, line, found) {
                                 sprintf(format, value(rows[i], servers[j], name)))
                 }
                 if (found)
-                        printf "%-14s%s  %s %s\n", rows[i], line, name, unit
+                        printf "%-15s%s  %s %s\n", rows[i], line, name, unit
         }
+}
+
+# Whether any of the servers has had this load.
+function is_here(row,    j) {
+        for (j = 1; j <= n_servers; j++)
+                if ((row, servers[j]) in seen)
+                        return 1
+        return 0
+}
+
+# The rates of the servers, and how they compare: "sockd-tcp/nats" is the first by the second.
+function table(comparisons,    i, j, n, pairs, pair) {
+        n = split(comparisons, pairs, " ")
+        printf "%-15s", ""
+        for (j = 1; j <= n_servers; j++)
+                printf " %14s", servers[j]
+        for (j = 1; j <= n; j++) {
+                split(pairs[j], pair, "/")
+                printf " %13s", "x " pair[2]
+        }
+        print ""
+        for (i = 1; i <= n_rows; i++) {
+                if (!is_here(rows[i]))
+                        continue
+                printf "%-15s", rows[i]
+                for (j = 1; j <= n_servers; j++)
+                        printf " %14s", cell(rows[i], servers[j])
+                for (j = 1; j <= n; j++) {
+                        split(pairs[j], pair, "/")
+                        printf " %13s", ratio(rows[i], pair[1], pair[2])
+                }
+                print ""
+        }
+        print ""
+}
+
+# The values that are not rates.
+function extras(    j) {
+        printf "%-15s", ""
+        for (j = 1; j <= n_servers; j++)
+                printf " %12s", servers[j]
+        print ""
+        extra("p50", "us", "%.1f")
+        extra("p99", "us", "%.1f")
+        extra("lost", "percent", "%.3f")
+        extra("memory", "bytes each", "%.0f")
+        extra("resident", "bytes at the end", "%.0f")
+        print ""
 }
 
 {
@@ -70,22 +118,12 @@ function extra(name, unit, format,    i, j, line, found) {
 }
 
 END {
-        split("nats relay-tcp sockd-tcp relay-unix sockd-unix", servers, " ")
         print "Rate a second, and the server's processor seconds for a million."
-        printf "%-14s %14s %14s %14s %14s %14s %7s %7s %7s\n", "", "nats-server", "relay TCP", \
-                "sockd TCP", "relay Unix", "sockd Unix", "x nats", "x relay", "x Unix"
-        for (i = 1; i <= n_rows; i++) {
-                row = rows[i]
-                printf "%-14s %14s %14s %14s %14s %14s %7s %7s %7s\n", row, cell(row, "nats"), \
-                        cell(row, "relay-tcp"), cell(row, "sockd-tcp"), cell(row, "relay-unix"), \
-                        cell(row, "sockd-unix"), ratio(row, "sockd-tcp", "nats"), \
-                        ratio(row, "sockd-tcp", "relay-tcp"), ratio(row, "sockd-unix", "relay-unix")
-        }
-        print ""
-        printf "%-14s %12s %12s %12s %12s %12s\n", "", "nats-server", "relay TCP", "sockd TCP", \
-                "relay Unix", "sockd Unix"
-        extra("p50", "us", "%.1f")
-        extra("p99", "us", "%.1f")
-        extra("memory", "bytes each", "%.0f")
-        extra("resident", "bytes at the end", "%.0f")
+        n_servers = split("nats relay-tcp sockd-tcp relay-unix sockd-unix", servers, " ")
+        table("sockd-tcp/nats sockd-tcp/relay-tcp sockd-unix/relay-unix")
+        extras()
+        print "Datagrams: the same of messages, so many of them in each that is published."
+        n_servers = split("relay-udp sockd-udp relay-dgram sockd-dgram", servers, " ")
+        table("sockd-udp/relay-udp sockd-dgram/relay-dgram")
+        extras()
 }

@@ -9,11 +9,22 @@ if $is_sanitized; then
 fi
 "$SOCKD_SOURCE_DIR/tests/bench/compare.sh" --quick >"$directory/table" 2>"$directory/rounds"
 check 'the comparison runs through' 0 $?
+check_row() {
+        check_matches "$1 was measured on $2" "^round 1: $1 $2 rate=[1-9][0-9]* cpu=[0-9.]+" \
+                "$(cat "$directory/rounds")"
+}
 for row in 1:1/16 1:0/16 1:5/16 4:1/16 1:1/1K 1:1/64K request/16 request/1 connect idle subscriptions; do
         for server in sockd-tcp sockd-unix; do
-                check_matches "$row was measured on $server" \
-                        "^round 1: $row $server rate=[1-9][0-9]* cpu=[0-9.]+" "$(cat "$directory/rounds")"
+                check_row "$row" "$server"
         done
         check_matches "$row stands in the table" "^$row  +([-0-9]|[0-9.]+ [kM])" "$(cat "$directory/table")"
+done
+check_row publish/1-paced sockd-udp
+for row in publish/1 publish/10 request/16 request/1; do
+        for server in sockd-udp sockd-dgram; do
+                check_row "$row" "$server"
+        done
+        check_matches "$row stands in the table of datagrams" "^$row  +[0-9.]+ [kM].* [0-9.]+$" \
+                "$(sed '1,/^Datagrams/d' "$directory/table")"
 done
 end_tests
