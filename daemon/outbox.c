@@ -254,8 +254,7 @@ unsigned outbox_peek_frames(const struct outbox *outbox, struct mmsghdr *message
 
                 if (n_iov == 0)
                         break;
-                messages[n].msg_hdr.msg_iov = iov;
-                messages[n].msg_hdr.msg_iovlen = n_iov;
+                messages[n] = (struct mmsghdr){.msg_hdr = {.msg_iov = iov, .msg_iovlen = n_iov}};
                 iov += n_iov;
                 max_iov -= n_iov;
         }

@@ -68,8 +68,8 @@ void outbox_consume(struct outbox *outbox, size_t n_bytes);
 int outbox_end_frame(struct outbox *outbox);
 
 /* The first frames as sendmmsg(2) takes them, with their ranges in iov; the other fields of the
- * messages are left alone. Returns how many: at most max, and as many as fit max_iov; at least one,
- * as no frame has more ranges than OUTBOX_FRAME_RANGES, if there are any. */
+ * messages are zero. Returns how many: at most max, and as many as fit max_iov; at least one, as no
+ * frame has more ranges than OUTBOX_FRAME_RANGES, if there are any. */
 #define OUTBOX_FRAME_RANGES 8
 unsigned outbox_peek_frames(const struct outbox *outbox, struct mmsghdr *messages, unsigned max,
                             struct iovec *iov, size_t max_iov);

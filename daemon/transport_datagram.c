@@ -102,7 +102,7 @@ static ssize_t datagram_send(struct connection *connection, struct outbox *outbo
         size_t before = outbox->n_bytes;
 
         while (!outbox_is_empty(outbox)) {
-                struct mmsghdr messages[SEND_FRAMES] = {0};
+                struct mmsghdr messages[SEND_FRAMES];
                 struct iovec iov[SEND_RANGES];
                 /* Strangers, and those whose credit is counted, get one frame at a time. */
                 unsigned max = session->is_kept && !session_needs_proof(session) ? SEND_FRAMES : 1;
