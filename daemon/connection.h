@@ -204,6 +204,10 @@ void connection_condemn_output(struct worker *worker, struct connection *connect
 /* Sends what is staged, or puts it behind what waits already. Any worker. */
 void connection_flush(struct worker *worker, struct stage *stage);
 
+/* The same for the first of several stages, and for those behind it that can leave with it. Returns
+ * how many were flushed, at least one. Any worker. */
+unsigned connections_flush(struct worker *worker, struct stage *const *stages, unsigned n_stages);
+
 /* Ends the connection: nothing more is read; what was staged is sent, for a short time; then it is
  * closed. The first reason counts. */
 void connection_end(struct connection *connection, const char *reason);

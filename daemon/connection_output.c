@@ -50,6 +50,11 @@ void connection_write(struct worker *worker, struct connection *connection, stru
                 connection_output_done(worker, stage);
 }
 
+void connection_note_sent(struct worker *worker, struct connection *connection, size_t n_bytes) {
+        atomic_fetch_add_explicit(&connection->n_sent, n_bytes, memory_order_relaxed);
+        atomic_store_explicit(&connection->sent_ms, uv_now(&worker->loop), memory_order_relaxed);
+}
+
 /* Under the lock. Sends until the outbox is empty or the socket full. */
 static int connection_send(struct worker *worker, struct connection *connection,
                            struct outbox *outbox) {
@@ -57,8 +62,7 @@ static int connection_send(struct worker *worker, struct connection *connection,
 
         if (n <= 0)
                 return (int)n;
-        atomic_fetch_add_explicit(&connection->n_sent, (uint64_t)n, memory_order_relaxed);
-        atomic_store_explicit(&connection->sent_ms, uv_now(&worker->loop), memory_order_relaxed);
+        connection_note_sent(worker, connection, (size_t)n);
         return 0;
 }
 
@@ -172,12 +176,16 @@ static void connection_flush_locked(struct worker *worker, struct connection *co
         }
 }
 
-void connection_flush(struct worker *worker, struct stage *stage) {
-        struct connection *connection = stage->connection;
-
+void connection_count_output(struct worker *worker, const struct stage *stage) {
         counter_add(&worker->stats.out_messages, stage->n_messages);
         counter_add(&worker->stats.out_bytes, stage->n_payload_bytes);
         worker_turn_over(worker, stage->outbox.n_bytes);
+}
+
+void connection_flush(struct worker *worker, struct stage *stage) {
+        struct connection *connection = stage->connection;
+
+        connection_count_output(worker, stage);
         pthread_mutex_lock(&connection->lock);
         if (connection->fd >= 0 && !connection->doom && !connection->is_shut)
                 connection_flush_locked(worker, connection, stage);

@@ -1,5 +1,5 @@
-/* What the parts of a connection need of each other: connection.c (its life), connection_input.c
- * and connection_output.c. All of it is for the connection's own worker.
+/* What the parts of a connection need of each other: connection.c (its life), connection_input.c,
+ * connection_output.c and connection_departure.c. All of it is for the connection's own worker.
  */
 #pragma once
 
@@ -23,6 +23,12 @@ void connection_read_last(struct connection *connection, const char *reason);
 
 /* The socket is writable again, or shall be watched for that. */
 void connection_continue_output(struct connection *connection);
+
+/* Under the lock. Something has left. Any worker. */
+void connection_note_sent(struct worker *worker, struct connection *connection, size_t n_bytes);
+
+/* Counts what is flushed as the worker's. Any worker. */
+void connection_count_output(struct worker *worker, const struct stage *stage);
 
 /* It is time for an ending connection to be closed, unless what was sent is still under way. */
 void connection_finish_end(struct connection *connection);

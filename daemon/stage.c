@@ -98,10 +98,19 @@ void stages_put_last(struct stages *stages, struct stage *stage) {
         list_append(&stages->own, &stage->link);
 }
 
-struct stage *stages_next(struct stages *stages) {
-        if (!list_is_empty(&stages->foreign))
-                return container_of(stages->foreign.next, struct stage, link);
-        if (!list_is_empty(&stages->own))
-                return container_of(stages->own.next, struct stage, link);
-        return NULL;
+static unsigned list_peek(struct list_link *list, struct stage **next, unsigned max) {
+        unsigned n = 0;
+
+        LIST_FOREACH (link, list) {
+                if (n == max)
+                        break;
+                next[n++] = container_of(link, struct stage, link);
+        }
+        return n;
+}
+
+unsigned stages_next(struct stages *stages, struct stage **next, unsigned max) {
+        unsigned n = list_peek(&stages->foreign, next, max);
+
+        return n + list_peek(&stages->own, next + n, max - n);
 }

@@ -54,7 +54,7 @@ void stages_remove(struct stages *stages, struct stage *stage, uint32_t slot);
 /* Has a stage of this worker's own flushed after all others. */
 void stages_put_last(struct stages *stages, struct stage *stage);
 
-/* The next stage to flush, connections of other workers first, or NULL. That order matters: when a
- * peer learns by a PONG that its messages have been dealt with, they are on their way to peers of
- * other workers already. */
-struct stage *stages_next(struct stages *stages);
+/* The next stages to flush, connections of other workers first; at most max. Returns how many, 0 if
+ * there are none. That order matters: when a peer learns by a PONG that its messages have been
+ * dealt with, they are on their way to peers of other workers already. */
+unsigned stages_next(struct stages *stages, struct stage **next, unsigned max);

@@ -12,6 +12,9 @@
 
 struct connection;
 struct outbox;
+struct stage;
+
+#define SEND_EACH_MAX 16
 
 struct transport {
         const char *name;
@@ -35,6 +38,11 @@ struct transport {
         /* Sends what waits in the outbox, until it is empty or the socket full. Returns how many
          * bytes left, or -errno. Under the connection's lock. */
         ssize_t (*send)(struct connection *connection, struct outbox *outbox);
+
+        /* Sends the first frame of each stage, all of connections of one listener, in one go; at
+         * most SEND_EACH_MAX. Returns how many, from the first on, or -errno of the first. Under
+         * the locks of all. NULL: each connection has a socket of its own. */
+        int (*send_each)(struct stage *const *stages, unsigned n);
 
         /* Tells the peer that nothing more comes. */
         void (*end_output)(int fd);

@@ -8,6 +8,7 @@
 #include "daemon/connection.h"
 #include "daemon/outbox.h"
 #include "daemon/session.h"
+#include "daemon/stage.h"
 
 #include <errno.h>
 
@@ -73,28 +74,57 @@ static int take_error(struct connection *connection, struct outbox *outbox, int 
         return 0;
 }
 
+/* Where a message goes, and from where. */
+static void address(struct mmsghdr *message, struct session *session, union source *source,
+                    size_t source_length) {
+        message->msg_hdr.msg_name = &session->path.peer;
+        message->msg_hdr.msg_namelen = session->path.peer_length;
+        message->msg_hdr.msg_control = source_length ? source : NULL;
+        message->msg_hdr.msg_controllen = source_length;
+}
+
+/* Sends messages of one socket. Returns how many, or -errno. */
+static int send_messages(const struct connection *connection, struct mmsghdr *messages,
+                         unsigned n_messages) {
+        bool is_unix = connection->session->path.peer.any.sa_family == AF_UNIX;
+        int n = 0;
+
+        /* An error that the network reported for another peer is told to whoever sends next. */
+        for (unsigned i = 0; i < SEND_TRIES; i++) {
+                n = sendmmsg(connection->fd, messages, n_messages, MSG_NOSIGNAL | MSG_DONTWAIT);
+                if (n >= 0 || is_unix || errno == EAGAIN)
+                        break;
+        }
+        return n < 0 ? -errno : n;
+}
+
 /* Sends the first frames. Returns how many, or -errno. */
 static int send_frames(struct connection *connection, struct mmsghdr *messages, unsigned n_frames) {
         struct session *session = connection->session;
         union source source;
         size_t source_length = source_write(&source, &session->path);
-        int n = 0;
 
-        for (unsigned i = 0; i < n_frames; i++) {
-                struct msghdr *header = &messages[i].msg_hdr;
+        for (unsigned i = 0; i < n_frames; i++)
+                address(&messages[i], session, &source, source_length);
+        return send_messages(connection, messages, n_frames);
+}
 
-                header->msg_name = &session->path.peer;
-                header->msg_namelen = session->path.peer_length;
-                header->msg_control = source_length ? &source : NULL;
-                header->msg_controllen = source_length;
+/* Through the socket of the first, as those of all workers have the same address. An error of the
+ * network is told to the one that hears the peer, whichever it was sent through. */
+static int datagram_send_each(struct stage *const *stages, unsigned n) {
+        struct mmsghdr messages[SEND_EACH_MAX];
+        struct iovec iov[SEND_EACH_MAX * OUTBOX_FRAME_RANGES];
+        union source sources[SEND_EACH_MAX];
+
+        for (unsigned i = 0; i < n; i++) {
+                struct session *session = stages[i]->connection->session;
+
+                (void)outbox_peek_frames(&stages[i]->outbox, &messages[i], 1,
+                                         &iov[i * OUTBOX_FRAME_RANGES], OUTBOX_FRAME_RANGES);
+                address(&messages[i], session, &sources[i],
+                        source_write(&sources[i], &session->path));
         }
-        /* An error that the network reported for another peer is told to whoever sends next. */
-        for (unsigned i = 0; i < SEND_TRIES; i++) {
-                n = sendmmsg(connection->fd, messages, n_frames, MSG_NOSIGNAL | MSG_DONTWAIT);
-                if (n >= 0 || session->path.peer.any.sa_family == AF_UNIX || errno == EAGAIN)
-                        break;
-        }
-        return n < 0 ? -errno : n;
+        return send_messages(stages[0]->connection, messages, n);
 }
 
 static ssize_t datagram_send(struct connection *connection, struct outbox *outbox) {
@@ -167,6 +197,7 @@ const struct transport transport_datagram = {
         .max_frame = datagram_max_frame,
         .receive = datagram_receive,
         .send = datagram_send,
+        .send_each = datagram_send_each,
         .end_output = datagram_end_output,
         .is_delivered = datagram_is_delivered,
         .has_input = datagram_has_input,

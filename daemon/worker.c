@@ -23,6 +23,9 @@
 #define KEEP_MAX  (32 * 1024 * 1024)
 #define BLOCK_MAX (2 * 1024 * 1024)
 
+/* How many stages are looked at, at a time. */
+#define FLUSH_STAGES 64
+
 void worker_enter(struct worker *worker) {
         if (worker->is_online)
                 return;
@@ -99,10 +102,12 @@ static bool worker_run_deferred(struct worker *worker) {
 }
 
 void worker_flush(struct worker *worker) {
-        struct stage *stage;
+        struct stage *stages[FLUSH_STAGES];
+        unsigned n, n_flushed;
 
-        while ((stage = stages_next(&worker->stages)) != NULL)
-                connection_flush(worker, stage);
+        while ((n = stages_next(&worker->stages, stages, FLUSH_STAGES)) > 0)
+                for (unsigned i = 0; i < n; i += n_flushed)
+                        n_flushed = connections_flush(worker, stages + i, n - i);
 }
 
 /* Flushes all that the batch staged, then runs what waited for that. */

@@ -23,6 +23,12 @@ static struct stage *add(struct stages *stages, uint32_t slot, bool is_own) {
         return stage;
 }
 
+static unsigned count_next(struct stages *stages) {
+        struct stage *next[N_CONNECTIONS];
+
+        return stages_next(stages, next, N_CONNECTIONS);
+}
+
 static void test_a_stage_is_found_by_slot(void **state) {
         /* Only those that were touched, however large the number. */
         static const uint32_t slots[] = {0, 1, 63, 64, 299, 100000};
@@ -47,7 +53,7 @@ static void test_a_stage_is_found_by_slot(void **state) {
                 stages_remove(&stages, stage, slots[i]);
                 assert_null(stages_find(&stages, slots[i]));
         }
-        assert_null(stages_next(&stages));
+        assert_int_equal(count_next(&stages), 0);
         stages_deinit(&stages);
 }
 
@@ -62,13 +68,17 @@ static void test_connections_of_other_workers_come_first(void **state) {
         add(&stages, 2, false);
         add(&stages, 3, false);
         add(&stages, 4, true);
-        for (size_t i = 0; i < 4; i++) {
-                struct stage *stage = stages_next(&stages);
+        for (size_t i = 0; i < 4;) {
+                struct stage *next[3];
+                unsigned n = stages_next(&stages, next, 3);
 
-                assert_ptr_equal(stage, stages_find(&stages, expected[i]));
-                stages_remove(&stages, stage, expected[i]);
+                assert_int_equal(n, i == 0 ? 3 : 1);
+                for (unsigned j = 0; j < n; j++, i++) {
+                        assert_ptr_equal(next[j], stages_find(&stages, expected[i]));
+                        stages_remove(&stages, next[j], expected[i]);
+                }
         }
-        assert_null(stages_next(&stages));
+        assert_int_equal(count_next(&stages), 0);
         stages_deinit(&stages);
 }
 

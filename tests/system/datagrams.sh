@@ -492,6 +492,38 @@ restart() {
         await_ready
 }
 
+# --- together -------------------------------------------------------------------------------------------
+
+# together NAME FROM TO: of several peers in one batch each gets its own, though one is gone and one
+# does not read. FROM holds an N for each peer.
+together() {
+        gather $near
+        for i in 1 2 3 4 5 6; do
+                tell "open P$i $(echo "$2" | sed "s/N/$i/") $3"
+                tell "send P$i SUB together.all $i\\r\\nSUB together.$i 0\\r\\nPING\\r\\n"
+                tell "expect P$i" "^P$i .* PONG" >/dev/null
+        done
+        tell 'close P3'
+        tell 'say P3 is closed' '^P3 is closed' >/dev/null
+        tell 'burst 40 P1 PUB together.5 1\r\nx\r\n' '^P1 burst' >/dev/null
+        tell 'send P1 PUB together.all 1\r\ny\r\n'
+        for i in 1 2 4 6; do
+                check_matches "$1: peer $i gets its own" "MSG together.all $i 1" \
+                        "$(tell "expect P$i" "^P$i .* MSG together.all")"
+        done
+        check_does "$1: the one that is gone has no session" await_that has_sessions 5
+        dismiss
+}
+
+test_together() {
+        listen 'workers = 2;' 'name = "udp"; listen = "udp://127.0.0.1:0";' \
+                "name = \"dgram\"; listen = \"unix+dgram://$directory/d\";"
+        together UDP udp://127.0.0.1:0 "udp://127.0.0.1:$(port udp)"
+        restart
+        together Unix "unix+dgram://$directory/pN" "unix+dgram://$directory/d"
+        stop_daemon
+}
+
 # --- abuse ---------------------------------------------------------------------------------------------
 
 # ask: whether a request of somebody else is answered.
@@ -704,7 +736,7 @@ elif ! command -v ip >/dev/null || ! command -v nsenter >/dev/null; then
 elif ! make_networks 2>"$directory/why"; then
         why_not="networks cannot be made here: $(tail -n 1 "$directory/why")"
 fi
-for part in source amplification cookies shares broadcast drain gone abuse overflow multicast workers; do
+for part in source amplification cookies shares broadcast drain gone together abuse overflow multicast workers; do
         if [ -n "$why_not" ]; then
                 skip "datagrams: $part" "$why_not"
         elif [ -z "${DATAGRAM_PARTS:-}" ] || echo " $DATAGRAM_PARTS " | grep -q " $part "; then
