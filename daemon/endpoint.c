@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/errqueue.h>
+#include <linux/sock_diag.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -21,7 +22,7 @@
 #define DATAGRAM_MAX 65536
 /* When an iteration has cost so much, the worker's other sockets have their turn. */
 #define WORK_MAX 100000
-/* How often it is looked for sessions whose peers are silent. */
+/* How often it is looked for sessions whose peers are silent, and for what the kernel dropped. */
 #define SWEEP_MS 1000
 
 static void endpoint_continue(struct task *task);
@@ -50,21 +51,7 @@ struct envelope {
 
 /* --- one datagram ------------------------------------------------------------------------- */
 
-static void endpoint_note_overflows(struct endpoint *endpoint, uint32_t n) {
-        static struct log_limit limit = {.burst = 1, .interval_ms = 10000};
-        uint32_t n_new = n - endpoint->n_overflows;
-
-        if (n_new == 0)
-                return;
-        endpoint->n_overflows = n;
-        listener_dropped(endpoint->listener, DROP_KERNEL, n_new);
-        log_limited(&limit, LOG_LEVEL_WARNING,
-                    "listener \"%s\": the kernel dropped datagrams: its receive buffer was full",
-                    endpoint->listener->name);
-}
-
-static void endpoint_read_control(struct endpoint *endpoint, struct envelope *envelope,
-                                  const struct cmsghdr *cmsg) {
+static void envelope_read_control(struct envelope *envelope, const struct cmsghdr *cmsg) {
         struct session_path *path = &envelope->path;
         const void *data = CMSG_DATA(cmsg);
 
@@ -87,16 +74,10 @@ static void endpoint_read_control(struct endpoint *endpoint, struct envelope *en
         } else if (cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_CREDENTIALS) {
                 memcpy(&envelope->credentials, data, sizeof(envelope->credentials));
                 envelope->has_credentials = true;
-        } else if (cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SO_RXQ_OVFL) {
-                uint32_t n;
-
-                memcpy(&n, data, sizeof(n));
-                endpoint_note_overflows(endpoint, n);
         }
 }
 
-static void endpoint_read_envelope(struct endpoint *endpoint, struct msghdr *message,
-                                   struct envelope *envelope) {
+static void envelope_read(struct envelope *envelope, struct msghdr *message) {
         struct cmsghdr *cmsg = CMSG_FIRSTHDR(message);
 
         envelope->has_credentials = envelope->is_for_all = false;
@@ -108,7 +89,7 @@ static void endpoint_read_envelope(struct endpoint *endpoint, struct msghdr *mes
                                              : 0;
         memcpy(&envelope->path.peer, message->msg_name, envelope->path.peer_length);
         for (; cmsg; cmsg = CMSG_NXTHDR(message, cmsg))
-                endpoint_read_control(endpoint, envelope, cmsg);
+                envelope_read_control(envelope, cmsg);
 }
 
 static void peer_set_credentials(struct peer *peer, const struct envelope *envelope) {
@@ -162,7 +143,7 @@ static void endpoint_take(struct endpoint *endpoint, struct mmsghdr *message) {
         struct envelope envelope;
         struct session *session;
 
-        endpoint_read_envelope(endpoint, &message->msg_hdr, &envelope);
+        envelope_read(&envelope, &message->msg_hdr);
         if (envelope.is_for_all && !endpoint->listener->is_silent) {
                 endpoint_refuse(endpoint);
                 return;
@@ -277,6 +258,30 @@ static void endpoint_yield(struct endpoint *endpoint) {
         endpoint->is_posted = mailbox_post(&endpoint->worker->mailbox, &endpoint->task) == 0;
 }
 
+/* Tells of what the kernel dropped, once a millisecond. It would say so with each datagram
+ * (SO_RXQ_OVFL), at a tenth of what receiving one costs. */
+static void endpoint_note_overflows(struct endpoint *endpoint) {
+        static struct log_limit limit = {.burst = 1, .interval_ms = 10000};
+        uint64_t now_ms = uv_now(&endpoint->worker->loop);
+        uint32_t memory[SK_MEMINFO_VARS], n_new;
+        socklen_t length = sizeof(memory);
+
+        if (now_ms == endpoint->overflows_ms)
+                return;
+        endpoint->overflows_ms = now_ms;
+        if (getsockopt(endpoint->fd, SOL_SOCKET, SO_MEMINFO, memory, &length) < 0 ||
+            length < sizeof(memory))
+                return;
+        n_new = memory[SK_MEMINFO_DROPS] - endpoint->n_overflows;
+        if (n_new == 0)
+                return;
+        endpoint->n_overflows = memory[SK_MEMINFO_DROPS];
+        listener_dropped(endpoint->listener, DROP_KERNEL, n_new);
+        log_limited(&limit, LOG_LEVEL_WARNING,
+                    "listener \"%s\": the kernel dropped datagrams: its receive buffer was full",
+                    endpoint->listener->name);
+}
+
 /* There is no memory for what has come: it waits in the socket until the next sweep. */
 static void endpoint_rest(struct endpoint *endpoint) {
         static struct log_limit limit = {.burst = 1, .interval_ms = 10000};
@@ -302,6 +307,7 @@ static void endpoint_work(struct endpoint *endpoint) {
                 has_more = endpoint_receive(endpoint);
         if (endpoint->batch->n_taken < endpoint->batch->n)
                 endpoint_yield(endpoint);
+        endpoint_note_overflows(endpoint);
 }
 
 static void endpoint_continue(struct task *task) {
@@ -330,6 +336,7 @@ static void endpoint_on_sweep(uv_timer_t *timer) {
         struct endpoint *endpoint = timer->data;
 
         worker_enter(endpoint->worker);
+        endpoint_note_overflows(endpoint);
         sessions_expire(endpoint);
         /* What large datagrams have touched is given back when it is quiet. */
         if (list_is_empty(&endpoint->sessions) && endpoint->batch &&

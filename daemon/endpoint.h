@@ -34,6 +34,7 @@ struct endpoint {
         struct list_link sessions; /* kept ones */
         struct session *stranger;  /* for the next unknown peer; NULL: none is made */
         uint32_t n_overflows;      /* as the kernel counts what it dropped */
+        uint64_t overflows_ms;     /* loop time when it was asked */
 };
 
 /* Has workers receive on a listener: all of them if it is of UDP, else this one. The server's

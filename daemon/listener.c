@@ -230,15 +230,15 @@ static int apply_internet(int fd, const struct config_listener *config) {
 
 /* What a datagram is to tell of itself, and errors of the network of their peer. */
 static int apply_datagram(const struct listener *listener) {
-        int fd = listener->fd, r = set_option(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
+        int fd = listener->fd, r;
 
         if (listener->family == AF_UNIX)
-                return r < 0 ? r : set_option(fd, SOL_SOCKET, SO_PASSCRED, 1);
+                return set_option(fd, SOL_SOCKET, SO_PASSCRED, 1);
         (void)set_option(fd, IPPROTO_IP, IP_RECVERR, 1);
         if (listener->family == AF_INET6)
                 (void)set_option(fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
-        if (r < 0 || !is_wildcard(&listener->bound))
-                return r;
+        if (!is_wildcard(&listener->bound))
+                return 0;
         /* Of IPv4, an IPv6 socket too. */
         r = set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
         return r == 0 && listener->family == AF_INET6
