@@ -65,13 +65,14 @@ struct session {
         struct endpoint *endpoint;
         struct connection *connection;
         struct session_path path;
-        uint32_t hash;          /* of the peer's address */
-        struct session *next;   /* in the endpoint's table */
-        struct list_link link;  /* the endpoint's sessions, the one silent for longest first */
-        bool is_kept;           /* in the table */
-        bool is_charged;        /* a message of the datagram at hand is paid for */
-        size_t n_input;         /* length of the datagram at hand */
-        _Atomic bool is_proved; /* its address is its own */
+        uint32_t hash;         /* of the peer's address */
+        struct session *next;  /* in the endpoint's table */
+        struct list_link link; /* the endpoint's sessions, the one silent for longest first */
+        bool is_kept;          /* in the table */
+        bool is_charged;       /* a message of the datagram at hand is paid for */
+        bool is_unsegmented; /* the way to it does not cut messages; under the connection's lock */
+        size_t n_input;      /* length of the datagram at hand */
+        _Atomic bool is_proved;                /* its address is its own */
         _Atomic int64_t credit, credit_frames; /* what it may be sent while it is not proved */
         struct datagram_counters counters;     /* while it is kept */
 };

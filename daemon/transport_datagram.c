@@ -11,6 +11,7 @@
 #include "daemon/stage.h"
 
 #include <errno.h>
+#include <netinet/udp.h>
 
 /* Ranges and frames in one system call. */
 #define SEND_RANGES 128
@@ -19,11 +20,21 @@
 #define SEND_TRIES 4
 /* The longest payload of UDP over IPv4; Unix takes more, but not everybody reads it. */
 #define DATAGRAM_PAYLOAD_MAX 65507
-#define UNIX_OVERHEAD        32
+/* The longest that is sent as a segment: it fits the path to any peer, of IPv6 too. */
+#define SEGMENT_MAX   1232
+#define UNIX_OVERHEAD 32
 
 union source {
         struct cmsghdr align;
-        char data[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+        char data[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(uint16_t))];
+};
+
+/* Frames of one length in a row, which leave as one message; it is cut again on its way, by the
+ * kernel or by the network card. */
+struct segments {
+        unsigned n_frames;
+        size_t length; /* of each but the last, which may be shorter */
+        union source control;
 };
 
 /* Has a message leave from the address that was spoken to. Returns the length of the control data.
@@ -98,8 +109,60 @@ static int send_messages(const struct connection *connection, struct mmsghdr *me
         return n < 0 ? -errno : n;
 }
 
-/* Sends the first frames. Returns how many, or -errno. */
-static int send_frames(struct connection *connection, struct mmsghdr *messages, unsigned n_frames) {
+static size_t message_length(const struct mmsghdr *message) {
+        size_t length = 0;
+
+        for (size_t i = 0; i < message->msg_hdr.msg_iovlen; i++)
+                length += message->msg_hdr.msg_iov[i].iov_len;
+        return length;
+}
+
+/* Has the frames of one length leave as one message. Returns how many messages there are. */
+static unsigned join_segments(struct mmsghdr *messages, unsigned n_frames,
+                              struct segments *segments) {
+        unsigned n = 0;
+        size_t total = 0;
+        bool is_open = false;
+
+        for (unsigned i = 0; i < n_frames; i++) {
+                size_t length = message_length(&messages[i]);
+
+                if (is_open && length <= segments[n - 1].length &&
+                    total + length <= DATAGRAM_PAYLOAD_MAX) {
+                        /* The ranges of frames stand behind each other. */
+                        messages[n - 1].msg_hdr.msg_iovlen += messages[i].msg_hdr.msg_iovlen;
+                        segments[n - 1].n_frames++;
+                        is_open = length == segments[n - 1].length;
+                } else {
+                        messages[n] = messages[i];
+                        segments[n].n_frames = 1;
+                        segments[n].length = length;
+                        n++;
+                        total = 0;
+                        is_open = length <= SEGMENT_MAX;
+                }
+                total += length;
+        }
+        return n;
+}
+
+/* Says where a message is to be cut. Returns the length of the control data. */
+static size_t segments_write(struct segments *segments, size_t control_length) {
+        struct cmsghdr *cmsg = (struct cmsghdr *)(void *)(segments->control.data + control_length);
+        uint16_t length = (uint16_t)segments->length;
+
+        if (segments->n_frames == 1)
+                return control_length;
+        memset(cmsg, 0, CMSG_SPACE(sizeof(length)));
+        cmsg->cmsg_level = IPPROTO_UDP;
+        cmsg->cmsg_type = UDP_SEGMENT;
+        cmsg->cmsg_len = CMSG_LEN(sizeof(length));
+        memcpy(CMSG_DATA(cmsg), &length, sizeof(length));
+        return control_length + CMSG_SPACE(sizeof(length));
+}
+
+/* Sends the first frames, one message each. Returns how many, or -errno. */
+static int send_singly(struct connection *connection, struct mmsghdr *messages, unsigned n_frames) {
         struct session *session = connection->session;
         union source source;
         size_t source_length = source_write(&source, &session->path);
@@ -107,6 +170,45 @@ static int send_frames(struct connection *connection, struct mmsghdr *messages, 
         for (unsigned i = 0; i < n_frames; i++)
                 address(&messages[i], session, &source, source_length);
         return send_messages(connection, messages, n_frames);
+}
+
+/* What the kernel says where a message cannot be cut: it is an old one, the path is a narrow one,
+ * or the network card leaves no way to. */
+static bool is_uncuttable(int error) {
+        return error == -EINVAL || error == -EMSGSIZE || error == -EIO || error == -EOPNOTSUPP;
+}
+
+/* The same with those of one length together. */
+static int send_segments(struct connection *connection, struct mmsghdr *messages,
+                         unsigned n_frames) {
+        struct segments segments[SEND_FRAMES];
+        unsigned n_messages = join_segments(messages, n_frames, segments);
+        int n, n_sent = 0;
+
+        for (unsigned i = 0; i < n_messages; i++) {
+                union source *control = &segments[i].control;
+                size_t length = source_write(control, &connection->session->path);
+
+                address(&messages[i], connection->session, control,
+                        segments_write(&segments[i], length));
+        }
+        n = send_messages(connection, messages, n_messages);
+        for (int i = 0; i < n; i++)
+                n_sent += (int)segments[i].n_frames;
+        if (segments[0].n_frames > 1 && is_uncuttable(n)) {
+                connection->session->is_unsegmented = true;
+                return 0;
+        }
+        return n < 0 ? n : n_sent;
+}
+
+/* Sends the first frames. Returns how many, or -errno; 0: it is to be tried again. */
+static int send_frames(struct connection *connection, struct mmsghdr *messages, unsigned n_frames) {
+        const struct session *session = connection->session;
+
+        if (n_frames == 1 || session->is_unsegmented || session->path.peer.any.sa_family == AF_UNIX)
+                return send_singly(connection, messages, n_frames);
+        return send_segments(connection, messages, n_frames);
 }
 
 /* Through the socket of the first, as those of all workers have the same address. An error of the
