@@ -495,11 +495,11 @@ restart() {
 # --- together -------------------------------------------------------------------------------------------
 
 # together NAME FROM TO: of several peers in one batch each gets its own, though one is gone and one
-# does not read. FROM holds an N for each peer.
+# does not read. FROM holds a % for the number of the peer.
 together() {
         gather $near
         for i in 1 2 3 4 5 6; do
-                tell "open P$i $(echo "$2" | sed "s/N/$i/") $3"
+                tell "open P$i $(echo "$2" | sed "s/%/$i/") $3"
                 tell "send P$i SUB together.all $i\\r\\nSUB together.$i 0\\r\\nPING\\r\\n"
                 tell "expect P$i" "^P$i .* PONG" >/dev/null
         done
@@ -520,7 +520,7 @@ test_together() {
                 "name = \"dgram\"; listen = \"unix+dgram://$directory/d\";"
         together UDP udp://127.0.0.1:0 "udp://127.0.0.1:$(port udp)"
         restart
-        together Unix "unix+dgram://$directory/pN" "unix+dgram://$directory/d"
+        together Unix "unix+dgram://$directory/p%" "unix+dgram://$directory/d"
         stop_daemon
 }
 
