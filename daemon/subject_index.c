@@ -357,8 +357,8 @@ static int match_push_steps(const struct index_map *tokens, struct match *match,
 /* One step of the walk: the branch was reached, `rest` is left of the subject, a token at least. */
 static int match_branch(const struct index_map *tokens, struct match *match,
                         struct index_branch *branch, struct bytes rest) {
+        struct bytes token = rest;
         bool is_last, is_last_but_one;
-        struct bytes token;
         int r;
 
         (void)subject_next_token(&rest, &token);

@@ -86,7 +86,7 @@ static void operations_of_one_datagram_arrive_in_order(void **state) {
         struct scene *scene = *state;
         int peer = peer_open(scene), n_bytes = 0;
         natsSubscription *subscription = subscribe(scene, "numbers.*");
-        char subject[16], text[8];
+        char subject[32], text[16];
 
         for (int i = 0; i < N; i++)
                 n_bytes += snprintf(datagram + n_bytes, ROOM, "PUB numbers.%d 3\r\n%03d\r\n", i % 3,
@@ -330,7 +330,7 @@ static void responder_join(struct responder *responder) {
 
 static void make_requests(natsConnection *connection, unsigned n) {
         natsMsg *answer = NULL;
-        char text[16];
+        char text[32];
 
         for (unsigned i = 0; i < n; i++) {
                 snprintf(text, sizeof text, "number %u", i);
