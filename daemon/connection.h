@@ -95,37 +95,37 @@ struct connection {
         struct list_link link;      /* worker's connections */
         struct list_link held_link; /* worker's held publishers */
         enum connection_state state_of_life;
+        unsigned paused;    /* enum connection_pause */
+        int polled;         /* what is polled for now */
+        unsigned n_handles; /* poll and timer, if they are not closed yet */
+        unsigned n_pins;    /* reasons not to free it yet */
+        unsigned retry_ms;  /* how long a socket that tells nothing was left alone last */
+        uint32_t held_by_slot;
+        uint32_t source; /* hash of where it comes from; see rate.h */
         bool is_kept;    /* it is one of the worker's connections, not a stranger */
-        unsigned paused; /* enum connection_pause */
         bool is_end_of_input;
         bool is_broken; /* it is read for the last time */
         bool is_polling_output;
-        int polled;         /* what is polled for now */
-        const char *reason; /* why it ends; NULL while the handler has it */
-        unsigned n_pins;    /* reasons not to free it yet */
         bool is_grace_over;
-        struct block *kept; /* incomplete input, NULL if none; a reference */
+        bool is_held_briefly; /* others wait behind it */
+        bool is_talking;      /* there was more input when it ended */
+        const char *reason;   /* why it ends; NULL while the handler has it */
+        struct block *kept;   /* incomplete input, NULL if none; a reference */
         size_t n_kept;
         size_t n_needed;           /* length of all of it; 0: unknown */
         struct block *input_block; /* while the handler runs: what the input lies in */
-        uint64_t held_by;          /* id of the connection it is held for */
-        uint32_t held_by_slot;
+        uint64_t held_by;          /* id of the connection it is held for, with held_by_slot */
         uint64_t held_since_ms;
-        bool is_held_briefly; /* others wait behind it */
-        uint64_t held_sent;   /* what the receiver had taken then */
+        uint64_t held_sent; /* what the receiver had taken then */
         uv_poll_t poll;
         uv_timer_t timer;
-        unsigned n_handles;       /* of the two above, not closed yet */
         uint64_t protocol_due_ms; /* loop time; 0: none */
         uint64_t write_due_ms;
         uint64_t end_due_ms;
         uint64_t rate_due_ms;
-        uint32_t source;        /* hash of where it comes from; see rate.h */
         uint64_t retry_due_ms;  /* when a socket that tells nothing is tried again */
-        unsigned retry_ms;      /* how long that took last */
         uint64_t end_limit_ms;  /* when delivery is no longer waited for */
         size_t n_discarded;     /* bytes of input, while it ends */
-        bool is_talking;        /* there was more input when it ended */
         uint64_t last_input_ms; /* loop time */
         struct reclaim_node reclaim;
         struct task freeing;
@@ -134,11 +134,11 @@ struct connection {
         /* For all, with the lock. */
         pthread_mutex_t lock; /* a leaf but for the own worker's mailbox */
         int fd;               /* -1 when closed */
-        struct outbox pending;
         bool is_waiting;      /* the own worker sends when the socket is writable */
         bool is_shut;         /* the peer was told that nothing more comes */
         bool needs_attention; /* `attention` is on its way to the own worker */
-        const char *doom;     /* why it must be closed, or NULL */
+        struct outbox pending;
+        const char *doom; /* why it must be closed, or NULL */
         struct task attention;
         _Atomic uint64_t n_sent; /* bytes the socket has taken; any thread reads */
         uint64_t out_messages, out_bytes;
