@@ -8,6 +8,8 @@
 
 /* The first PING of ours, which measures the round trip, after CONNECT. */
 #define FIRST_PING_MS 2000
+/* How often it is looked whether a datagram peer has had its last messages. */
+#define FORGET_MS 100
 /* A round trip older than this is measured again. */
 #define RTT_MAX_AGE_NS (UINT64_C(3600) * 1000000000)
 
@@ -70,14 +72,24 @@ uint64_t client_first_ping_ms(const struct client *client) {
         return interval < FIRST_PING_MS ? interval : FIRST_PING_MS;
 }
 
+/* A datagram peer that has no subscription any more is gone when it has had its messages; it may
+ * subscribe again meanwhile. */
+static void client_forget(struct client *client) {
+        if (client->subscriptions.count > 0)
+                return;
+        if (connection_pending(client->connection) > 0)
+                connection_set_deadline(client->connection, FORGET_MS);
+        else
+                connection_end(client->connection, REASON_CLIENT_CLOSED);
+}
+
 void client_deadline(struct client *client) {
         const struct config_server *server = &client->worker->config->server;
         uint64_t age_ms = (real_time_ns() - client->connection->start_ns) / 1000000;
         uint64_t first_ms = client_first_ping_ms(client);
 
         if (client->connection->transport->is_connectionless) {
-                if (client->subscriptions.count == 0)
-                        connection_end(client->connection, REASON_CLIENT_CLOSED);
+                client_forget(client);
                 return;
         }
         /* Libraries expect nothing else before their first PONG (protocol.md 1.1). */

@@ -3,6 +3,7 @@
 
 #include "daemon/bus.h"
 #include "daemon/config.h"
+#include "daemon/subject_index.h"
 #include "daemon/transport.h"
 #include "lib/log.h"
 #include "lib/subject.h"
@@ -10,8 +11,14 @@
 
 #include <errno.h>
 
-/* How many subscriptions a datagram peer may have whose address may be forged. */
-#define MAX_UNPROVED 16
+/* What a datagram peer may have whose address may be forged: so many subscriptions, each to a
+ * subject of so many bytes and tokens, as each token of a pattern takes memory. */
+#define MAX_UNPROVED        16
+#define MAX_UNPROVED_LENGTH 128
+#define MAX_UNPROVED_TOKENS 8
+
+/* Room for the longest subject: max_control_line can be no more. */
+#define SUBJECT_TEXT_MAX (64 * 1024 + 1)
 
 static void client_count_subscriptions(struct client *client) {
         atomic_store_explicit(&client->n_subscriptions, client->subscriptions.count,
@@ -46,6 +53,21 @@ static uint64_t client_max_subscriptions(const struct client *client) {
         return max;
 }
 
+static unsigned count_tokens(struct bytes subject) {
+        struct bytes token;
+        unsigned n = 0;
+
+        while (subject_next_token(&subject, &token))
+                n++;
+        return n;
+}
+
+static bool client_may_have_subject(const struct client *client, struct bytes subject) {
+        return connection_is_proved(client->connection) ||
+               (subject.length <= MAX_UNPROVED_LENGTH &&
+                count_tokens(subject) <= MAX_UNPROVED_TOKENS);
+}
+
 /* Whether one more subscription may be had; says so if not. */
 static bool client_may_subscribe(struct client *client, const struct operation *operation) {
         uint64_t max = client_max_subscriptions(client);
@@ -60,6 +82,10 @@ static bool client_may_subscribe(struct client *client, const struct operation *
                              "Permissions Violation for Subscription to \"%s\" using queue "
                              "\"_sys_\"",
                              bytes_quote(subject, sizeof(subject), operation->subject));
+                return false;
+        }
+        if (!client_may_have_subject(client, operation->subject)) {
+                client_error(client, ERROR_LONG_SUBJECT);
                 return false;
         }
         if (max > 0 && client->subscriptions.count >= max) {
@@ -91,10 +117,33 @@ static int client_add_subscription(struct client *client, const struct operation
         return 0;
 }
 
+/* Whether a subscription is what a SUB asks for. */
+static bool is_same_subscription(const struct subscription *subscription,
+                                 const struct operation *operation) {
+        char subject[SUBJECT_TEXT_MAX];
+        size_t length = subject_index_subject(subscription, subject, sizeof(subject));
+
+        return length < sizeof(subject) &&
+               bytes_equal((struct bytes){subject, length}, operation->subject) &&
+               bytes_equal(subscription_queue(subscription), operation->queue);
+}
+
+/* Whether the sid is in use, so that a SUB has no effect. That of a datagram peer has one if it
+ * asks for something else: the peer is not the one that had the address before. */
+static bool client_has_sid(struct client *client, const struct operation *operation) {
+        struct subscription *subscription = client_expire(client, operation->sid);
+
+        if (!subscription || !client->connection->transport->is_connectionless ||
+            is_same_subscription(subscription, operation))
+                return subscription;
+        client_end_subscription(client, subscription);
+        return false;
+}
+
 void client_subscribe(struct client *client, const struct operation *operation) {
         int r;
 
-        if (client_expire(client, operation->sid)) {
+        if (client_has_sid(client, operation)) {
                 client_acknowledge(client);
                 return;
         }

@@ -114,7 +114,9 @@ static struct session *endpoint_session(struct endpoint *endpoint,
                                         const struct envelope *envelope) {
         struct session *session = session_find(endpoint, &envelope->path);
 
-        if (session && !is_same_user(session, envelope)) {
+        /* Somebody else, or who had been told to go, and is there again. */
+        if (session && (!is_same_user(session, envelope) ||
+                        session->connection->state_of_life != CONNECTION_OPEN)) {
                 connection_close(session->connection, REASON_CLIENT_CLOSED);
                 session = NULL;
         }

@@ -390,6 +390,8 @@ void session_pay(struct session *session, size_t n_bytes) {
 }
 
 bool session_may_complain(struct session *session, size_t n_bytes) {
+        if (!session_is_answerable(session))
+                return false;
         if (!session_needs_proof(session))
                 return true;
         if (n_bytes > session->n_input) {

@@ -17,7 +17,7 @@
 #define SEND_RANGES 128
 #define SEND_FRAMES 64
 /* How often an error that belongs to somebody else is passed over. */
-#define SEND_TRIES 4
+#define SEND_TRIES 64
 /* The longest payload of UDP over IPv4; Unix takes more, but not everybody reads it. */
 #define DATAGRAM_PAYLOAD_MAX 65507
 /* The longest that is sent as a segment: it fits the path to any peer, of IPv6 too. */

@@ -57,5 +57,6 @@ struct operation {
 /* Likewise, of datagram peers. */
 #define ERROR_MAX_SESSIONS "maximum sessions exceeded"
 #define ERROR_COOKIE       "Invalid Cookie"
+#define ERROR_LONG_SUBJECT "Subject Too Long without Cookie"
 /* In lame duck mode there are no new ones. */
 #define ERROR_SHUTDOWN "Server Shutdown"
