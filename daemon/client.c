@@ -85,15 +85,15 @@ void client_refresh_info(struct client *client) {
 
 /* --- publishing ------------------------------------------------------------------------------- */
 
-/* Where a message goes: control subjects are those of the system account, which is open to those
- * with a role; for others nobody is there, and so nobody can pose as the server either. */
+/* Where a message goes: control subjects are those of the system account, where it is asked for the
+ * role; for who has none at all nobody is there, and so nobody can pose as the server either. */
 static struct bus *client_bus(struct client *client, struct bytes subject) {
         static const char control[] = "$SYS.REQ.";
         size_t n = sizeof(control) - 1;
 
         if (subject.length <= n || memcmp(subject.data, control, n) != 0)
                 return client->bus;
-        return client->role == ROLE_ADMIN ? client->worker->instance->system_bus : NULL;
+        return client->role == ROLE_NONE ? NULL : client->worker->instance->system_bus;
 }
 
 /* Tells a requester that nobody heard it (protocol.md 6.6). */
@@ -286,12 +286,22 @@ void client_end_input(struct client *client) {
 
 /* --- beginning and end ------------------------------------------------------------------------ */
 
+/* Finds out who it is, by the rules that are in force. */
+static void client_identify(struct client *client) {
+        struct identity identity = identity_of(client->connection, client->worker->config);
+
+        client->role = identity.role;
+        free(client->user);
+        client->user = identity.user ? strdup(identity.user->name) : NULL;
+}
+
 static void client_adopt_limits(struct client *client) {
         client->parser.max_control_line = client->worker->config->server.max_control_line;
         client->parser.max_payload = client->worker->config->server.max_payload;
 }
 
 void client_changed(struct client *client) {
+        client_identify(client);
         client_adopt_limits(client);
         client_refresh_info(client);
 }
@@ -315,7 +325,7 @@ static void client_begin(struct client *client) {
         client->parser.headers = false;
         atomic_store_explicit(&client->headers, false, memory_order_relaxed);
         client->protocol = 0;
-        client->role = identity_role(&client->connection->peer);
+        client_identify(client);
         client_adopt_limits(client);
 }
 
@@ -452,6 +462,7 @@ struct client *client_free(struct client *client) {
         free(client->name);
         free(client->lang);
         free(client->version);
+        free(client->user);
         free(client);
         return NULL;
 }

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "daemon/identity.h"
 #include "daemon/mailbox.h"
 #include "daemon/sid_table.h"
 #include "daemon/worker.h"
@@ -15,15 +16,13 @@
 struct bus;
 struct connection;
 
-/* What a client may do on the control subjects. */
-enum client_role { ROLE_NONE, ROLE_ADMIN };
-
 struct client {
         struct receiver receiver;
         struct connection *connection; /* owns the client */
         struct worker *worker;
         struct bus *bus; /* of its account */
-        enum client_role role;
+        enum role role;
+        char *user; /* owned; the name of the rule that fits, NULL: none */
         struct parser parser;
         bool has_violated; /* the rest of this frame is not looked at */
         struct sid_table subscriptions;

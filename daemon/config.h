@@ -72,6 +72,19 @@ struct config_listener {
         uint64_t max_sessions_per_source;
 };
 
+/* Who a user is to the kernel: all that is given has to hold. */
+struct config_peer {
+        uid_t uid; /* (uid_t)-1: any */
+        gid_t gid; /* of the process, or one of its supplementary groups; (gid_t)-1: any */
+};
+
+/* A rule: who is this user, and what may he do. The first that fits a peer decides. */
+struct config_user {
+        char *name; /* unique */
+        struct config_peer peer;
+        int role; /* enum role; ROLE_NONE: as without this rule */
+};
+
 struct config {
         _Atomic unsigned n_references;
         char *path; /* the file it was read from; NULL: none */
@@ -79,6 +92,8 @@ struct config {
         struct config_log log;
         struct config_listener *listeners;
         size_t n_listeners;
+        struct config_user *users; /* in the order of the file */
+        size_t n_users;
 };
 
 /* Reads the file at path. NULL means /etc/sockd/sockd.conf (SYSCONFDIR "/sockd/sockd.conf"), whose

@@ -6,6 +6,7 @@
  */
 #include "daemon/config_keys.h"
 
+#include "daemon/identity.h"
 #include "lib/log.h"
 #include "lib/units.h"
 
@@ -31,6 +32,8 @@
 #define SERVER_NAME_MAX   255
 #define LISTENER_NAME_MAX 64
 #define LISTENERS_MAX     1024
+#define USER_NAME_MAX     64
+#define USERS_MAX         4096
 
 /* Whether text is printable ASCII without blanks and none of the excluded characters. */
 static bool is_name(const char *text, size_t n_max, const char *excluded) {
@@ -318,15 +321,78 @@ const struct config_table config_keys_listener = {
         check_listener,
 };
 
+static void refuse_both(struct config_reader *reader, const char *path,
+                        const config_setting_t *group, const char *a, const char *b) {
+        if (config_setting_get_member(group, a) && config_setting_get_member(group, b))
+                config_reader_complain(reader, config_setting_get_member(group, b), path, b,
+                                       "there is \"%s\" already, which means the same", a);
+}
+
+static void check_peer(struct config_reader *reader, const char *path,
+                       const config_setting_t *group, void *target, bool is_whole) {
+        const struct config_peer *peer = target;
+
+        refuse_both(reader, path, group, "user", "uid");
+        refuse_both(reader, path, group, "group", "gid");
+        if (is_whole && peer->uid == (uid_t)-1 && peer->gid == (gid_t)-1)
+                config_reader_complain(reader, group, path, NULL,
+                                       "found nothing, expected user, uid, group or gid");
+}
+
+static const struct config_key peer_keys[] = {
+        {"user", CONFIG_USER, FIELD(config_peer, uid)},
+        {"uid", CONFIG_INTEGER, FIELD(config_peer, uid), .maximum = UINT32_MAX - 1},
+        {"group", CONFIG_GROUP, FIELD(config_peer, gid)},
+        {"gid", CONFIG_INTEGER, FIELD(config_peer, gid), .maximum = UINT32_MAX - 1},
+        LATER("pid"),
+        LATER("exe"),
+        LATER("unit"),
+        LATER("slice"),
+};
+
+static const struct config_table peer_table = {
+        peer_keys,
+        ARRAY_SIZE(peer_keys),
+        sizeof(struct config_peer),
+        check_peer,
+};
+
+static bool is_user_name(const char *text) {
+        return is_name(text, USER_NAME_MAX, "");
+}
+
+static const struct config_key user_keys[] = {
+        {"name", CONFIG_STRING, FIELD(config_user, name), .is_required = true,
+         .check = is_user_name,
+         .expected = "a name of at most 64 printable ASCII characters without blanks"},
+        {"peer", CONFIG_TABLE, FIELD(config_user, peer), .is_required = true, .table = &peer_table},
+        {"role", CONFIG_ENUM, FIELD(config_user, role), .parse = role_parse,
+         .expected = "\"admin\", \"monitor\" or \"none\""},
+        LATER("password"),
+        LATER("password_file"),
+        LATER("token"),
+        LATER("token_file"),
+        LATER("nkey"),
+        LATER("certificate"),
+        LATER("permissions"),
+        LATER("limits"),
+};
+
+static const struct config_table user_table = {
+        user_keys,
+        ARRAY_SIZE(user_keys),
+        sizeof(struct config_user),
+        NULL,
+};
+
 /* Whether two listeners cannot both have this address. Port 0 is another port each time. */
 static bool is_taken(const struct address *a, const struct address *b) {
         return address_is_equal(a, b) && (*a->path != '\0' || a->port != 0);
 }
 
 /* Complains about listeners that have the name or the address of an earlier one. */
-static void check_config(struct config_reader *reader, const char *path,
-                         const config_setting_t *group, void *target, bool is_whole) {
-        const struct config *config = target;
+static void check_listeners(struct config_reader *reader, const config_setting_t *group,
+                            const struct config *config) {
         const config_setting_t *list = config_setting_get_member(group, "listeners");
         char text[ADDRESS_TEXT_MAX];
 
@@ -356,14 +422,47 @@ static void check_config(struct config_reader *reader, const char *path,
         }
 }
 
+/* Complains about users that have the name of an earlier one. */
+static void check_users(struct config_reader *reader, const config_setting_t *group,
+                        const struct config *config) {
+        const config_setting_t *list = config_setting_get_member(group, "users");
+        const struct config_user *users = config->users;
+
+        if (!list || config->n_users != (size_t)config_setting_length(list))
+                return;
+        for (size_t i = 1; i < config->n_users; i++) {
+                const config_setting_t *setting = config_setting_get_elem(list, (unsigned)i);
+                char name[32];
+                size_t k = 0;
+
+                while (k < i && (!users[i].name || !users[k].name ||
+                                 strcmp(users[i].name, users[k].name) != 0))
+                        k++;
+                if (k == i)
+                        continue;
+                snprintf(name, sizeof(name), "users[%zu]", i);
+                config_reader_complain(reader, config_setting_get_member(setting, "name"), name,
+                                       "name", "found \"%s\", which users[%zu] has already",
+                                       users[i].name, k);
+        }
+}
+
+static void check_config(struct config_reader *reader, const char *path,
+                         const config_setting_t *group, void *target, bool is_whole) {
+        check_listeners(reader, group, target);
+        check_users(reader, group, target);
+}
+
 static const struct config_key top_keys[] = {
         {"server", CONFIG_TABLE, FIELD(config, server), .table = &server_table},
         {"log", CONFIG_TABLE, FIELD(config, log), .table = &log_table},
         {"listeners", CONFIG_LIST, FIELD(config, listeners), .table = &config_keys_listener,
          .count_offset = offsetof(struct config, n_listeners), .minimum = 1,
          .maximum = LISTENERS_MAX, .expected = "from 1 to 1024 listeners"},
+        {"users", CONFIG_LIST, FIELD(config, users), .table = &user_table,
+         .count_offset = offsetof(struct config, n_users), .maximum = USERS_MAX,
+         .expected = "at most 4096 users"},
         LATER("services"),
-        LATER("users"),
         LATER("accounts"),
         LATER("system_account"),
         LATER("monitor"),

@@ -16,7 +16,8 @@
 struct control_row {
         const char *name; /* the last token of the subject */
         bool is_bare;     /* the answer is no `data` in an envelope, but beside it */
-        bool is_action;   /* only to this server by its id, not to all */
+        enum role role;   /* that is needed; actions, which are the admin's, go to one server by its
+                           * id, not to all */
         void (*run)(struct control_request *request); /* in the server's thread */
 };
 
@@ -169,19 +170,19 @@ void control_visit(struct control_request *request,
  */
 
 static const struct control_row rows[] = {
-        {"STATSZ", true, false, control_run_statsz},
-        {"IDZ", true, false, control_run_idz},
-        {"VARZ", false, false, control_run_varz},
-        {"CONNZ", false, false, control_run_connz},
-        {"SUBSZ", false, false, control_run_subsz},
-        {"HEALTHZ", false, false, control_run_healthz},
-        {"LISTENERZ", false, false, control_run_listenerz},
-        {"RELOAD", false, true, control_run_reload},
-        {"DRAIN", false, true, control_run_drain},
-        {"STOP", false, true, control_run_stop},
-        {"LOGLEVEL", false, true, control_run_log_level},
-        {"KICK", false, true, control_run_kick},
-        {"LDM", false, true, control_run_lame_duck},
+        {"STATSZ", true, ROLE_LOCAL, control_run_statsz},
+        {"IDZ", true, ROLE_LOCAL, control_run_idz},
+        {"VARZ", false, ROLE_LOCAL, control_run_varz},
+        {"CONNZ", false, ROLE_MONITOR, control_run_connz},
+        {"SUBSZ", false, ROLE_MONITOR, control_run_subsz},
+        {"HEALTHZ", false, ROLE_LOCAL, control_run_healthz},
+        {"LISTENERZ", false, ROLE_MONITOR, control_run_listenerz},
+        {"RELOAD", false, ROLE_ADMIN, control_run_reload},
+        {"DRAIN", false, ROLE_ADMIN, control_run_drain},
+        {"STOP", false, ROLE_ADMIN, control_run_stop},
+        {"LOGLEVEL", false, ROLE_ADMIN, control_run_log_level},
+        {"KICK", false, ROLE_ADMIN, control_run_kick},
+        {"LDM", false, ROLE_ADMIN, control_run_lame_duck},
 };
 
 static bool bytes_are(struct bytes bytes, const char *text) {
@@ -202,7 +203,8 @@ static const struct control_row *row_of(struct bytes subject) {
                 return &rows[0];
         for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
                 if (bytes_are(what, rows[i].name))
-                        return rows[i].is_action && bytes_are(who, "PING") ? NULL : &rows[i];
+                        return rows[i].role == ROLE_ADMIN && bytes_are(who, "PING") ? NULL
+                                                                                    : &rows[i];
         return NULL;
 }
 
@@ -214,11 +216,23 @@ static char *copy_text(struct bytes bytes) {
         return text;
 }
 
+static void request_deny(struct control_request *request) {
+        const char *path = request->server->config->path;
+
+        control_answer_error(request, 403,
+                             "this needs the role \"%s\", which \"users\" in %s can give you",
+                             role_name(request->row->role), path ? path : "a configuration file");
+}
+
 /* In the server's thread. */
 static void request_run(struct task *task) {
         struct control_request *request = container_of(task, struct control_request, task);
         json_error_t error;
 
+        if (request->asker_role < request->row->role) {
+                request_deny(request);
+                return;
+        }
         request->options = request->n_payload == 0
                                    ? json_object()
                                    : json_loadb(request->payload, request->n_payload, 0, &error);
@@ -233,18 +247,29 @@ static void request_run(struct task *task) {
                 request->row->run(request);
 }
 
+/* Whose request it is. Only clients publish to the system account. */
+static const struct client *asker_of(const struct message *message) {
+        return message->publisher ? message->publisher->state : NULL;
+}
+
+/* How many requests may be under way when one of this client comes: some are left for the admin. */
+static unsigned max_requests(const struct client *asker) {
+        return asker->role == ROLE_ADMIN ? CONTROL_MAX_REQUESTS : CONTROL_MAX_REQUESTS / 2;
+}
+
 /* In the requester's worker. */
 static size_t control_deliver(struct receiver *receiver, struct worker *worker,
                               struct subscription *subscription, const struct message *message) {
         struct control *control = container_of(receiver, struct control, receiver);
         const struct control_row *row = row_of(message->subject);
+        const struct client *asker = asker_of(message);
         struct bytes payload = {message->payload.data + message->header_size,
                                 message->payload.length - message->header_size};
         struct control_request *request;
 
-        if (!row || !message->publisher)
+        if (!row || !asker)
                 return 0;
-        if (atomic_fetch_add(&control->n_requests, 1) >= CONTROL_MAX_REQUESTS) {
+        if (atomic_fetch_add(&control->n_requests, 1) >= max_requests(asker)) {
                 atomic_fetch_sub(&control->n_requests, 1);
                 return 0;
         }
@@ -261,6 +286,7 @@ static size_t control_deliver(struct receiver *receiver, struct worker *worker,
                                             .asker_worker = worker,
                                             .asker_id = message->publisher->id,
                                             .asker_slot = message->publisher->slot,
+                                            .asker_role = asker->role,
                                             .n_payload = payload.length};
         request->payload = copy_text(payload);
         request->reply = message->reply.length > 0 ? copy_text(message->reply) : NULL;

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "daemon/identity.h"
 #include "daemon/subscription.h"
 #include "daemon/worker.h"
 
@@ -39,8 +40,9 @@ struct control_request {
         struct worker *asker_worker; /* its connection's */
         uint64_t asker_id;
         uint32_t asker_slot;
-        char *reply;   /* owned; NULL: no answer is wanted */
-        char *payload; /* owned; may be NULL */
+        enum role asker_role; /* when it asked */
+        char *reply;          /* owned; NULL: no answer is wanted */
+        char *payload;        /* owned; may be NULL */
         size_t n_payload;
         json_t *options;                /* the payload as an object; owned */
         json_t *data;                   /* the answer being made; owned */

@@ -434,7 +434,9 @@ json_t *report_connection(struct connection *connection, bool subscriptions) {
         json_object_set_new(object, "rtt", duration_text(client->rtt_ns));
         json_object_set_new(object, "pending_bytes", integer(pending));
         json_object_set_new(object, "subscriptions", integer(client->subscriptions.count));
-        json_object_set_new(object, "role", json_string(client->role == ROLE_ADMIN ? "admin" : ""));
+        if (client->user)
+                json_object_set_new(object, "authorized_user", json_string(client->user));
+        json_object_set_new(object, "role", json_string(role_name(client->role)));
         if (connection->session) {
                 json_object_set_new(object, "proved",
                                     json_boolean(!session_needs_proof(connection->session)));

@@ -1,7 +1,9 @@
 /* The configuration: each key as it is read, defaulted and refused; all errors at once; includes;
  * the command line's listeners; references. Files are made in a directory of the test's own. */
 #include "daemon/config.h"
+
 #include "daemon/config_errors.h"
+#include "daemon/identity.h"
 #include "lib/log.h"
 
 #include <errno.h>
@@ -362,42 +364,43 @@ static void test_path_over_the_limit_says_so(void **state) {
 }
 
 static void test_all_errors_are_reported_at_once(void **state) {
-        load_bad("server = {\n"
-                 "  workers = \"two\";\n"
-                 "  ping_interval = 20;\n"
-                 "  pingmax = 3;\n"
-                 "};\n"
-                 "log = 5;\n"
-                 "listeners = (\n"
-                 "  { name = \"local\"; listen = \"unix:///run/x\"; mod = \"0660\"; },\n"
-                 "  { name = \"local\"; listen = \"unix:/run/x\"; },\n"
-                 "  { name = \"tcp\";\n"
-                 "    listen = \"tcp://localhost\"; },\n"
-                 "  7\n"
-                 ");\n"
-                 "colour = \"red\";\n",
-                 "sockd.conf:2: server.workers: found \"two\", expected an integer from 0 to 256\n"
-                 "sockd.conf:3: server.ping_interval: found 20, expected a duration with a unit, "
-                 "such as \"20s\"\n"
-                 "sockd.conf:4: server.pingmax: unknown key, did you mean \"ping_max\"? Known here "
-                 "are name, workers, max_connections, max_subscriptions, max_payload, "
-                 "max_control_line, max_pending, ping_interval, ping_max, auth_timeout, "
-                 "write_deadline, lame_duck_grace, lame_duck_duration\n"
-                 "sockd.conf:6: log: found 5, expected a group { ... }\n"
-                 "sockd.conf:8: listeners[0].mod: unknown key, did you mean \"mode\"? Known here "
-                 "are name, listen, mode, owner, group, backlog, v6only, nodelay, keepalive, "
-                 "rate, receive_buffer, send_buffer, join, interface, session_timeout, "
-                 "cookie_lifetime, "
-                 "max_sessions, "
-                 "max_sessions_per_source\n"
-                 "sockd.conf:11: listeners[2].listen: found \"tcp://localhost\", expected an "
-                 "address, but there is no port, as in tcp://127.0.0.1:4222\n"
-                 "sockd.conf:12: listeners[3]: found 7, expected a group { ... }\n"
-                 "sockd.conf:14: colour: unknown key; known here are server, log, listeners\n"
-                 "sockd.conf:9: listeners[1].name: found \"local\", which listeners[0] has "
-                 "already\n"
-                 "sockd.conf:9: listeners[1].listen: found \"unix:///run/x\", where listeners[0] "
-                 "is already\n");
+        load_bad(
+                "server = {\n"
+                "  workers = \"two\";\n"
+                "  ping_interval = 20;\n"
+                "  pingmax = 3;\n"
+                "};\n"
+                "log = 5;\n"
+                "listeners = (\n"
+                "  { name = \"local\"; listen = \"unix:///run/x\"; mod = \"0660\"; },\n"
+                "  { name = \"local\"; listen = \"unix:/run/x\"; },\n"
+                "  { name = \"tcp\";\n"
+                "    listen = \"tcp://localhost\"; },\n"
+                "  7\n"
+                ");\n"
+                "colour = \"red\";\n",
+                "sockd.conf:2: server.workers: found \"two\", expected an integer from 0 to 256\n"
+                "sockd.conf:3: server.ping_interval: found 20, expected a duration with a unit, "
+                "such as \"20s\"\n"
+                "sockd.conf:4: server.pingmax: unknown key, did you mean \"ping_max\"? Known here "
+                "are name, workers, max_connections, max_subscriptions, max_payload, "
+                "max_control_line, max_pending, ping_interval, ping_max, auth_timeout, "
+                "write_deadline, lame_duck_grace, lame_duck_duration\n"
+                "sockd.conf:6: log: found 5, expected a group { ... }\n"
+                "sockd.conf:8: listeners[0].mod: unknown key, did you mean \"mode\"? Known here "
+                "are name, listen, mode, owner, group, backlog, v6only, nodelay, keepalive, "
+                "rate, receive_buffer, send_buffer, join, interface, session_timeout, "
+                "cookie_lifetime, "
+                "max_sessions, "
+                "max_sessions_per_source\n"
+                "sockd.conf:11: listeners[2].listen: found \"tcp://localhost\", expected an "
+                "address, but there is no port, as in tcp://127.0.0.1:4222\n"
+                "sockd.conf:12: listeners[3]: found 7, expected a group { ... }\n"
+                "sockd.conf:14: colour: unknown key; known here are server, log, listeners, users\n"
+                "sockd.conf:9: listeners[1].name: found \"local\", which listeners[0] has "
+                "already\n"
+                "sockd.conf:9: listeners[1].listen: found \"unix:///run/x\", where listeners[0] "
+                "is already\n");
 }
 
 static void test_conflicts_are_refused(void **state) {
@@ -436,6 +439,46 @@ static void test_keys_of_datagrams_must_make_sense(void **state) {
                 "here\n");
 }
 
+static void test_users_are_read_in_their_order(void **state) {
+        load_good("users = ( { name = \"a\"; peer = { uid = 1000; }; role = \"admin\"; },\n"
+                  "          { name = \"b\"; peer = { user = \"root\"; gid = 5; }; },\n"
+                  "          { name = \"c\"; peer = { group = \"7\"; }; role = \"none\"; } );");
+        assert_int_equal(config->n_users, 3);
+        assert_string_equal(config->users[0].name, "a");
+        assert_int_equal(config->users[0].peer.uid, 1000);
+        assert_int_equal(config->users[0].peer.gid, (gid_t)-1);
+        assert_int_equal(config->users[0].role, ROLE_ADMIN);
+        assert_int_equal(config->users[1].peer.uid, 0);
+        assert_int_equal(config->users[1].peer.gid, 5);
+        assert_int_equal(config->users[1].role, ROLE_NONE);
+        assert_int_equal(config->users[2].peer.uid, (uid_t)-1);
+        assert_int_equal(config->users[2].peer.gid, 7);
+        assert_int_equal(config->users[2].role, ROLE_LOCAL);
+}
+
+static void test_wrong_users_are_refused(void **state) {
+        load_bad("users = ( { name = \"a\"; } );",
+                 "sockd.conf:1: users[0]: there is no \"peer\", which every entry needs\n");
+        load_bad("users = ( { name = \"a\"; peer = { }; } );",
+                 "sockd.conf:1: users[0].peer: found nothing, expected user, uid, group or gid\n");
+        load_bad("users = ( { name = \"a\"; peer = { uid = 1; user = \"root\"; }; } );",
+                 "sockd.conf:1: users[0].peer.uid: there is \"user\" already, which means the "
+                 "same\n");
+        load_bad("users = ( { name = \"a\"; peer = { gid = -1; }; } );",
+                 "sockd.conf:1: users[0].peer.gid: found -1, expected an integer from 0 to "
+                 "4294967294\n");
+        load_bad("users = ( { name = \"a b\"; peer = { gid = 1; }; } );",
+                 "sockd.conf:1: users[0].name: found \"a b\", expected a name of at most 64 "
+                 "printable ASCII characters without blanks\n");
+        load_bad("users = ( { name = \"a\"; peer = { gid = 1; }; role = \"root\"; } );",
+                 "sockd.conf:1: users[0].role: found \"root\", expected \"admin\", \"monitor\" or "
+                 "\"none\"\n");
+        load_bad("users = ( { name = \"a\"; peer = { gid = 1; }; },\n"
+                 "          { name = \"b\"; peer = { gid = 1; }; },\n"
+                 "          { name = \"a\"; peer = { gid = 2; }; } );",
+                 "sockd.conf:3: users[2].name: found \"a\", which users[0] has already\n");
+}
+
 static void test_same_port_of_another_host_is_no_conflict(void **state) {
         load_good("listeners = ( { name = \"a\"; listen = \"tcp://127.0.0.1:4222\"; },\n"
                   "              { name = \"b\"; listen = \"tcp://[::1]:4222\"; } );");
@@ -459,7 +502,6 @@ static void test_no_listener_is_refused(void **state) {
 static void test_keys_of_later_versions_are_told_from_unknown_ones(void **state) {
         static const char *const top[] = {
                 "services = ( )",
-                "users = ( { name = \"alice\"; } )",
                 "accounts = ( )",
                 "system_account = \"SYS\"",
                 "monitor = { listen = \"http://127.0.0.1:8222\"; }",
@@ -807,6 +849,8 @@ int main(void) {
                 cmocka_unit_test_teardown(test_all_errors_are_reported_at_once, tear_down),
                 cmocka_unit_test_teardown(test_conflicts_are_refused, tear_down),
                 cmocka_unit_test_teardown(test_keys_of_datagrams_must_make_sense, tear_down),
+                cmocka_unit_test_teardown(test_users_are_read_in_their_order, tear_down),
+                cmocka_unit_test_teardown(test_wrong_users_are_refused, tear_down),
                 cmocka_unit_test_teardown(test_same_port_of_another_host_is_no_conflict, tear_down),
                 cmocka_unit_test_teardown(test_no_listener_is_refused, tear_down),
                 cmocka_unit_test_teardown(test_keys_of_later_versions_are_told_from_unknown_ones,

@@ -124,8 +124,27 @@ check_lacks 'and gets no answer' 'server_id":"N[^}]*statsz' "$(
         talk "$tcp" 'CONNECT {"verbose":false}\r\nSUB > 1\r\nPUB $SYS.REQ.SERVER.PING x 0\r\n\r\nPING\r\nPING\r\n' | grep -v '^INFO'
 )"
 
+# needs NAME ROLE VERB COMMAND...: the role that is missing, and where it is given, in one line.
+needs() {
+        needs_name=$1 needs_role=$2 needs_verb=$3
+        shift 3
+        # shellcheck disable=SC2086 # a verb of several words
+        output=$(timeout 20 "$@" $needs_verb 2>&1)
+        check "$needs_name: $needs_verb exits with 4" 4 $?
+        check "$needs_name: $needs_verb says which role it needs, and who gives it" \
+                "sockctl: ${needs_verb%% *}: this needs the role \"$needs_role\", which \"users\" in $config can give you" \
+                "$output"
+}
+
 if can_be_nobody; then
-        denied 'as nobody' setpriv --reuid nobody --regid nogroup --clear-groups -- "$nobody_ctl" -s "$unix"
+        set -- setpriv --reuid nobody --regid nogroup --clear-groups -- "$nobody_ctl" -s "$unix"
+        check_matches 'any local user may see the status' 'is running' "$("$@" status)"
+        for verb in listeners clients subs; do
+                needs 'as nobody' monitor "$verb" "$@"
+        done
+        for verb in reload drain stop 'log-level trace' 'clients kick 1'; do
+                needs 'as nobody' admin "$verb" "$@"
+        done
         as_nobody "$nobody_ctl" -s "$unix" pub a x >"$directory/out" 2>&1
         check 'nobody may publish' 0 $?
         start_helper service "$SOCKCTL" -s "$unix" --verbose reply svc.upper -- tr a-z A-Z
@@ -196,11 +215,11 @@ if can_be_nobody && cp "$SOCKD" "$directory/sockd" && as_nobody "$directory/sock
         launch setpriv --reuid nobody --regid nogroup --clear-groups -- "$directory/sockd" \
                 --listen "unix://$directory/home/s" --listen "$tcp"
         await_ready
-        as_nobody "$nobody_ctl" -s "unix://$directory/home/s" status >"$directory/out" 2>&1
+        as_nobody "$nobody_ctl" -s "unix://$directory/home/s" clients >"$directory/out" 2>&1
         check 'the user that sockd runs as has control' 0 $?
         run 'root as well: status' 0 -s "unix://$directory/home/s" status
-        setpriv --reuid daemon --regid daemon --clear-groups -- "$nobody_ctl" -s "unix://$directory/home/s" status >"$directory/out" 2>&1
-        check 'others have none' 4 $?
+        setpriv --reuid daemon --regid daemon --clear-groups -- "$nobody_ctl" -s "unix://$directory/home/s" clients >"$directory/out" 2>&1
+        check 'others have none but the status' 4 $?
         stop_daemon
         check 'a daemon without privileges ends in order' 0 "$status"
         check_does 'and removes its path' test ! -e "$directory/home/s"
