@@ -8,8 +8,6 @@
 
 /* The first PING of ours, which measures the round trip, after CONNECT. */
 #define FIRST_PING_MS 2000
-/* How often it is looked whether a datagram peer has had its last messages. */
-#define FORGET_MS 100
 /* A round trip older than this is measured again. */
 #define RTT_MAX_AGE_NS (UINT64_C(3600) * 1000000000)
 
@@ -78,7 +76,7 @@ static void client_forget(struct client *client) {
         if (client->subscriptions.count > 0)
                 return;
         if (connection_pending(client->connection) > 0)
-                connection_set_deadline(client->connection, FORGET_MS);
+                connection_set_deadline(client->connection, CLIENT_FORGET_MS);
         else
                 connection_end(client->connection, REASON_CLIENT_CLOSED);
 }

@@ -12,6 +12,10 @@
 
 struct stage;
 
+/* How long a datagram peer without a subscription is left alone before it is looked whether it has
+ * had its last messages: what workers have staged has left by then. */
+#define CLIENT_FORGET_MS 100
+
 static inline unsigned long long client_id(const struct client *client) {
         return (unsigned long long)client->connection->id;
 }

@@ -31,7 +31,7 @@ void client_end_subscription(struct client *client, struct subscription *subscri
         worker_turn_over(client->worker, sizeof(*subscription));
         /* A datagram peer is remembered for its subscriptions. */
         if (client->subscriptions.count == 0 && client->connection->transport->is_connectionless)
-                connection_set_deadline(client->connection, 1);
+                connection_set_deadline(client->connection, CLIENT_FORGET_MS);
         client_count_subscriptions(client);
 }
 
