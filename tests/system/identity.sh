@@ -97,9 +97,9 @@ stay() {
         await_helper "$1" 'subscribed to' >/dev/null
         exec 9>&-
 }
-# shown UID: user and role of a client with that uid, as clients show them.
+# shown UID: user and role of the client with that uid on the stream, as clients show them.
 shown() {
-        ctl --json clients | sed 's/},{/}\n{/g' | sed -n "/\"uid\":$1[,}]/s/.*\"pending_bytes\"/&/p" |
+        ctl --json clients | sed 's/},{/}\n{/g' | grep '"listener":"local"' | grep "\"uid\":$1[,}]" |
                 sed 's/.*"authorized_user":"\([^"]*\)".*"role":"\([^"]*\)".*/\1 \2/; s/.*"role":"\([^"]*\)".*/- \1/'
 }
 stay living 7001
