@@ -6,7 +6,7 @@
  */
 #include "daemon/config_keys.h"
 
-#include "daemon/identity.h"
+#include "daemon/role.h"
 #include "lib/log.h"
 #include "lib/units.h"
 

@@ -180,6 +180,9 @@ bool connection_cookie(struct connection *connection, char text[COOKIE_TEXT_SIZE
 /* Whether the peer may have this cookie; that it has it proves its address. */
 bool connection_prove(struct connection *connection, struct bytes cookie);
 
+/* Whether a peer with credentials has a group, be it a supplementary one. By its own worker. */
+bool connection_has_group(const struct connection *connection, gid_t gid);
+
 /* Whether the peer's address is known to be its own. */
 bool connection_is_proved(const struct connection *connection);
 

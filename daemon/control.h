@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "daemon/identity.h"
+#include "daemon/role.h"
 #include "daemon/subscription.h"
 #include "daemon/worker.h"
 

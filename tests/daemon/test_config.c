@@ -3,7 +3,7 @@
 #include "daemon/config.h"
 
 #include "daemon/config_errors.h"
-#include "daemon/identity.h"
+#include "daemon/role.h"
 #include "lib/log.h"
 
 #include <errno.h>
