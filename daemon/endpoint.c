@@ -4,6 +4,7 @@
 #include "daemon/connection.h"
 #include "daemon/handler.h"
 #include "daemon/listener.h"
+#include "daemon/unread.h"
 #include "daemon/worker.h"
 #include "lib/log.h"
 
@@ -356,6 +357,7 @@ static void endpoint_free(struct endpoint *endpoint) {
         list_unlink(&endpoint->link);
         (void)close(endpoint->fd);
         listener_unref(endpoint->listener);
+        unread_free(endpoint->unread);
         free(endpoint->batch);
         free(endpoint->buckets);
         free(endpoint);
@@ -391,9 +393,13 @@ static void endpoint_start_here(struct task *task) {
 
 /* Starts to receive in a worker. Takes the descriptor. */
 static void endpoint_start(struct listener *listener, struct worker *worker, int fd) {
+        bool is_shared = listener->family == AF_UNIX;
         struct endpoint *endpoint = fd >= 0 ? calloc(1, sizeof(*endpoint)) : NULL;
 
-        if (!endpoint) {
+        if (endpoint && is_shared)
+                endpoint->unread = unread_new(fd);
+        if (!endpoint || (is_shared && !endpoint->unread)) {
+                free(endpoint);
                 log_error("listener \"%s\": a worker cannot receive: %s", listener->name,
                           strerror(fd < 0 ? -fd : ENOMEM));
                 if (fd >= 0)
@@ -437,6 +443,8 @@ void endpoints_start(struct listener *listener, struct worker *worker) {
 void endpoint_changed(struct endpoint *endpoint) {
         if (!endpoint->listener->is_activated)
                 listener_set_buffers(endpoint->listener, endpoint->fd);
+        if (endpoint->unread)
+                unread_resize(endpoint->unread);
 }
 
 void endpoint_stop_here(struct endpoint *endpoint) {

@@ -14,6 +14,7 @@
 struct listener;
 struct worker;
 struct workers;
+struct unread;
 struct batch;
 
 struct endpoint {
@@ -27,6 +28,7 @@ struct endpoint {
         uv_poll_t poll;
         uv_timer_t sweep; /* for sessions whose peers are silent */
         unsigned n_handles;
+        struct unread *unread;    /* owned; of a Unix socket, else NULL */
         struct batch *batch;      /* owned; what datagrams are received into */
         struct session **buckets; /* owned; kept sessions by address */
         size_t n_buckets;         /* a power of two, or 0 */

@@ -19,6 +19,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* What all peers of a Unix datagram socket share, if nothing else is configured. */
+#define SHARED_SEND_BUFFER (2 << 20)
+
 struct listener *listener_ref(struct listener *listener) {
         atomic_fetch_add_explicit(&listener->n_references, 1, memory_order_relaxed);
         return listener;
@@ -196,8 +199,12 @@ static void set_buffer(int fd, int option, int forced, uint64_t size) {
 }
 
 void listener_set_buffers(const struct listener *listener, int fd) {
+        bool is_shared = listener->family == AF_UNIX && listener->transport->is_connectionless;
+        uint64_t send_buffer = atomic_load(&listener->send_buffer);
+
         set_buffer(fd, SO_RCVBUF, SO_RCVBUFFORCE, atomic_load(&listener->receive_buffer));
-        set_buffer(fd, SO_SNDBUF, SO_SNDBUFFORCE, atomic_load(&listener->send_buffer));
+        set_buffer(fd, SO_SNDBUF, SO_SNDBUFFORCE,
+                   send_buffer == 0 && is_shared ? SHARED_SEND_BUFFER : send_buffer);
 }
 
 /* That it is less than configured is worth a warning. The kernel doubles it. */

@@ -6,9 +6,11 @@
 #include "daemon/transport.h"
 
 #include "daemon/connection.h"
+#include "daemon/endpoint.h"
 #include "daemon/outbox.h"
 #include "daemon/session.h"
 #include "daemon/stage.h"
+#include "daemon/unread.h"
 
 #include <errno.h>
 #include <netinet/udp.h>
@@ -94,27 +96,76 @@ static void address(struct mmsghdr *message, struct session *session, union sour
         message->msg_hdr.msg_controllen = source_length;
 }
 
-/* Sends messages of one socket. Returns how many, or -errno. */
-static int send_messages(const struct connection *connection, struct mmsghdr *messages,
-                         unsigned n_messages) {
-        bool is_unix = connection->session->path.peer.any.sa_family == AF_UNIX;
-        int n = 0;
-
-        /* An error that the network reported for another peer is told to whoever sends next. */
-        for (unsigned i = 0; i < SEND_TRIES; i++) {
-                n = sendmmsg(connection->fd, messages, n_messages, MSG_NOSIGNAL | MSG_DONTWAIT);
-                if (n >= 0 || is_unix || errno == EAGAIN)
-                        break;
-        }
-        return n < 0 ? -errno : n;
-}
-
 static size_t message_length(const struct mmsghdr *message) {
         size_t length = 0;
 
         for (size_t i = 0; i < message->msg_hdr.msg_iovlen; i++)
                 length += message->msg_hdr.msg_iov[i].iov_len;
         return length;
+}
+
+/* Who is sent a message. */
+static struct session *message_session(const struct mmsghdr *message) {
+        return container_of(message->msg_hdr.msg_name, struct session, path.peer);
+}
+
+/* How many of the first messages may leave, so that those who do not read leave room for others. */
+static unsigned admit_messages(struct unread *unread, const struct mmsghdr *messages,
+                               unsigned n_messages) {
+        unsigned n = 0;
+
+        while (n < n_messages) {
+                const struct session *session = message_session(&messages[n]);
+
+                if (!unread_admit(unread, &session->path.peer.any, session->path.peer_length,
+                                  session->connection->peer.uid, message_length(&messages[n])))
+                        break;
+                n++;
+        }
+        return n;
+}
+
+static void withdraw_messages(struct unread *unread, const struct mmsghdr *messages,
+                              unsigned n_messages) {
+        for (unsigned i = 0; i < n_messages; i++) {
+                const struct session *session = message_session(&messages[i]);
+
+                unread_withdraw(unread, &session->path.peer.any, session->path.peer_length,
+                                message_length(&messages[i]));
+        }
+}
+
+static int send_to_unix(const struct connection *connection, struct mmsghdr *messages,
+                        unsigned n_messages) {
+        struct unread *unread = connection->session->endpoint->unread;
+        unsigned n_admitted = admit_messages(unread, messages, n_messages);
+        int n;
+
+        if (n_admitted == 0)
+                return -EAGAIN;
+        n = sendmmsg(connection->fd, messages, n_admitted, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n < 0)
+                n = -errno;
+        if (n < (int)n_admitted)
+                withdraw_messages(unread, &messages[n > 0 ? n : 0],
+                                  n_admitted - (unsigned)(n > 0 ? n : 0));
+        return n;
+}
+
+/* Sends messages of one socket. Returns how many, or -errno. */
+static int send_messages(const struct connection *connection, struct mmsghdr *messages,
+                         unsigned n_messages) {
+        int n = 0;
+
+        if (connection->session->path.peer.any.sa_family == AF_UNIX)
+                return send_to_unix(connection, messages, n_messages);
+        /* An error that the network reported for another peer is told to whoever sends next. */
+        for (unsigned i = 0; i < SEND_TRIES; i++) {
+                n = sendmmsg(connection->fd, messages, n_messages, MSG_NOSIGNAL | MSG_DONTWAIT);
+                if (n >= 0 || errno == EAGAIN)
+                        break;
+        }
+        return n < 0 ? -errno : n;
 }
 
 /* Has the frames of one length leave as one message. Returns how many messages there are. */

@@ -529,6 +529,50 @@ test_together() {
         stop_daemon
 }
 
+# --- peers that do not read ----------------------------------------------------------------------------
+
+# is_served PEER WHAT: beside those who do not read.
+is_served() {
+        tell "send $1 PING\\r\\n"
+        check_matches "$2, another peer is answered" PONG "$(tell "expect $1" "^$1 .* PONG")"
+        for i in 1 2 3 4 5 6 7 8 9 10; do
+                for j in 1 2 3 4 5 6 7 8 9 10; do
+                        tell "send $1 SUB $1.$i.$j 1 \\r\\nPUB $1.$i.$j 5\\r\\nhello\\r\\n"
+                        tell "expect $1"
+                done
+        done
+        tell "say $1 had all" "^$1 had all" >/dev/null
+        check "$2, he gets all that is his" 100 "$(grep -c "^$1 .* MSG $1.*hello" "$directory/peers.out")"
+}
+
+# The peers of a Unix socket share its send buffer.
+test_stall() {
+        # As systemd has it: a peer's queue alone stops nobody.
+        qlen=$($near sysctl -n net.unix.max_dgram_qlen)
+        $near sysctl -qw net.unix.max_dgram_qlen=512
+        listen 'workers = 2;' "name = \"dgram\"; listen = \"unix+dgram://$directory/d\"; send_buffer = \"208K\";"
+        gather $near
+        for peer in long short stranger A B C D; do
+                tell "open $peer unix+dgram://$directory/$peer unix+dgram://$directory/d"
+        done
+        for peer in long short; do
+                tell "send $peer SUB to.$peer 1\\r\\nPING\\r\\n"
+                tell "expect $peer" "^$peer .* PONG" >/dev/null
+        done
+        tell "burst 4 A PUB to.long 60000\\r\\n$(blanks 60000)\\r\\n" '^A burst' >/dev/null
+        is_served A 'while one has long messages'
+        tell 'burst 1000 A PUB to.short 1\r\nx\r\n' '^A burst' >/dev/null
+        is_served B 'while one has many short ones as well'
+        tell 'burst 1000 stranger NONSENSE\r\n' '^stranger burst' >/dev/null
+        is_served C 'while a stranger does not read what is wrong'
+        check_matches 'who reads at last has all that waited' '^long settled 4' "$(tell 'settle long' '^long settled')"
+        check_matches 'be it short' '^short settled 1000' "$(tell 'settle short' '^short settled')"
+        is_served D 'afterwards'
+        dismiss
+        stop_daemon
+        $near sysctl -qw net.unix.max_dgram_qlen="$qlen"
+}
+
 # --- abuse ---------------------------------------------------------------------------------------------
 
 # ask: whether a request of somebody else is answered.
@@ -741,7 +785,7 @@ elif ! command -v ip >/dev/null || ! command -v nsenter >/dev/null; then
 elif ! make_networks 2>"$directory/why"; then
         why_not="networks cannot be made here: $(tail -n 1 "$directory/why")"
 fi
-for part in source amplification cookies shares broadcast drain gone together abuse overflow multicast workers; do
+for part in source amplification cookies shares broadcast drain gone together stall abuse overflow multicast workers; do
         if [ -n "$why_not" ]; then
                 skip "datagrams: $part" "$why_not"
         elif [ -z "${DATAGRAM_PARTS:-}" ] || echo " $DATAGRAM_PARTS " | grep -q " $part "; then
