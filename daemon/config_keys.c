@@ -165,15 +165,17 @@ static void refuse_keys(struct config_reader *reader, const char *path,
         }
 }
 
-/* Whether a socket of the listener can join a group. */
+/* Whether what is sent to a group comes to a socket of the listener that has joined it: one on all
+ * addresses, or on the group's. */
 static bool fits_group(const struct config_listener *listener, const char *group) {
+        const char *host = listener->address.host;
         bool is_six = strchr(group, ':') != NULL;
 
-        if (strcmp(listener->address.host, "*") == 0)
+        if (strcmp(host, "*") == 0 || strcmp(host, group) == 0)
                 return true;
-        if (strchr(listener->address.host, ':'))
+        if (strcmp(host, "::") == 0)
                 return is_six || !listener->v6only;
-        return !is_six;
+        return !is_six && strcmp(host, "0.0.0.0") == 0;
 }
 
 static bool is_repeated(char **groups, size_t i) {
@@ -193,9 +195,12 @@ static void check_groups(struct config_reader *reader, const char *path,
                                        "interface", "there is no join, which it is for");
         for (size_t i = 0; listener->join && listener->join[i]; i++) {
                 if (!fits_group(listener, listener->join[i]))
-                        config_reader_complain(reader, join, path, "join",
-                                               "\"%s\" cannot be joined on %s", listener->join[i],
-                                               address_format(&listener->address, text));
+                        config_reader_complain(
+                                reader, join, path, "join",
+                                "what is sent to \"%s\" does not come to %s; listen on all "
+                                "addresses, as with udp://*:%u",
+                                listener->join[i], address_format(&listener->address, text),
+                                listener->address.port);
                 if (is_repeated(listener->join, i))
                         config_reader_complain(reader, join, path, "join",
                                                "\"%s\" stands there twice", listener->join[i]);

@@ -422,12 +422,18 @@ static void test_keys_of_datagrams_must_make_sense(void **state) {
                   " join = [\"239.1.1.1\", \"ff05::1\"]; } );");
         load_bad("listeners = ( { name = \"a\"; listen = \"udp://0.0.0.0:1\";"
                  " join = [\"ff05::1\"]; } );",
-                 "sockd.conf:1: listeners[0].join: \"ff05::1\" cannot be joined on "
-                 "udp://0.0.0.0:1\n");
+                 "sockd.conf:1: listeners[0].join: what is sent to \"ff05::1\" does not come to "
+                 "udp://0.0.0.0:1; listen on all addresses, as with udp://*:1\n");
         load_bad("listeners = ( { name = \"a\"; listen = \"udp://[::]:1\"; v6only = true;"
                  " join = [\"239.1.1.1\"]; } );",
-                 "sockd.conf:1: listeners[0].join: \"239.1.1.1\" cannot be joined on "
-                 "udp://[::]:1\n");
+                 "sockd.conf:1: listeners[0].join: what is sent to \"239.1.1.1\" does not come to "
+                 "udp://[::]:1; listen on all addresses, as with udp://*:1\n");
+        load_good("listeners = ( { name = \"a\"; listen = \"udp://239.1.1.1:1\";"
+                  " join = [\"239.1.1.1\"]; } );");
+        load_bad("listeners = ( { name = \"a\"; listen = \"udp://127.0.0.1:1\";"
+                 " join = [\"239.1.1.1\"]; } );",
+                 "sockd.conf:1: listeners[0].join: what is sent to \"239.1.1.1\" does not come to "
+                 "udp://127.0.0.1:1; listen on all addresses, as with udp://*:1\n");
         load_bad("listeners = ( { name = \"a\"; listen = \"udp://*:1\";"
                  " join = [\"239.1.1.1\", \"239.1.1.1\"]; } );",
                  "sockd.conf:1: listeners[0].join: \"239.1.1.1\" stands there twice\n");
