@@ -12,8 +12,61 @@
 /* The names are shown to people and kept as long as the client: no reason for long ones. */
 #define NAME_MAX_LENGTH 256
 
-/* Keys that are of no meaning here, but whose type is checked. */
-static const char *const string_keys[] = {"user", "pass", "auth_token", "nkey", "sig", "jwt"};
+/* What is taken from a CONNECT; and keys that are of no meaning here, but whose type is checked. */
+enum key {
+        KEY_ACCOUNT,
+        KEY_COOKIE,
+        KEY_ECHO,
+        KEY_HEADERS,
+        KEY_LANG,
+        KEY_NAME,
+        KEY_NEW_ACCOUNT,
+        KEY_NO_RESPONDERS,
+        KEY_PEDANTIC,
+        KEY_PROTOCOL,
+        KEY_VERBOSE,
+        KEY_VERSION,
+        KEY_AUTH_TOKEN,
+        KEY_JWT,
+        KEY_NKEY,
+        KEY_PASS,
+        KEY_SIG,
+        KEY_TLS_REQUIRED,
+        KEY_USER,
+        N_KEYS,
+};
+
+static const struct {
+        const char *name;
+        json_type type; /* JSON_TRUE stands for both */
+} keys[N_KEYS] = {
+        [KEY_ACCOUNT] = {"account", JSON_STRING},
+        [KEY_COOKIE] = {"cookie", JSON_STRING},
+        [KEY_ECHO] = {"echo", JSON_TRUE},
+        [KEY_HEADERS] = {"headers", JSON_TRUE},
+        [KEY_LANG] = {"lang", JSON_STRING},
+        [KEY_NAME] = {"name", JSON_STRING},
+        [KEY_NEW_ACCOUNT] = {"new_account", JSON_TRUE},
+        [KEY_NO_RESPONDERS] = {"no_responders", JSON_TRUE},
+        [KEY_PEDANTIC] = {"pedantic", JSON_TRUE},
+        [KEY_PROTOCOL] = {"protocol", JSON_INTEGER},
+        [KEY_VERBOSE] = {"verbose", JSON_TRUE},
+        [KEY_VERSION] = {"version", JSON_STRING},
+        [KEY_AUTH_TOKEN] = {"auth_token", JSON_STRING},
+        [KEY_JWT] = {"jwt", JSON_STRING},
+        [KEY_NKEY] = {"nkey", JSON_STRING},
+        [KEY_PASS] = {"pass", JSON_STRING},
+        [KEY_SIG] = {"sig", JSON_STRING},
+        [KEY_TLS_REQUIRED] = {"tls_required", JSON_TRUE},
+        [KEY_USER] = {"user", JSON_STRING},
+};
+
+/* The members of a CONNECT; NULL for those that are absent or null. When a key stands there twice,
+ * the last counts. */
+struct members {
+        const json_t *of[N_KEYS];
+        bool is_bad; /* one is of the wrong type */
+};
 
 static bool json_fits(const json_t *value, json_type type) {
         if (type == JSON_TRUE)
@@ -21,32 +74,40 @@ static bool json_fits(const json_t *value, json_type type) {
         return json_typeof(value) == type;
 }
 
-/* The value of a key compared without case, or NULL if it is absent or null. When a key stands
- * there twice, the last counts. *bad is set if its type is wrong. */
-static json_t *find(json_t *object, const char *key, json_type type, bool *bad) {
-        json_t *found = NULL, *value;
+/* The key of that name, compared without case, or N_KEYS. */
+static enum key key_find(const char *name) {
+        unsigned key = 0;
+
+        while (key < N_KEYS && strcasecmp(keys[key].name, name) != 0)
+                key++;
+        return key;
+}
+
+static struct members members_of(json_t *object) {
+        struct members members = {.is_bad = false};
         const char *name;
+        json_t *value;
 
         json_object_foreach(object, name, value) {
-                if (strcasecmp(name, key) != 0 || json_is_null(value))
+                enum key key = key_find(name);
+
+                if (key == N_KEYS || json_is_null(value))
                         continue;
-                if (!json_fits(value, type))
-                        *bad = true;
+                if (json_fits(value, keys[key].type))
+                        members.of[key] = value;
                 else
-                        found = value;
+                        members.is_bad = true;
         }
-        return found;
+        return members;
 }
 
-static void apply_bool(json_t *object, const char *key, bool *to, bool *bad) {
-        json_t *value = find(object, key, JSON_TRUE, bad);
-
-        if (value)
-                *to = json_is_true(value);
+static void apply_bool(const struct members *members, enum key key, bool *to) {
+        if (members->of[key])
+                *to = json_is_true(members->of[key]);
 }
 
-static void apply_name(json_t *object, const char *key, char **to, bool *bad) {
-        json_t *value = find(object, key, JSON_STRING, bad);
+static void apply_name(const struct members *members, enum key key, char **to) {
+        const json_t *value = members->of[key];
         const char *text = json_string_value(value);
         char *copy;
 
@@ -63,38 +124,38 @@ static struct bytes json_bytes(const json_t *string) {
         return (struct bytes){json_string_value(string), json_string_length(string)};
 }
 
-static enum connect_result connect_apply_object(struct client *client, json_t *object) {
-        bool headers = atomic_load_explicit(&client->headers, memory_order_relaxed);
-        bool ignored, bad = false;
-        json_t *value, *account, *new_account, *cookie;
+static void apply_protocol(const struct members *members, struct client *client) {
+        const json_t *value = members->of[KEY_PROTOCOL];
 
-        /* First of all: it says whether the rest is the peer's. */
-        cookie = find(object, "cookie", JSON_STRING, &bad);
-        if (cookie && !bad && !connection_prove(client->connection, json_bytes(cookie)))
-                return CONNECT_COOKIE;
-        apply_bool(object, "verbose", &client->verbose, &bad);
-        apply_bool(object, "pedantic", &client->pedantic, &bad);
-        apply_bool(object, "echo", &client->echo, &bad);
-        apply_bool(object, "no_responders", &client->no_responders, &bad);
-        apply_bool(object, "headers", &headers, &bad);
-        apply_bool(object, "tls_required", &ignored, &bad);
-        for (size_t i = 0; i < sizeof(string_keys) / sizeof(string_keys[0]); i++)
-                (void)find(object, string_keys[i], JSON_STRING, &bad);
-        apply_name(object, "name", &client->name, &bad);
-        apply_name(object, "lang", &client->lang, &bad);
-        apply_name(object, "version", &client->version, &bad);
-        value = find(object, "protocol", JSON_INTEGER, &bad);
         if (value)
                 client->protocol = json_integer_value(value) == 0   ? 0
                                    : json_integer_value(value) == 1 ? 1
                                                                     : -1;
+}
+
+static enum connect_result connect_apply_object(struct client *client, json_t *object) {
+        bool headers = atomic_load_explicit(&client->headers, memory_order_relaxed);
+        const struct members members = members_of(object);
+        const json_t *cookie = members.of[KEY_COOKIE];
+
+        /* First of all: it says whether the rest is the peer's. */
+        if (cookie && !connection_prove(client->connection, json_bytes(cookie)))
+                return CONNECT_COOKIE;
+        apply_bool(&members, KEY_VERBOSE, &client->verbose);
+        apply_bool(&members, KEY_PEDANTIC, &client->pedantic);
+        apply_bool(&members, KEY_ECHO, &client->echo);
+        apply_bool(&members, KEY_NO_RESPONDERS, &client->no_responders);
+        apply_bool(&members, KEY_HEADERS, &headers);
+        apply_name(&members, KEY_NAME, &client->name);
+        apply_name(&members, KEY_LANG, &client->lang);
+        apply_name(&members, KEY_VERSION, &client->version);
+        apply_protocol(&members, client);
         client->parser.headers = headers;
         atomic_store_explicit(&client->headers, headers, memory_order_relaxed);
-        account = find(object, "account", JSON_STRING, &bad);
-        new_account = find(object, "new_account", JSON_TRUE, &bad);
-        if (bad)
+        if (members.is_bad)
                 return CONNECT_MALFORMED;
-        if (json_string_length(account) > 0 || json_is_true(new_account))
+        if (json_string_length(members.of[KEY_ACCOUNT]) > 0 ||
+            json_is_true(members.of[KEY_NEW_ACCOUNT]))
                 return CONNECT_FORBIDDEN;
         if (client->protocol < 0)
                 return CONNECT_PROTOCOL;

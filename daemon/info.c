@@ -9,7 +9,9 @@
 #include "daemon/transport.h"
 #include "lib/protocol.h"
 
+#include <inttypes.h>
 #include <jansson.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,53 +38,96 @@ static uint64_t max_payload(const struct connection *connection) {
                (max_frame < server->max_control_line ? max_frame : server->max_control_line);
 }
 
-static json_t *info_object(struct client *client) {
-        const struct connection *connection = client->connection;
-        struct instance *instance = client->worker->instance;
-        json_t *info = json_pack(
-                "{s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:i, s:b, s:I, s:I}", "server_id",
-                instance->id, "server_name", instance->name, "version", PROTOCOL_SERVER_VERSION,
-                "sockd_version", PACKAGE_VERSION, "go", "none", "proto", 1, "host",
-                listener_host(connection->listener), "port", (int)connection->listener->port,
-                "headers", 1, "max_payload", (json_int_t)max_payload(connection), "client_id",
-                (json_int_t)connection->id);
+/* A string in JSON, which the caller frees; NULL if there is no memory. */
+static char *quote(const char *text) {
+        json_t *string = json_string(text);
+        char *quoted = json_dumps(string, JSON_ENCODE_ANY);
 
-        if (info && connection->peer.ip[0])
-                json_object_set_new(info, "client_ip", json_string(connection->peer.ip));
+        json_decref(string);
+        return quoted;
+}
+
+/* Members that not all clients are told. */
+struct options {
+        char text[256];
+        size_t length;
+};
+
+__attribute__((format(printf, 2, 3))) static void add(struct options *options, const char *format,
+                                                      ...) {
+        size_t room = sizeof(options->text) - options->length;
+        va_list arguments;
+        int n;
+
+        va_start(arguments, format);
+        n = vsnprintf(options->text + options->length, room, format, arguments);
+        va_end(arguments);
+        if (n > 0 && (size_t)n < room)
+                options->length += (size_t)n;
+        options->text[options->length] = '\0';
+}
+
+static void add_cookie(struct options *options, struct client *client) {
+        char cookie[COOKIE_TEXT_SIZE];
+
+        if (connection_cookie(client->connection, cookie))
+                add(options, ",\"cookie\":\"%s\"", cookie);
+}
+
+static void add_options(struct options *options, struct client *client) {
+        const struct connection *connection = client->connection;
+
+        if (connection->peer.ip[0])
+                add(options, ",\"client_ip\":\"%s\"", connection->peer.ip);
         /* How soon a silent peer is forgotten, so that it can be heard of before. */
-        if (info && connection->transport->is_connectionless)
-                json_object_set_new(info, "session_timeout",
-                                    json_integer((json_int_t)atomic_load(
-                                            &connection->listener->session_timeout_ms)));
-        if (info && (client->is_leaving || atomic_load(&instance->is_lame_duck)))
-                json_object_set_new(info, "ldm", json_true());
-        return info;
+        if (connection->transport->is_connectionless)
+                add(options, ",\"session_timeout\":%" PRIu64,
+                    atomic_load(&connection->listener->session_timeout_ms));
+        if (client->is_leaving || atomic_load(&client->worker->instance->is_lame_duck))
+                add(options, ",\"ldm\":true");
+        add_cookie(options, client);
+}
+
+/* Written here, since every connection begins with it, and most of it is the same. */
+static char *line_of(struct client *client, const char *name, const char *host) {
+        const struct connection *connection = client->connection;
+        struct options options = {.length = 0};
+        char *line;
+
+        add_options(&options, client);
+        return asprintf(&line,
+                        "INFO {\"server_id\":\"%s\",\"server_name\":%s,"
+                        "\"version\":\"" PROTOCOL_SERVER_VERSION
+                        "\",\"sockd_version\":\"" PACKAGE_VERSION "\",\"go\":\"none\",\"proto\":1,"
+                        "\"host\":%s,\"port\":%u,\"headers\":true,\"max_payload\":%" PRIu64
+                        ",\"client_id\":%" PRIu64 "%s} \r\n",
+                        client->worker->instance->id, name, host, connection->listener->port,
+                        max_payload(connection), connection->id, options.text) < 0
+                       ? NULL
+                       : line;
 }
 
 /* What a datagram peer needs to prove its address, where there is no room for more. */
-static json_t *info_short(struct client *client) {
-        return json_pack("{s:I}", "max_payload", (json_int_t)max_payload(client->connection));
-}
+static char *short_line(struct client *client) {
+        struct options options = {.length = 0};
+        char *line;
 
-/* Makes the line, and frees the object. */
-static char *line_of(json_t *info, struct client *client) {
-        char cookie[COOKIE_TEXT_SIZE], *json, *line = NULL;
-
-        if (info && connection_cookie(client->connection, cookie))
-                json_object_set_new(info, "cookie", json_string(cookie));
-        json = info ? json_dumps(info, JSON_COMPACT) : NULL;
-        if (json && asprintf(&line, "INFO %s \r\n", json) < 0)
-                line = NULL;
-        free(json);
-        json_decref(info);
-        return line;
+        add_cookie(&options, client);
+        return asprintf(&line, "INFO {\"max_payload\":%" PRIu64 "%s} \r\n",
+                        max_payload(client->connection), options.text) < 0
+                       ? NULL
+                       : line;
 }
 
 char *info_line(struct client *client) {
-        char *line = line_of(info_object(client), client);
+        char *name = quote(client->worker->instance->name);
+        char *host = quote(listener_host(client->connection->listener));
+        char *line = name && host ? line_of(client, name, host) : NULL;
 
+        free(name);
+        free(host);
         if (!line || strlen(line) <= connection_credit(client->connection))
                 return line;
         free(line);
-        return line_of(info_short(client), client);
+        return short_line(client);
 }
