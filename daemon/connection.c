@@ -113,13 +113,18 @@ static void connection_on_timer(uv_timer_t *timer) {
 
 static void connection_on_poll(uv_poll_t *poll, int status, int events);
 
+/* It has none at first; of a datagram peer the endpoint polls. */
+static bool connection_has_poll(const struct connection *connection) {
+        return connection->poll.data != NULL;
+}
+
 void connection_update_poll(struct connection *connection) {
         bool wants_input =
                 connection->state_of_life == CONNECTION_ENDING || connection->paused == 0;
         int events = 0;
 
-        if (connection->state_of_life == CONNECTION_CLOSED || connection->session)
-                return; /* the endpoint polls */
+        if (connection->state_of_life == CONNECTION_CLOSED || !connection_has_poll(connection))
+                return;
         if (wants_input && !connection->is_end_of_input)
                 events |= UV_READABLE;
         if (connection->is_polling_output)
@@ -225,7 +230,7 @@ void connection_close(struct connection *connection, const char *reason) {
                 return;
         connection_leave_handler(connection, reason);
         connection->state_of_life = CONNECTION_CLOSED;
-        if (!connection->session)
+        if (connection_has_poll(connection))
                 uv_close((uv_handle_t *)&connection->poll, connection_on_handle_closed);
         uv_close((uv_handle_t *)&connection->timer, connection_on_handle_closed);
         pthread_mutex_lock(&connection->lock);
@@ -288,7 +293,8 @@ void connection_end(struct connection *connection, const char *reason) {
         connection_leave_handler(connection, reason);
         connection->kept = block_unref(connection->kept);
         /* Before the peer can have seen why it ends. */
-        connection->is_talking = connection->transport->has_input(connection->fd);
+        connection->is_talking =
+                !connection->is_end_of_input && connection->transport->has_input(connection->fd);
         /* After what is staged has been flushed. The task is free until the memory is freed. */
         connection_pin(connection);
         connection->freeing.run = connection_on_ending;
@@ -350,35 +356,6 @@ static struct connection *connection_new(struct worker *worker, struct listener 
         return connection;
 }
 
-/* Makes the libuv handles; from then on the connection has to be closed, not just freed. */
-static int connection_init_handles(struct connection *connection) {
-        int r = 0;
-
-        if (!connection->session)
-                r = uv_poll_init(&connection->worker->loop, &connection->poll, connection->fd);
-        if (r < 0)
-                return r;
-        (void)uv_timer_init(&connection->worker->loop, &connection->timer);
-        connection->poll.data = connection;
-        connection->timer.data = connection;
-        connection->n_handles = connection->session ? 1 : 2;
-        return 0;
-}
-
-static int connection_register(struct connection *connection) {
-        struct instance *instance = connection->worker->instance;
-        int r = instance_take_slot(instance, connection, &connection->slot);
-
-        if (r < 0)
-                return r;
-        r = connection_init_handles(connection);
-        if (r < 0) {
-                instance_hide_slot(instance, connection->slot);
-                instance_give_slot(instance, connection->slot);
-        }
-        return r;
-}
-
 /* Gives it a number, and the time at which it begins. */
 static void connection_draw_id(struct connection *connection) {
         struct instance *instance = connection->worker->instance;
@@ -396,9 +373,12 @@ static int connection_begin(struct connection *connection) {
         if (connection->worker->is_stopping)
                 return -ESHUTDOWN; /* it came after the others were closed */
         connection_draw_id(connection);
-        r = connection_register(connection);
+        r = instance_take_slot(connection->worker->instance, connection, &connection->slot);
         if (r < 0)
                 return r;
+        (void)uv_timer_init(&connection->worker->loop, &connection->timer);
+        connection->timer.data = connection;
+        connection->n_handles = 1;
         listener_ref(connection->listener);
         connection->last_input_ms = connection_now(connection);
         return 0;
@@ -414,6 +394,27 @@ static void connection_settle(struct connection *connection) {
         atomic_fetch_add_explicit(&worker->n_connections, 1, memory_order_relaxed);
 }
 
+/* Sends what the handler says first. */
+static void connection_greet(struct connection *connection) {
+        struct worker *worker = connection->worker;
+        struct stage *stage = stages_find(&worker->stages, connection->slot);
+
+        if (stage)
+                connection_flush(worker, stage);
+}
+
+static int connection_init_poll(struct connection *connection) {
+        int r = -ESHUTDOWN; /* the handler has closed it */
+
+        if (connection->state_of_life != CONNECTION_CLOSED)
+                r = uv_poll_init(&connection->worker->loop, &connection->poll, connection->fd);
+        if (r < 0)
+                return r;
+        connection->poll.data = connection;
+        connection->n_handles++;
+        return 0;
+}
+
 int connection_open(struct worker *worker, struct listener *listener, int fd,
                     const struct peer *peer) {
         struct connection *connection = connection_new(worker, listener, fd, peer);
@@ -427,6 +428,11 @@ int connection_open(struct worker *worker, struct listener *listener, int fd,
         listener_connected(listener);
         connection_settle(connection);
         r = connection->handler->opened(connection);
+        if (r == 0) {
+                /* The peer waits for it, and need not wait for the preparation of its answer. */
+                connection_greet(connection);
+                r = connection_init_poll(connection);
+        }
         if (r < 0)
                 connection_close(connection, REASON_READ_ERROR);
         else
