@@ -54,7 +54,8 @@ static const char *syntax_error(const config_t *parsed) {
 static int config_parse(struct config *config, const struct config_text *text,
                         struct config_errors *errors) {
         __attribute__((cleanup(config_destroy))) config_t parsed;
-        struct config_reader reader = {.text = text, .errors = errors};
+        struct config_reader reader = {
+                .text = text, .errors = errors, .warnings = &config->warnings};
         const char *file;
         unsigned line;
 
@@ -203,6 +204,7 @@ struct config *config_unref(struct config *config) {
         if (!config || atomic_fetch_sub(&config->n_references, 1) > 1)
                 return NULL;
         config_table_deinit(&config_keys, config);
+        config_errors_deinit(&config->warnings);
         free(config->path);
         free(config);
         return NULL;

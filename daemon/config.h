@@ -8,6 +8,8 @@
 #pragma once
 
 #include "lib/address.h"
+#include "lib/nkey.h"
+#include "lib/secret.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -80,14 +82,20 @@ struct config_peer {
 
 /* A rule: who is this user, and what may he do. The first that fits a peer decides. */
 struct config_user {
-        char *name; /* unique */
+        char *name;    /* unique */
+        bool has_peer; /* else nothing is asked of the kernel */
         struct config_peer peer;
+        struct secret *password; /* a hash of crypt(3) or plain; NULL: none */
+        struct secret *token;    /* the same */
+        bool has_nkey;
+        struct nkey_public nkey;
         int role; /* enum role; ROLE_NONE: as without this rule */
 };
 
 struct config {
         _Atomic unsigned n_references;
-        char *path; /* the file it was read from; NULL: none */
+        char *path;                    /* the file it was read from; NULL: none */
+        struct config_errors warnings; /* of what was accepted, but should not stay so */
         struct config_server server;
         struct config_log log;
         struct config_listener *listeners;

@@ -362,6 +362,27 @@ static const struct config_table peer_table = {
         check_peer,
 };
 
+/* What a user can be known by. */
+static const char *const proofs[] = {"peer",  "password",   "password_file",
+                                     "token", "token_file", "nkey"};
+
+static void check_user(struct config_reader *reader, const char *path,
+                       const config_setting_t *group, void *target, bool is_whole) {
+        struct config_user *user = target;
+        size_t n = 0;
+
+        refuse_both(reader, path, group, "password", "password_file");
+        refuse_both(reader, path, group, "token", "token_file");
+        for (size_t i = 0; i < ARRAY_SIZE(proofs); i++)
+                n += config_setting_get_member(group, proofs[i]) != NULL;
+        if (n == 0)
+                config_reader_complain(reader, group, path, NULL,
+                                       "found nothing that a user can be known by, expected peer, "
+                                       "password, password_file, token, token_file or nkey");
+        user->has_peer = config_setting_get_member(group, "peer") != NULL;
+        user->has_nkey = config_setting_get_member(group, "nkey") != NULL;
+}
+
 static bool is_user_name(const char *text) {
         return is_name(text, USER_NAME_MAX, "");
 }
@@ -370,14 +391,14 @@ static const struct config_key user_keys[] = {
         {"name", CONFIG_STRING, FIELD(config_user, name), .is_required = true,
          .check = is_user_name,
          .expected = "a name of at most 64 printable ASCII characters without blanks"},
-        {"peer", CONFIG_TABLE, FIELD(config_user, peer), .is_required = true, .table = &peer_table},
+        {"peer", CONFIG_TABLE, FIELD(config_user, peer), .table = &peer_table},
+        {"password", CONFIG_SECRET, FIELD(config_user, password)},
+        {"password_file", CONFIG_SECRET_FILE, FIELD(config_user, password)},
+        {"token", CONFIG_SECRET, FIELD(config_user, token)},
+        {"token_file", CONFIG_SECRET_FILE, FIELD(config_user, token)},
+        {"nkey", CONFIG_NKEY, FIELD(config_user, nkey)},
         {"role", CONFIG_ENUM, FIELD(config_user, role), .parse = role_parse,
          .expected = "\"admin\", \"monitor\" or \"none\""},
-        LATER("password"),
-        LATER("password_file"),
-        LATER("token"),
-        LATER("token_file"),
-        LATER("nkey"),
         LATER("certificate"),
         LATER("permissions"),
         LATER("limits"),
@@ -387,7 +408,7 @@ static const struct config_table user_table = {
         user_keys,
         ARRAY_SIZE(user_keys),
         sizeof(struct config_user),
-        NULL,
+        check_user,
 };
 
 /* Whether two listeners cannot both have this address. Port 0 is another port each time. */

@@ -40,6 +40,10 @@ void config_table_deinit(const struct config_table *table, void *target) {
                         free(*(char **)(void *)field);
                 } else if (key->type == CONFIG_STRINGS) {
                         config_strings_free(*(char ***)(void *)field);
+                } else if (key->type == CONFIG_SECRET || key->type == CONFIG_SECRET_FILE) {
+                        struct secret **secretp = (struct secret **)(void *)field;
+
+                        *secretp = secret_free(*secretp);
                 } else if (key->type == CONFIG_TABLE) {
                         config_table_deinit(key->table, field);
                 } else if (key->type == CONFIG_LIST) {

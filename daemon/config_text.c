@@ -420,6 +420,14 @@ void config_text_deinit(struct config_text *text) {
         *text = (struct config_text){0};
 }
 
+bool config_text_is_public(const struct config_text *text, unsigned line) {
+        struct stat status;
+        unsigned of_file;
+
+        return stat(config_text_locate(text, line, &of_file), &status) == 0 &&
+               S_ISREG(status.st_mode) && (status.st_mode & S_IROTH);
+}
+
 const char *config_text_locate(const struct config_text *text, unsigned line, unsigned *linep) {
         const struct config_segment *segment = text->segments;
 

@@ -5,6 +5,7 @@
 
 #include "daemon/config.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* All files together. */
@@ -39,6 +40,9 @@ int config_text_read_string(struct config_text *text, const char *path, const ch
                             size_t length, struct config_errors *errors);
 
 void config_text_deinit(struct config_text *text);
+
+/* Whether the file that a line of the text came from is one that anyone may read. */
+bool config_text_is_public(const struct config_text *text, unsigned line);
 
 /* Where a line of the text came from. Returns the file, which lives as long as the text. */
 const char *config_text_locate(const struct config_text *text, unsigned line, unsigned *linep);

@@ -5,6 +5,7 @@
 #include "daemon/config_value.h"
 
 #include "daemon/config_errors.h"
+#include "daemon/password.h"
 #include "lib/text.h"
 #include "lib/units.h"
 
@@ -24,27 +25,44 @@ static void free_string(char **stringp) {
         free(*stringp);
 }
 
-void config_reader_complain(struct config_reader *reader, const config_setting_t *setting,
-                            const char *path, const char *name, const char *format, ...) {
+/* Adds a line about a setting to the errors or the warnings. */
+__attribute__((format(printf, 6, 0))) static void
+reader_add(struct config_reader *reader, struct config_errors *lines,
+           const config_setting_t *setting, const char *path, const char *name, const char *format,
+           va_list arguments) {
         __attribute__((cleanup(free_string))) char *what = NULL;
         const char *file;
-        va_list arguments;
         unsigned line;
-        int r;
+        int r = vasprintf(&what, format, arguments);
 
-        va_start(arguments, format);
-        r = vasprintf(&what, format, arguments);
-        va_end(arguments);
         if (r < 0) {
                 what = NULL;
                 reader->error = -ENOMEM;
                 return;
         }
         file = config_text_locate(reader->text, config_setting_source_line(setting), &line);
-        r = config_errors_add(reader->errors, "%s:%u: %s%s%s: %s", file, line, path,
+        r = config_errors_add(lines, "%s:%u: %s%s%s: %s", file, line, path,
                               *path && name ? "." : "", name ? name : "", what);
         if (r < 0)
                 reader->error = r;
+}
+
+void config_reader_complain(struct config_reader *reader, const config_setting_t *setting,
+                            const char *path, const char *name, const char *format, ...) {
+        va_list arguments;
+
+        va_start(arguments, format);
+        reader_add(reader, reader->errors, setting, path, name, format, arguments);
+        va_end(arguments);
+}
+
+void config_reader_warn(struct config_reader *reader, const config_setting_t *setting,
+                        const char *path, const char *name, const char *format, ...) {
+        va_list arguments;
+
+        va_start(arguments, format);
+        reader_add(reader, reader->warnings, setting, path, name, format, arguments);
+        va_end(arguments);
 }
 
 const char *config_value_describe(const config_setting_t *setting, char text[CONFIG_FOUND_MAX]) {
@@ -82,6 +100,26 @@ const char *config_value_describe(const config_setting_t *setting, char text[CON
         return text;
 }
 
+/* The same without what must not be shown. */
+static const char *describe_secret(const config_setting_t *setting) {
+        switch (config_setting_type(setting)) {
+        case CONFIG_TYPE_STRING:
+                return "a string";
+        case CONFIG_TYPE_INT:
+        case CONFIG_TYPE_INT64:
+        case CONFIG_TYPE_FLOAT:
+        case CONFIG_TYPE_BOOL:
+                return "a value without quotes";
+        default:
+                return "a group or a list";
+        }
+}
+
+/* Those that hold a secret, or may by mistake: a seed where the public key is wanted. */
+static bool is_secret(enum config_type type) {
+        return type == CONFIG_SECRET || type == CONFIG_NKEY;
+}
+
 void config_value_refuse(const struct config_place *place, const char *format, ...) {
         __attribute__((cleanup(free_string))) char *expected = NULL;
         char found[CONFIG_FOUND_MAX];
@@ -96,9 +134,11 @@ void config_value_refuse(const struct config_place *place, const char *format, .
                 place->reader->error = -ENOMEM;
                 return;
         }
-        config_reader_complain(place->reader, place->setting, place->path, place->key->name,
-                               "found %s, %s", config_value_describe(place->setting, found),
-                               expected);
+        config_reader_complain(
+                place->reader, place->setting, place->path, place->key->name, "found %s, %s",
+                is_secret(place->key->type) ? describe_secret(place->setting)
+                                            : config_value_describe(place->setting, found),
+                expected);
 }
 
 /* The string of a setting, or NULL. */
@@ -375,13 +415,98 @@ static void read_enum(const struct config_place *place) {
                 store(place->key, place->field, (uint64_t)value);
 }
 
+/* A file with a secret is not to be read by others. Said once for each. */
+static void warn_of_readers(const struct config_place *place) {
+        struct config_reader *reader = place->reader;
+        unsigned source_line = config_setting_source_line(place->setting), line;
+        const char *file = config_text_locate(reader->text, source_line, &line);
+        int r;
+
+        if (!config_text_is_public(reader->text, source_line))
+                return;
+        r = config_errors_add_once(reader->warnings,
+                                   "%s: there are secrets in this file, and anyone may read it; "
+                                   "chmod o-r would change that",
+                                   file);
+        if (r < 0)
+                reader->error = r;
+}
+
+/* Gives the secret to the field, if it is a good one. Returns whether it is. */
+static bool store_secret(const struct config_place *place, struct secret *secret) {
+        if (password_is_malformed(secret)) {
+                secret_free(secret);
+                config_value_refuse(place, "which begins like a hash of crypt(3), but is none; "
+                                           "expected one as sockctl passwd prints it");
+                return false;
+        }
+        secret_free(*(struct secret **)place->field);
+        *(struct secret **)place->field = secret;
+        return true;
+}
+
+/* What libconfig keeps of it is wiped: it stands in the heap until then. */
+static void read_secret(const struct config_place *place) {
+        const char *text = setting_text(place->setting);
+        struct secret *secret;
+        int r;
+
+        if (!text || *text == '\0') {
+                config_value_refuse(place, "expected a string that is not empty");
+                return;
+        }
+        r = secret_from_text(&secret, bytes_from_string(text));
+        explicit_bzero((char *)text, strlen(text));
+        if (r < 0) {
+                place->reader->error = r;
+                return;
+        }
+        warn_of_readers(place);
+        if (store_secret(place, secret) && !password_is_hash(secret_text(secret)))
+                config_reader_warn(place->reader, place->setting, place->path, place->key->name,
+                                   "it stands here in plain text; sockctl passwd makes a hash of "
+                                   "it, and %s%s keeps it elsewhere",
+                                   place->key->name, "_file");
+}
+
+static void read_secret_file(const struct config_place *place) {
+        __attribute__((cleanup(free_string))) char *reason = NULL;
+        const char *path = setting_text(place->setting);
+        struct secret *secret;
+        int r;
+
+        if (!path || *path == '\0') {
+                config_value_refuse(place, "expected the path of a file, or the name of a "
+                                           "credential");
+                return;
+        }
+        r = secret_from_credential(&secret, path, &reason);
+        if (r < 0 && !reason)
+                place->reader->error = -ENOMEM;
+        else if (r < 0)
+                config_value_refuse(place, "which cannot be used: %s", reason);
+        else
+                store_secret(place, secret);
+}
+
+static void read_nkey(const struct config_place *place) {
+        const char *text = setting_text(place->setting), *reason;
+
+        if (!text)
+                config_value_refuse(place, "expected the public key of a user, \"U...\"");
+        else if (nkey_public_parse(place->field, bytes_from_string(text), &reason) < 0)
+                config_value_refuse(place, "expected the public key of a user, \"U...\", but %s",
+                                    reason);
+}
+
 static void (*const readers[])(const struct config_place *place) = {
         [CONFIG_STRING] = read_string,  [CONFIG_STRINGS] = read_strings,
         [CONFIG_BOOL] = read_bool,      [CONFIG_INTEGER] = read_integer,
         [CONFIG_SIZE] = read_size,      [CONFIG_DURATION] = read_duration,
         [CONFIG_MODE] = read_mode,      [CONFIG_USER] = read_identity,
         [CONFIG_GROUP] = read_identity, [CONFIG_ADDRESS] = read_address,
-        [CONFIG_ENUM] = read_enum,
+        [CONFIG_ENUM] = read_enum,      [CONFIG_SECRET] = read_secret,
+        [CONFIG_NKEY] = read_nkey,      [CONFIG_SECRET_FILE] = read_secret_file,
 };
 
 void config_value_read(const struct config_place *place) {

@@ -10,25 +10,29 @@
 #include <stdint.h>
 
 enum config_type {
-        CONFIG_STRING,   /* char *, owned by the struct */
-        CONFIG_STRINGS,  /* char **, NULL at its end; all owned by the struct; NULL: none */
-        CONFIG_BOOL,     /* bool */
-        CONFIG_INTEGER,  /* int, unsigned, uint64_t */
-        CONFIG_SIZE,     /* uint64_t, bytes */
-        CONFIG_DURATION, /* uint64_t, milliseconds */
-        CONFIG_MODE,     /* mode_t */
-        CONFIG_USER,     /* uid_t; default: (uid_t)-1 */
-        CONFIG_GROUP,    /* gid_t; default: (gid_t)-1 */
-        CONFIG_ADDRESS,  /* struct address */
-        CONFIG_ENUM,     /* int, by parse */
-        CONFIG_TABLE,    /* a struct, by table: { ... } */
-        CONFIG_LIST,     /* pointer to an array of structs, by table: ( { ... } ) */
-        CONFIG_LATER,    /* known, but this version does not have it yet */
+        CONFIG_STRING,      /* char *, owned by the struct */
+        CONFIG_STRINGS,     /* char **, NULL at its end; all owned by the struct; NULL: none */
+        CONFIG_BOOL,        /* bool */
+        CONFIG_INTEGER,     /* int, unsigned, uint64_t */
+        CONFIG_SIZE,        /* uint64_t, bytes */
+        CONFIG_DURATION,    /* uint64_t, milliseconds */
+        CONFIG_MODE,        /* mode_t */
+        CONFIG_USER,        /* uid_t; default: (uid_t)-1 */
+        CONFIG_GROUP,       /* gid_t; default: (gid_t)-1 */
+        CONFIG_ADDRESS,     /* struct address */
+        CONFIG_ENUM,        /* int, by parse */
+        CONFIG_SECRET,      /* struct secret *, owned by the struct: a password or a token */
+        CONFIG_SECRET_FILE, /* the same, from the file of that name */
+        CONFIG_NKEY,        /* struct nkey_public */
+        CONFIG_TABLE,       /* a struct, by table: { ... } */
+        CONFIG_LIST,        /* pointer to an array of structs, by table: ( { ... } ) */
+        CONFIG_LATER,       /* known, but this version does not have it yet */
 };
 
 struct config_reader {
         const struct config_text *text;
         struct config_errors *errors;
+        struct config_errors *warnings;
         int error; /* -ENOMEM sticks here */
 };
 
@@ -51,6 +55,12 @@ struct config_key {
 __attribute__((format(printf, 5, 6))) void
 config_reader_complain(struct config_reader *reader, const config_setting_t *setting,
                        const char *path, const char *name, const char *format, ...);
+
+/* Adds a warning of the same form. */
+__attribute__((format(printf, 5, 6))) void config_reader_warn(struct config_reader *reader,
+                                                              const config_setting_t *setting,
+                                                              const char *path, const char *name,
+                                                              const char *format, ...);
 
 /* A setting on its way into a field. */
 struct config_place {

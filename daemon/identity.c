@@ -9,6 +9,8 @@
 static bool user_fits(const struct config_user *user, const struct connection *connection) {
         const struct peer *peer = &connection->peer;
 
+        if (!user->has_peer)
+                return false;
         if (user->peer.uid != (uid_t)-1 && user->peer.uid != peer->uid)
                 return false;
         return user->peer.gid == (gid_t)-1 || connection_has_group(connection, user->peer.gid);

@@ -117,6 +117,8 @@ static void log_errors(const struct config_errors *errors) {
 }
 
 static int check(const struct config *config) {
+        for (size_t i = 0; i < config->warnings.n_lines; i++)
+                fprintf(stderr, "warning: %s\n", config->warnings.lines[i]);
         printf("%s: the configuration is valid: %zu listener%s\n",
                config->path ? config->path : "sockd", config->n_listeners,
                config->n_listeners == 1 ? "" : "s");
@@ -133,6 +135,8 @@ static int serve(const struct command_line *line, struct config *config,
                 return STATUS_CONFIG;
         }
         log_set_level((enum log_level)config->log.level);
+        for (size_t i = 0; i < config->warnings.n_lines; i++)
+                log_warning("%s", config->warnings.lines[i]);
         r = server_run(&line->options, config, errors);
         if (r >= 0)
                 return STATUS_OK;

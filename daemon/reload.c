@@ -175,6 +175,8 @@ static int reload_apply(struct reload *reload, struct config_errors *errors) {
 
         if (r < 0)
                 return r;
+        for (size_t i = 0; i < now->warnings.n_lines; i++)
+                reload_warn(server, "%s", now->warnings.lines[i]);
         warn_of_restart(server, now);
         log_set_level((enum log_level)now->log.level);
         server_limit_connections(server, now);

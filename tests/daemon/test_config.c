@@ -464,7 +464,8 @@ static void test_users_are_read_in_their_order(void **state) {
 
 static void test_wrong_users_are_refused(void **state) {
         load_bad("users = ( { name = \"a\"; } );",
-                 "sockd.conf:1: users[0]: there is no \"peer\", which every entry needs\n");
+                 "sockd.conf:1: users[0]: found nothing that a user can be known by, expected "
+                 "peer, password, password_file, token, token_file or nkey\n");
         load_bad("users = ( { name = \"a\"; peer = { }; } );",
                  "sockd.conf:1: users[0].peer: found nothing, expected user, uid, group or gid\n");
         load_bad("users = ( { name = \"a\"; peer = { uid = 1; user = \"root\"; }; } );",
@@ -503,6 +504,151 @@ static void test_no_listener_is_refused(void **state) {
         load_bad("listeners = [\"tcp://127.0.0.1:1\"];",
                  "sockd.conf:1: listeners: found an array [ ... ], expected a list of groups "
                  "( { ... }, { ... } )\n");
+}
+
+/* Writes a file that others than its owner may, or may not, read. */
+static void write_secret(const char *path, const char *text, mode_t mode) {
+        write_file(path, text);
+        assert_int_equal(chmod(path, mode), 0);
+}
+
+/* Loads a file that only its owner may read. */
+static int load_private(const char *text) {
+        mode_t mask = umask(077);
+        int r = load(text);
+
+        umask(mask);
+        return r;
+}
+
+static void assert_warnings(const char *expected) {
+        char all[4096] = "";
+
+        for (size_t i = 0; i < config->warnings.n_lines; i++) {
+                strncat(all, config->warnings.lines[i], sizeof(all) - strlen(all) - 2);
+                strcat(all, "\n");
+        }
+        assert_string_equal(all, expected);
+}
+
+#define HASH "$2b$05$abcdefghijklmnopqrstuuoXuKqgZXLiJqzfmMXDDhSFPIvxV7t8."
+#define NKEY "UAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RLKK"
+#define SEED "SUAAAAICAMCAKBQHBAEQUCYMBUHA6EARCIJRIFIWC4MBSGQ3DQOR4H776Y"
+
+static void test_users_may_have_secrets(void **state) {
+        char text[NKEY_PUBLIC_TEXT_SIZE];
+        const struct config_user *users;
+
+        assert_int_equal(load_private("users = ( { name = \"a\"; password = \"" HASH "\"; },\n"
+                                      "          { name = \"b\"; token = \"" HASH "\"; },\n"
+                                      "          { name = \"c\"; nkey = \"" NKEY "\"; },\n"
+                                      "          { name = \"d\"; peer = { uid = 1; }; } );"),
+                         0);
+        assert_warnings("");
+        users = config->users;
+        assert_false(users[0].has_peer || users[0].has_nkey || users[0].token);
+        assert_string_equal(secret_text(users[0].password).data, HASH);
+        assert_false(users[1].has_peer || users[1].has_nkey || users[1].password);
+        assert_string_equal(secret_text(users[1].token).data, HASH);
+        assert_true(users[2].has_nkey);
+        assert_string_equal(nkey_public_format(text, &users[2].nkey), NKEY);
+        assert_true(users[3].has_peer);
+}
+
+static void test_secrets_may_be_in_files(void **state) {
+        char text[512];
+
+        write_secret("password", "hunter2\n", 0400);
+        write_secret("token", HASH, 0440);
+        setenv("CREDENTIALS_DIRECTORY", directory, 1);
+        snprintf(text, sizeof(text),
+                 "users = ( { name = \"a\"; password_file = \"%s/password\"; },"
+                 "          { name = \"b\"; token_file = \"token\"; } );",
+                 directory);
+        load_good(text);
+        assert_warnings("");
+        assert_string_equal(secret_text(config->users[0].password).data, "hunter2");
+        assert_string_equal(secret_text(config->users[1].token).data, HASH);
+        unsetenv("CREDENTIALS_DIRECTORY");
+        load_bad("users = ( { name = \"b\"; token_file = \"token\"; } );",
+                 "sockd.conf:1: users[0].token_file: found \"token\", which cannot be used: a path "
+                 "that does not begin with \"/\" is that of a credential, and "
+                 "$CREDENTIALS_DIRECTORY is not set\n");
+        setenv("CREDENTIALS_DIRECTORY", directory, 1);
+        assert_int_equal(chmod("password", 0444), 0);
+        load_bad_with(text,
+                      "password\", which cannot be used: anyone may read it, so that it is no "
+                      "secret; chmod o-r, and use another secret");
+        write_secret("password", "$2b$", 0600);
+        load_bad_with(text, "/password\", which begins like a hash of crypt(3), but is none");
+        unlink("password");
+        load_bad_with(text, "/password\", which cannot be used: No such file or directory");
+        unlink("token");
+        unsetenv("CREDENTIALS_DIRECTORY");
+}
+
+static void test_plain_secrets_are_warned_of(void **state) {
+        assert_int_equal(load_private("users = ( { name = \"a\"; password = \"hunter2\"; },\n"
+                                      "          { name = \"b\"; token = \"hunter3\"; } );"),
+                         0);
+        assert_warnings("sockd.conf:1: users[0].password: it stands here in plain text; sockctl "
+                        "passwd makes a hash of it, and password_file keeps it elsewhere\n"
+                        "sockd.conf:2: users[1].token: it stands here in plain text; sockctl "
+                        "passwd makes a hash of it, and token_file keeps it elsewhere\n");
+        assert_string_equal(secret_text(config->users[0].password).data, "hunter2");
+}
+
+static void test_secrets_that_anyone_may_read_are_warned_of(void **state) {
+        mode_t mask = umask(022);
+
+        write_secret("private", "{ name = \"a\"; password = \"" HASH "\"; },", 0600);
+        write_secret("public",
+                     "{ name = \"b\"; password = \"" HASH "\"; },\n"
+                     "{ name = \"c\"; token = \"" HASH "\"; }\n",
+                     0644);
+        load_good("users = (\n@include \"private\"\n@include \"public\"\n);");
+        umask(mask);
+        unlink("private");
+        unlink("public");
+        assert_warnings("public: there are secrets in this file, and anyone may read it; chmod o-r "
+                        "would change that\n");
+        load_good("users = ( { name = \"c\"; nkey = \"" NKEY "\"; } );");
+        assert_warnings("");
+}
+
+static void test_wrong_secrets_are_refused_unseen(void **state) {
+        load_bad("users = ( { name = \"a\"; password = \"$2b$hunter2\"; } );",
+                 "sockd.conf:1: users[0].password: found a string, which begins like a hash of "
+                 "crypt(3), but is none; expected one as sockctl passwd prints it\n");
+        load_bad("users = ( { name = \"a\"; password = 12345; token = [ \"hunter2\" ]; } );",
+                 "sockd.conf:1: users[0].password: found a value without quotes, expected a string "
+                 "that is not empty\n"
+                 "sockd.conf:1: users[0].token: found a group or a list, expected a string that is "
+                 "not empty\n");
+        load_bad("users = ( { name = \"a\"; password = \"\"; } );",
+                 "sockd.conf:1: users[0].password: found a string, expected a string that is not "
+                 "empty\n");
+        load_bad(
+                "users = ( { name = \"a\"; password = \"b\"; password_file = \"\"; } );",
+                "sockd.conf:1: users[0].password_file: found \"\", expected the path of a file, or "
+                "the name of a credential\n"
+                "sockd.conf:1: users[0].password_file: there is \"password\" already, which means "
+                "the same\n");
+        load_bad("users = ( { name = \"a\"; token = \"b\"; token_file = 1; } );",
+                 "sockd.conf:1: users[0].token_file: found 1, expected the path of a file, or the "
+                 "name of a credential\n"
+                 "sockd.conf:1: users[0].token_file: there is \"token\" already, which means the "
+                 "same\n");
+        load_bad("users = ( { name = \"a\"; nkey = 1; } );",
+                 "sockd.conf:1: users[0].nkey: found a value without quotes, expected the public "
+                 "key "
+                 "of a user, \"U...\"\n");
+        load_bad("users = ( { name = \"a\"; nkey = \"" SEED "\"; } );",
+                 "sockd.conf:1: users[0].nkey: found a string, expected the public key of a user, "
+                 "\"U...\", but it is a seed, which is secret; the public key of it is wanted\n");
+        load_bad("users = ( { name = \"a\"; nkey = \"UAB\"; } );",
+                 "sockd.conf:1: users[0].nkey: found a string, expected the public key of a user, "
+                 "\"U...\", but it does not have the 56 characters of a public key\n");
 }
 
 static void test_keys_of_later_versions_are_told_from_unknown_ones(void **state) {
@@ -696,8 +842,7 @@ static void test_errors_are_limited_and_printable(void **state) {
                 length += (size_t)snprintf(text + length, sizeof(text) - length, "k%u = 1;\n", i);
         assert_int_equal(load(text), -EINVAL);
         assert_int_equal(errors.n_lines, CONFIG_ERRORS_MAX + 1);
-        assert_string_equal(errors.lines[CONFIG_ERRORS_MAX],
-                            "there are more errors, which are not shown");
+        assert_string_equal(errors.lines[CONFIG_ERRORS_MAX], "there are more, which are not shown");
 }
 
 static void test_command_line_replaces_the_listeners(void **state) {
@@ -859,6 +1004,12 @@ int main(void) {
                 cmocka_unit_test_teardown(test_wrong_users_are_refused, tear_down),
                 cmocka_unit_test_teardown(test_same_port_of_another_host_is_no_conflict, tear_down),
                 cmocka_unit_test_teardown(test_no_listener_is_refused, tear_down),
+                cmocka_unit_test_teardown(test_users_may_have_secrets, tear_down),
+                cmocka_unit_test_teardown(test_secrets_may_be_in_files, tear_down),
+                cmocka_unit_test_teardown(test_plain_secrets_are_warned_of, tear_down),
+                cmocka_unit_test_teardown(test_secrets_that_anyone_may_read_are_warned_of,
+                                          tear_down),
+                cmocka_unit_test_teardown(test_wrong_secrets_are_refused_unseen, tear_down),
                 cmocka_unit_test_teardown(test_keys_of_later_versions_are_told_from_unknown_ones,
                                           tear_down),
                 cmocka_unit_test_teardown(test_syntax_errors_have_a_line, tear_down),
