@@ -39,16 +39,24 @@ int sockd_new(struct sockd **sockdp) {
         return 0;
 }
 
+/* Frees a text that may be a secret, or have one in it. */
+static void wipe(char *text) {
+        if (text)
+                explicit_bzero(text, strlen(text));
+        free(text);
+}
+
 struct sockd *sockd_free(struct sockd *sockd) {
         if (!sockd)
                 return NULL;
         sockd_close(sockd);
         free(sockd->input);
         free(sockd->output);
-        free(sockd->name);
-        free(sockd->user);
-        free(sockd->password);
-        free(sockd->token);
+        wipe(sockd->name);
+        wipe(sockd->user);
+        wipe(sockd->password);
+        wipe(sockd->token);
+        wipe(sockd->nkey);
         free(sockd);
         return NULL;
 }
@@ -94,7 +102,7 @@ static int replace_text(char **textp, const char *text) {
                 if (!copy)
                         return -ENOMEM;
         }
-        free(*textp);
+        wipe(*textp);
         *textp = copy;
         return 0;
 }
@@ -111,6 +119,13 @@ int sockd_set_login(struct sockd *sockd, const char *user, const char *password)
 
 int sockd_set_token(struct sockd *sockd, const char *token) {
         return replace_text(&sockd->token, token);
+}
+
+int sockd_set_nkey(struct sockd *sockd, const char *public_key, sockd_sign_fn *sign,
+                   void *context) {
+        sockd->sign = sign;
+        sockd->sign_context = context;
+        return replace_text(&sockd->nkey, public_key);
 }
 
 /* Whom a server answers by datagrams may be told less than before, for want of room. */
@@ -214,7 +229,9 @@ static json_t *make_connect(const struct sockd *sockd, bool with_cookie) {
             set_member(connect, "user", sockd->user) &&
             set_member(connect, "pass", sockd->password) &&
             set_member(connect, "auth_token", sockd->token) &&
-            set_member(connect, "cookie", with_cookie ? info_text(sockd, "cookie") : NULL))
+            set_member(connect, "cookie", with_cookie ? info_text(sockd, "cookie") : NULL) &&
+            set_member(connect, "nkey", sockd->nkey) &&
+            set_member(connect, "sig", sockd->nkey ? sockd->signature : NULL))
                 return connect;
         json_decref(connect);
         return NULL;
@@ -227,8 +244,12 @@ char *sockd_connect_line(const struct sockd *sockd, bool with_cookie, bool is_pa
         json_decref(connect);
         if (!text || asprintf(&line, "CONNECT %-*s\r\n", is_padded ? PADDED : 0, text) < 0)
                 line = NULL;
-        free(text);
+        wipe(text);
         return line;
+}
+
+void sockd_connect_line_free(char *line) {
+        wipe(line);
 }
 
 int sockd_put_greeting(struct sockd *sockd, bool with_cookie, bool is_padded) {
@@ -241,7 +262,7 @@ int sockd_put_greeting(struct sockd *sockd, bool with_cookie, bool is_padded) {
         result = sockd_output_begin(sockd, SOCKD_KIND_CONTROL, n_line + SOCKD_PING_LENGTH);
         if (result == 0)
                 result = sockd_output_append(sockd, line, n_line);
-        free(line);
+        sockd_connect_line_free(line);
         return result ? result : sockd_put_ping(sockd);
 }
 
@@ -249,6 +270,22 @@ static int send_connect(struct sockd *sockd) {
         int result = sockd_put_greeting(sockd, false, false);
 
         return result ? result : sockd_output_send(sockd);
+}
+
+/* Proves the nkey, if there is one, to a server that has given a nonce. */
+static int sign(struct sockd *sockd) {
+        const char *nonce = info_text(sockd, "nonce");
+        int result;
+
+        if (!sockd->nkey)
+                return 0;
+        if (!nonce)
+                return sockd_fail(sockd, -EPROTONOSUPPORT, "the server knows no nkeys");
+        result = sockd->sign(sockd->sign_context, nonce, strlen(nonce), sockd->signature,
+                             sizeof(sockd->signature));
+        return result ? sockd_fail(sockd, result, "the server's nonce cannot be signed: %s",
+                                   sockd_result_text(result))
+                      : 0;
 }
 
 static int greet(struct sockd *sockd, int64_t deadline_ms) {
@@ -262,7 +299,9 @@ static int greet(struct sockd *sockd, int64_t deadline_ms) {
                 return sockd_fail(sockd, SOCKD_VIOLATION, "the server did not begin with INFO");
         if (json_is_true(json_object_get(sockd->info, "tls_required")))
                 return sockd_fail(sockd, -EPROTONOSUPPORT, "the server wants TLS");
-        result = send_connect(sockd);
+        result = sign(sockd);
+        if (result == 0)
+                result = send_connect(sockd);
         while (result == 0 && sockd->n_pongs == 0) {
                 result = sockd_scan(sockd, &operation, deadline_ms);
                 if (result == 0 && operation.type == SOCKD_OPERATION_MESSAGE)
@@ -280,6 +319,8 @@ static int begin(struct sockd *sockd, int64_t deadline_ms) {
         result = sockd->transport->is_connectionless ? sockd_session_init(sockd) : 0;
         if (result)
                 sockd_fail(sockd, result, "%s", strerror(-result));
+        else if (sockd->transport->is_connectionless && sockd->nkey)
+                result = sockd_fail(sockd, -EPROTONOSUPPORT, "an nkey needs a connection");
         else if (sockd->transport->is_connectionless)
                 result = sockd_session_greet(sockd, deadline_ms);
         else

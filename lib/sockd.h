@@ -97,13 +97,26 @@ SOCKD_PUBLIC int sockd_set_name(struct sockd *sockd, const char *name);
 SOCKD_PUBLIC int sockd_set_login(struct sockd *sockd, const char *user, const char *password);
 SOCKD_PUBLIC int sockd_set_token(struct sockd *sockd, const char *token);
 
+/* Signs a nonce of the server: writes the signature, base64url without padding and with a NUL, to a
+ * buffer of `size` bytes, which is enough. Returns 0, or a negative errno, with which
+ * sockd_connect() ends. Called by sockd_connect(). (protocol.md, 7.4) */
+typedef int sockd_sign_fn(void *context, const char *nonce, size_t n_nonce, char *signature,
+                          size_t size);
+
+/* The same for an nkey: the public key of a user, "U...", which is copied, and the function that
+ * signs with its seed, for which the library needs no cryptography and never sees the seed. NULL
+ * takes both back. Not by datagrams, where no server gives a nonce. */
+SOCKD_PUBLIC int sockd_set_nkey(struct sockd *sockd, const char *public_key, sockd_sign_fn *sign,
+                                void *context);
+
 /* Connects to an address ("unix:///run/sockd/sockd.sock", "/path", "unix:@name",
  * "unix+seqpacket:///path", "unix+dgram:///path", "tcp://host:port", "nats://host:port",
  * "udp://host:port"), trying all that a host name stands for, and logs in.
  * An earlier connection is closed first. The resolver of the system may take longer than
  * timeout_ms.
  * Returns 0; SOCKD_TIMEOUT, SOCKD_DENIED, SOCKD_REFUSED, SOCKD_CLOSED or SOCKD_VIOLATION; -EINVAL
- * for a malformed address, -EPROTONOSUPPORT for one of another kind or a server that wants TLS,
+ * for a malformed address, -EPROTONOSUPPORT for one of another kind, a server that wants TLS, or an
+ * nkey by datagrams or for a server that knows none,
  * -EADDRNOTAVAIL when the name is unknown, else -errno of connect(2), or of the network over UDP,
  * among them -ENOENT, -ECONNREFUSED and -EACCES. (protocol.md, sections 1 to 3) */
 SOCKD_PUBLIC int sockd_connect(struct sockd *sockd, const char *address, int timeout_ms);

@@ -36,8 +36,10 @@
 #define SOCKD_PING_LENGTH 6
 #define SOCKD_SEND_MS     10000
 /* "HPUB " subject " " reply " " header-size " " size CRLF */
-#define SOCKD_LINE_ROOM   (2 * SOCKD_SUBJECT_MAX + 64)
-#define SOCKD_PAYLOAD_MAX 999999999 /* nine digits (protocol.md, 1.3) */
+#define SOCKD_LINE_ROOM (2 * SOCKD_SUBJECT_MAX + 64)
+/* Of 86 characters, and of longer ones that there may be some day. */
+#define SOCKD_SIGNATURE_SIZE 256
+#define SOCKD_PAYLOAD_MAX    999999999 /* nine digits (protocol.md, 1.3) */
 
 enum sockd_operation_type {
         SOCKD_OPERATION_MESSAGE,
@@ -122,7 +124,10 @@ struct sockd {
         size_t n_reserved;                      /* up to here the output stays in one record */
         enum sockd_connect_level connect_level; /* of the record in the output */
 
-        char *name, *user, *password, *token; /* own, or NULL */
+        char *name, *user, *password, *token, *nkey; /* own, or NULL */
+        sockd_sign_fn *sign;                         /* with nkey */
+        void *sign_context;
+        char signature[SOCKD_SIGNATURE_SIZE]; /* of the server's nonce */
         json_t *info;                         /* own, or NULL; the getters' texts belong to it */
         size_t max_payload;
 
@@ -173,9 +178,12 @@ int sockd_output_send(struct sockd *sockd);
  * operation will be that is incomplete, or 0. Slices into the buffer die. */
 int sockd_input_receive(struct sockd *sockd, size_t n_wanted, int64_t deadline_ms);
 
-/* The line of CONNECT, which the caller frees; NULL if there is no memory. is_padded: with blanks
- * that give the server room for its INFO. */
+/* The line of CONNECT, to be given back by sockd_connect_line_free(); NULL if there is no memory.
+ * is_padded: with blanks that give the server room for its INFO. */
 char *sockd_connect_line(const struct sockd *sockd, bool with_cookie, bool is_padded);
+
+/* Wipes and frees a line, in which passwords may be; takes NULL. */
+void sockd_connect_line_free(char *line);
 
 /* Puts CONNECT and a PING, in one record. Returns 0 or a negative errno. */
 int sockd_put_greeting(struct sockd *sockd, bool with_cookie, bool is_padded);

@@ -152,7 +152,7 @@ size_t sockd_session_connect_length(const struct sockd *sockd, enum sockd_kind k
         char *line = make_connect(sockd, kind);
         size_t n = line ? strlen(line) : 0;
 
-        free(line);
+        sockd_connect_line_free(line);
         return n;
 }
 
@@ -164,7 +164,7 @@ int sockd_session_put_connect(struct sockd *sockd, enum sockd_kind kind) {
                 return sockd_fail(sockd, result, "out of memory");
         result = sockd_output_append(sockd, line, strlen(line));
         sockd->connect_level = level_of(sockd, kind);
-        free(line);
+        sockd_connect_line_free(line);
         return result;
 }
 

@@ -135,6 +135,50 @@ static void test_login_quotes_what_the_user_gave(void **state) {
         clean_up(&fixture);
 }
 
+/* Instead of cryptography. */
+static int sign(void *context, const char *nonce, size_t n_nonce, char *signature, size_t size) {
+        assert_int_equal(n_nonce, strlen("tsezkjXP3gffuFs"));
+        snprintf(signature, size, "signed-%.*s", (int)n_nonce, nonce);
+        return *(int *)context;
+}
+
+/* Connects with an nkey to a server that says this of itself. Returns what sockd_connect() did. */
+static int connect_with_nkey(struct fixture *fixture, const char *greeting, int *sign_resultp) {
+        int ends[2];
+
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+        fixture->peer = ends[1];
+        peer_write(fixture, greeting);
+        assert_int_equal(sockd_new(&fixture->sockd), 0);
+        assert_int_equal(sockd_set_nkey(fixture->sockd, "UKEY", sign, sign_resultp), 0);
+        return sockd_connect_descriptor(fixture->sockd, ends[0], WAIT_MS);
+}
+
+static void test_login_signs_the_nonce(void **state) {
+        static const char greeting[] = "INFO {\"nonce\":\"tsezkjXP3gffuFs\"}\r\nPONG\r\n";
+        struct fixture fixture;
+        int sign_result = 0;
+        char *text;
+
+        assert_int_equal(connect_with_nkey(&fixture, greeting, &sign_result), 0);
+        text = peer_read(&fixture);
+        assert_non_null(strstr(text, "\"nkey\":\"UKEY\",\"sig\":\"signed-tsezkjXP3gffuFs\""));
+        free(text);
+        clean_up(&fixture);
+
+        sign_result = -EIO;
+        assert_int_equal(connect_with_nkey(&fixture, greeting, &sign_result), -EIO);
+        assert_non_null(strstr(sockd_error_text(fixture.sockd), "nonce cannot be signed"));
+        assert_sent(&fixture, "");
+        clean_up(&fixture);
+
+        assert_int_equal(connect_with_nkey(&fixture, INFO "PONG\r\n", &sign_result),
+                         -EPROTONOSUPPORT);
+        assert_string_equal(sockd_error_text(fixture.sockd), "the server knows no nkeys");
+        assert_sent(&fixture, "");
+        clean_up(&fixture);
+}
+
 static void test_login_fails_as_the_server_says(void **state) {
         static const struct {
                 const char *greeting;
@@ -574,6 +618,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_login_sends_connect_and_reads_info),
                 cmocka_unit_test(test_login_quotes_what_the_user_gave),
+                cmocka_unit_test(test_login_signs_the_nonce),
                 cmocka_unit_test(test_login_fails_as_the_server_says),
                 cmocka_unit_test(test_login_notices_a_server_that_closes),
                 cmocka_unit_test(test_connect_explains_bad_addresses),
