@@ -101,6 +101,10 @@ static void add_clients(struct table *table, const json_t *data) {
         table_add_format(table, "%" PRIu64, report_number(data, "subscriptions"));
         table_add(table, "Slow consumers:");
         table_add_format(table, "%" PRIu64, report_number(data, "slow_consumers"));
+        if (report_number(data, "refused_logins") > 0) {
+                table_add(table, "Refused logins:");
+                table_add_format(table, "%" PRIu64, report_number(data, "refused_logins"));
+        }
 }
 
 static void add_traffic(struct table *table, const json_t *data, const char *label,

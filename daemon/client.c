@@ -5,7 +5,6 @@
 #include "daemon/closed_log.h"
 #include "daemon/config.h"
 #include "daemon/connect.h"
-#include "daemon/identity.h"
 #include "daemon/info.h"
 #include "daemon/instance.h"
 #include "daemon/listener.h"
@@ -157,15 +156,43 @@ static size_t client_publish(struct client *client, const struct operation *oper
 
 /* --- CONNECT ---------------------------------------------------------------------------------- */
 
-static void client_connect(struct client *client, const struct operation *operation) {
-        uint64_t first = client_first_ping_ms(client);
+/* A password is not to be found in the input block until that is written over. */
+static void client_wipe(struct bytes arguments) {
+        explicit_bzero((void *)(uintptr_t)arguments.data, arguments.length);
+}
 
-        switch (connect_apply(client, operation->arguments)) {
+static void client_connect(struct client *client, const struct operation *operation) {
+        enum connect_result result = connect_apply(client, operation->arguments);
+
+        if (credentials_are_given(&client->credentials))
+                client_wipe(operation->arguments);
+        switch (result) {
         case CONNECT_OK:
+                client_login(client);
                 break;
         case CONNECT_MALFORMED:
                 client_violation(client, PARSER_VIOLATION);
-                return;
+                break;
+        case CONNECT_COOKIE:
+                client_send_info(client); /* with a good one */
+                client_error(client, ERROR_COOKIE);
+                client->has_violated = true;
+                break;
+        case CONNECT_FORBIDDEN:
+        case CONNECT_PROTOCOL:
+        case CONNECT_NO_RESPONDERS:
+                break;
+        }
+}
+
+void client_connected(struct client *client) {
+        uint64_t first = client_first_ping_ms(client);
+
+        switch (connect_judge(client)) {
+        case CONNECT_OK:
+        case CONNECT_MALFORMED:
+        case CONNECT_COOKIE:
+                break;
         case CONNECT_FORBIDDEN:
                 client_fail(client, ERROR_AUTHORIZATION, REASON_AUTHENTICATION);
                 return;
@@ -174,11 +201,6 @@ static void client_connect(struct client *client, const struct operation *operat
                 return;
         case CONNECT_NO_RESPONDERS:
                 client_fail(client, ERROR_NO_RESPONDERS, REASON_NO_RESPONDERS);
-                return;
-        case CONNECT_COOKIE:
-                client_send_info(client); /* with a good one */
-                client_error(client, ERROR_COOKIE);
-                client->has_violated = true;
                 return;
         }
         client_acknowledge(client);
@@ -286,22 +308,13 @@ void client_end_input(struct client *client) {
 
 /* --- beginning and end ------------------------------------------------------------------------ */
 
-/* Finds out who it is, by the rules that are in force. */
-static void client_identify(struct client *client) {
-        struct identity identity = identity_of(client->connection, client->worker->config);
-
-        client->role = identity.role;
-        free(client->user);
-        client->user = identity.user ? strdup(identity.user->name) : NULL;
-}
-
 static void client_adopt_limits(struct client *client) {
         client->parser.max_control_line = client->worker->config->server.max_control_line;
         client->parser.max_payload = client->worker->config->server.max_payload;
 }
 
 void client_changed(struct client *client) {
-        client_identify(client);
+        client_identify_again(client);
         client_adopt_limits(client);
         client_refresh_info(client);
 }
@@ -325,6 +338,10 @@ static void client_begin(struct client *client) {
         client->parser.headers = false;
         atomic_store_explicit(&client->headers, false, memory_order_relaxed);
         client->protocol = 0;
+        client->names_account = false;
+        client->proof.is_given = false;
+        credentials_deinit(&client->credentials);
+        client_draw_nonce(client);
         client_identify(client);
         client_adopt_limits(client);
 }
@@ -392,7 +409,9 @@ int client_open(struct connection *connection) {
                 client_fail(client, ERROR_MAX_CONNECTIONS, REASON_MAX_CONNECTIONS);
                 return 0;
         }
-        connection_set_deadline(connection, worker->config->server.ping_interval_ms);
+        connection_set_deadline(connection, client->must_login
+                                                    ? worker->config->server.auth_timeout_ms
+                                                    : worker->config->server.ping_interval_ms);
         return 0;
 }
 
@@ -463,6 +482,7 @@ struct client *client_free(struct client *client) {
         free(client->lang);
         free(client->version);
         free(client->user);
+        credentials_deinit(&client->credentials);
         free(client);
         return NULL;
 }

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "daemon/credentials.h"
 #include "daemon/identity.h"
 #include "daemon/mailbox.h"
 #include "daemon/sid_table.h"
@@ -16,13 +17,25 @@
 struct bus;
 struct connection;
 
+/* With the NUL. */
+#define CLIENT_NONCE_SIZE 16
+
 struct client {
         struct receiver receiver;
         struct connection *connection; /* owns the client */
         struct worker *worker;
         struct bus *bus; /* of its account */
+
+        /* Who it is. */
         enum role role;
-        char *user; /* owned; the name of the rule that fits, NULL: none */
+        char *user;                     /* owned; the name of the rule that fits, NULL: none */
+        char nonce[CLIENT_NONCE_SIZE];  /* what it signs; "" if nobody has an nkey */
+        struct credentials credentials; /* secrets of it until it is known who it is */
+        struct proof proof;
+        bool must_login;    /* nothing but a CONNECT is taken */
+        bool is_logging_in; /* a password is checked */
+        bool is_refused;    /* it will be told so */
+
         struct parser parser;
         bool has_violated; /* the rest of this frame is not looked at */
         struct sid_table subscriptions;
@@ -33,6 +46,7 @@ struct client {
         bool verbose, pedantic, echo, no_responders;
         _Atomic bool headers;
         int protocol;
+        bool names_account;
         char *name, *lang, *version; /* owned; NULL: not given */
 
         /* Liveness. */
@@ -61,6 +75,9 @@ void client_renew(struct client *client);
 /* Carries out one operation; it may end the connection. Returns how many of a run were carried out,
  * the first ones: at least one. */
 size_t client_operation(struct client *client, const struct operation *operation);
+
+/* Something else comes before the CONNECT that says who it is. */
+void client_refuse_operation(struct client *client);
 
 /* The parser found input that is unusable: the end of the connection, or of the frame. */
 void client_violation(struct client *client, enum parser_result result);

@@ -81,6 +81,17 @@ static void client_forget(struct client *client) {
                 connection_end(client->connection, REASON_CLIENT_CLOSED);
 }
 
+/* Before it is known who it is. */
+static void client_login_deadline(struct client *client) {
+        if (client->is_refused)
+                client_fail(client, ERROR_AUTHORIZATION, REASON_AUTHENTICATION);
+        else if (client->is_logging_in)
+                connection_set_deadline(client->connection,
+                                        client->worker->config->server.auth_timeout_ms);
+        else
+                client_fail(client, ERROR_AUTH_TIMEOUT, REASON_AUTH_TIMEOUT);
+}
+
 void client_deadline(struct client *client) {
         const struct config_server *server = &client->worker->config->server;
         uint64_t age_ms = (real_time_ns() - client->connection->start_ns) / 1000000;
@@ -88,6 +99,10 @@ void client_deadline(struct client *client) {
 
         if (client->connection->transport->is_connectionless) {
                 client_forget(client);
+                return;
+        }
+        if (client->must_login || client->is_refused || client->is_logging_in) {
+                client_login_deadline(client);
                 return;
         }
         /* Libraries expect nothing else before their first PONG (protocol.md 1.1). */

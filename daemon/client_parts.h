@@ -1,4 +1,5 @@
 /* What the parts of a client need of each other: client.c (its life and its verbs),
+ * client_login.c,
  * client_subscriptions.c, client_liveness.c and client_delivery.c. For the client's own worker, but
  * for client_deliver() and client_stage_messages().
  */
@@ -46,6 +47,21 @@ void client_refresh_info(struct client *client);
 
 /* The client is to last. Returns whether it may; says so if not. */
 bool client_settle(struct client *client);
+
+/* Draws what an nkey is to sign. */
+void client_draw_nonce(struct client *client);
+
+/* Finds out who it is before it says so; and again when the rules have changed, which may end the
+ * connection. */
+void client_identify(struct client *client);
+void client_identify_again(struct client *client);
+
+/* Finds out who it is by its credentials; client_connected() or the end of the connection follows,
+ * maybe later. */
+void client_login(struct client *client);
+
+/* Its CONNECT was good so far, and it is known who it is. */
+void client_connected(struct client *client);
 
 /* SUB and UNSUB. */
 void client_subscribe(struct client *client, const struct operation *operation);

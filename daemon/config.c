@@ -157,12 +157,25 @@ static unsigned count_cpus(void) {
         return n < 1 ? 1 : n > WORKERS_MAX ? WORKERS_MAX : (unsigned)n;
 }
 
-/* Fills in what depends on the host. */
+static void config_sum_up_users(struct config *config) {
+        for (size_t i = 0; i < config->n_users; i++) {
+                const struct config_user *user = &config->users[i];
+
+                config->has_nkeys |= user->has_nkey;
+                config->has_secrets |= user->password || user->token || user->has_nkey;
+        }
+        for (size_t i = 0; i < config->n_listeners; i++)
+                if (!config->listeners[i].anonymous_is_given)
+                        config->listeners[i].anonymous = !config->has_secrets;
+}
+
+/* Fills in what depends on the host, and on several keys. */
 static int config_complete(struct config *config) {
         char name[HOST_NAME_MAX + 1];
 
         if (config->server.workers == 0)
                 config->server.workers = count_cpus();
+        config_sum_up_users(config);
         if (config->server.name)
                 return 0;
         if (gethostname(name, sizeof(name)) < 0)

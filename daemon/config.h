@@ -62,6 +62,8 @@ struct config_listener {
         bool keepalive; /* SO_KEEPALIVE; default true */
         int backlog;    /* listen(2); default SOMAXCONN */
 
+        bool anonymous; /* who proves nothing is admitted; default: unless somebody has a secret */
+        bool anonymous_is_given;
         struct config_rate rate;
         uint64_t receive_buffer, send_buffer; /* bytes of each socket; 0: the system's default */
 
@@ -102,6 +104,8 @@ struct config {
         size_t n_listeners;
         struct config_user *users; /* in the order of the file */
         size_t n_users;
+        bool has_secrets; /* some user proves who it is by CONNECT */
+        bool has_nkeys;   /* some user does so by a signature */
 };
 
 /* Reads the file at path. NULL means /etc/sockd/sockd.conf (SYSCONFDIR "/sockd/sockd.conf"), whose

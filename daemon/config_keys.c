@@ -216,10 +216,11 @@ static void check_listener(struct config_reader *reader, const char *path,
         static const char *const of_datagrams[] = {"session_timeout", "max_sessions",
                                                    "max_sessions_per_source", NULL};
         static const char *const of_ipv6[] = {"v6only", NULL};
-        const struct config_listener *listener = target;
+        struct config_listener *listener = target;
         const struct address *address = &listener->address;
         char text[ADDRESS_TEXT_MAX];
 
+        listener->anonymous_is_given = config_setting_get_member(group, "anonymous") != NULL;
         if (*address->path == '\0' && *address->host == '\0')
                 return; /* listen is missing or wrong */
         if (!config_keys_has_scheme(address->scheme)) {
@@ -287,6 +288,7 @@ static const struct config_key listener_keys[] = {
         {"v6only", CONFIG_BOOL, FIELD(config_listener, v6only), .fallback = "false"},
         {"nodelay", CONFIG_BOOL, FIELD(config_listener, nodelay), .fallback = "true"},
         {"keepalive", CONFIG_BOOL, FIELD(config_listener, keepalive), .fallback = "true"},
+        {"anonymous", CONFIG_BOOL, FIELD(config_listener, anonymous)},
         {"rate", CONFIG_TABLE, FIELD(config_listener, rate), .table = &rate_table},
         {"receive_buffer", CONFIG_SIZE, FIELD(config_listener, receive_buffer),
          .maximum = 1024 * MIB, .fallback = "0"},

@@ -12,27 +12,28 @@
 /* The names are shown to people and kept as long as the client: no reason for long ones. */
 #define NAME_MAX_LENGTH 256
 
-/* What is taken from a CONNECT; and keys that are of no meaning here, but whose type is checked. */
+/* What is taken from a CONNECT; and, at the end, what is of no meaning here, but whose type is
+ * checked. */
 enum key {
         KEY_ACCOUNT,
+        KEY_AUTH_TOKEN,
         KEY_COOKIE,
         KEY_ECHO,
         KEY_HEADERS,
         KEY_LANG,
         KEY_NAME,
         KEY_NEW_ACCOUNT,
+        KEY_NKEY,
         KEY_NO_RESPONDERS,
+        KEY_PASS,
         KEY_PEDANTIC,
         KEY_PROTOCOL,
+        KEY_SIG,
+        KEY_USER,
         KEY_VERBOSE,
         KEY_VERSION,
-        KEY_AUTH_TOKEN,
         KEY_JWT,
-        KEY_NKEY,
-        KEY_PASS,
-        KEY_SIG,
         KEY_TLS_REQUIRED,
-        KEY_USER,
         N_KEYS,
 };
 
@@ -133,9 +134,36 @@ static void apply_protocol(const struct members *members, struct client *client)
                                                                     : -1;
 }
 
+/* A text with a zero in it is nobody's. */
+static void apply_credential(struct members *members, enum key key, char **to) {
+        const json_t *value = members->of[key];
+
+        if (value && (strlen(json_string_value(value)) != json_string_length(value) ||
+                      credentials_set(to, json_string_value(value)) < 0))
+                members->is_bad = true;
+}
+
+static void apply_credentials(struct members *members, struct client *client) {
+        struct credentials *credentials = &client->credentials;
+
+        /* What was proved before does not stand for what is said now. */
+        if (members->of[KEY_PASS] || members->of[KEY_AUTH_TOKEN] || members->of[KEY_SIG])
+                client->proof.is_given = false;
+        apply_credential(members, KEY_USER, &credentials->user);
+        apply_credential(members, KEY_PASS, &credentials->password);
+        apply_credential(members, KEY_AUTH_TOKEN, &credentials->token);
+        apply_credential(members, KEY_NKEY, &credentials->nkey);
+        apply_credential(members, KEY_SIG, &credentials->signature);
+}
+
+static void apply_account(const struct members *members, struct client *client) {
+        client->names_account = json_string_length(members->of[KEY_ACCOUNT]) > 0 ||
+                                json_is_true(members->of[KEY_NEW_ACCOUNT]);
+}
+
 static enum connect_result connect_apply_object(struct client *client, json_t *object) {
         bool headers = atomic_load_explicit(&client->headers, memory_order_relaxed);
-        const struct members members = members_of(object);
+        struct members members = members_of(object);
         const json_t *cookie = members.of[KEY_COOKIE];
 
         /* First of all: it says whether the rest is the peer's. */
@@ -150,16 +178,19 @@ static enum connect_result connect_apply_object(struct client *client, json_t *o
         apply_name(&members, KEY_LANG, &client->lang);
         apply_name(&members, KEY_VERSION, &client->version);
         apply_protocol(&members, client);
+        apply_account(&members, client);
+        apply_credentials(&members, client);
         client->parser.headers = headers;
         atomic_store_explicit(&client->headers, headers, memory_order_relaxed);
-        if (members.is_bad)
-                return CONNECT_MALFORMED;
-        if (json_string_length(members.of[KEY_ACCOUNT]) > 0 ||
-            json_is_true(members.of[KEY_NEW_ACCOUNT]))
+        return members.is_bad ? CONNECT_MALFORMED : CONNECT_OK;
+}
+
+enum connect_result connect_judge(const struct client *client) {
+        if (client->names_account)
                 return CONNECT_FORBIDDEN;
         if (client->protocol < 0)
                 return CONNECT_PROTOCOL;
-        if (client->no_responders && !headers)
+        if (client->no_responders && !client->parser.headers)
                 return CONNECT_NO_RESPONDERS;
         return CONNECT_OK;
 }

@@ -40,6 +40,8 @@ struct transport;
 #define REASON_MAX_PAYLOAD     "Maximum Message Payload Exceeded"
 #define REASON_MAX_CONNECTIONS "Maximum Connections Exceeded"
 #define REASON_AUTHENTICATION  "Authentication Failure"
+#define REASON_AUTH_TIMEOUT    "Authentication Timeout"
+#define REASON_REVOKED         "Credentials Revoked"
 #define REASON_CLIENT_PROTOCOL "Bad Client Protocol Version"
 #define REASON_NO_RESPONDERS   "No Responders Requires Headers"
 #define REASON_KICKED          "Kicked"
@@ -64,10 +66,11 @@ enum connection_state {
 
 /* Why input is not taken at the moment; bits. */
 enum connection_pause {
-        PAUSE_FENCE = 1, /* the handler waits for other workers */
-        PAUSE_YIELD = 4, /* others have their turn first */
-        PAUSE_HELD = 2,  /* receivers have not kept up */
-        PAUSE_RATE = 8,  /* its source has sent too much */
+        PAUSE_FENCE = 1,  /* the handler waits for other workers */
+        PAUSE_YIELD = 4,  /* others have their turn first */
+        PAUSE_HELD = 2,   /* receivers have not kept up */
+        PAUSE_RATE = 8,   /* its source has sent too much */
+        PAUSE_LOGIN = 16, /* who it is is being found out */
 };
 
 /* How far a connection's receiver is behind. */

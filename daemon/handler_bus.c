@@ -44,6 +44,9 @@ static size_t bus_input(struct connection *connection, struct bytes *input) {
         struct operation operation;
 
         client_begin_input(client);
+        if (client->must_login && input->length > 0 && input->data[0] != 'C' &&
+            input->data[0] != 'c')
+                client_refuse_operation(client);
         while (connection->state_of_life == CONNECTION_OPEN && connection->paused == 0 &&
                !client->has_violated &&
                (result = parser_next(&client->parser, input, &operation)) == PARSER_OPERATION) {

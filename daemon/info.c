@@ -83,6 +83,10 @@ static void add_options(struct options *options, struct client *client) {
         if (connection->transport->is_connectionless)
                 add(options, ",\"session_timeout\":%" PRIu64,
                     atomic_load(&connection->listener->session_timeout_ms));
+        if (client->must_login)
+                add(options, ",\"auth_required\":true");
+        if (client->nonce[0])
+                add(options, ",\"nonce\":\"%s\"", client->nonce);
         if (client->is_leaving || atomic_load(&client->worker->instance->is_lame_duck))
                 add(options, ",\"ldm\":true");
         add_cookie(options, client);

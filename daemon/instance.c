@@ -6,6 +6,10 @@
 #include <string.h>
 #include <sys/random.h>
 
+/* Refusals of logins to one source: each second, and at once. */
+#define REFUSALS_RATE  10
+#define REFUSALS_BURST 20
+
 /* An opaque id of the form that clients know: 'N' and 55 characters of base32. */
 static int instance_draw_id(char id[INSTANCE_ID_SIZE]) {
         static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
@@ -29,6 +33,9 @@ int instance_init(struct instance *instance, const char *name, uint32_t n_slots)
         if (r < 0)
                 return r;
         clock_gettime(CLOCK_REALTIME, &instance->start);
+        r = rate_set(&instance->refusals, REFUSALS_RATE, 0, REFUSALS_BURST);
+        if (r < 0)
+                return r;
         instance->n_slots = n_slots;
         instance->name = strdup(name);
         /* Untouched pages of these cost nothing. */
@@ -40,6 +47,7 @@ int instance_init(struct instance *instance, const char *name, uint32_t n_slots)
 }
 
 void instance_deinit(struct instance *instance) {
+        rate_deinit(&instance->refusals);
         pthread_mutex_destroy(&instance->slots_lock);
         free(instance->name);
         free(instance->slots);

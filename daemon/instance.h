@@ -3,6 +3,8 @@
  */
 #pragma once
 
+#include "daemon/rate.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -23,6 +25,7 @@ struct instance {
         struct bus *bus;           /* of the default account; borrowed */
         struct bus *system_bus;    /* of the system account; borrowed */
         struct closed_log *closed; /* borrowed */
+        struct rate refusals;      /* of logins, of each source */
 
         _Atomic uint64_t max_connections;
         _Atomic bool is_lame_duck;

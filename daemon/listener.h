@@ -54,7 +54,8 @@ struct listener {
         /* For all. */
         _Atomic uint64_t n_connections; /* and sessions */
         _Atomic uint64_t n_total;
-        struct rate rate; /* of each source */
+        struct rate rate;              /* of each source */
+        _Atomic bool admits_anonymous; /* who proves nothing */
 
         /* Likewise, of datagrams. */
         struct datagram_counters datagrams;

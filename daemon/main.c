@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <jansson.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -173,12 +175,20 @@ static bool open_standard_descriptors(void) {
         return fd >= 0 && close(fd) == 0;
 }
 
+/* What clients say may hold passwords. */
+static void free_wiped(void *memory) {
+        if (memory)
+                explicit_bzero(memory, malloc_usable_size(memory));
+        free(memory);
+}
+
 int main(int argc, char **argv) {
         struct command_line line = {.check = false};
         int status;
 
         if (!open_standard_descriptors())
                 return STATUS_FAILED;
+        json_set_alloc_funcs(malloc, free_wiped);
         status = parse_command_line(&line, argc, argv);
         (void)signal(SIGPIPE, SIG_IGN);
         if (status < 0)

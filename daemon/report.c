@@ -147,7 +147,8 @@ json_t *report_server(struct server *server) {
 /* All counters of all workers. */
 struct totals {
         uint64_t in_messages, in_bytes, out_messages, out_bytes;
-        uint64_t slow_consumers, stale_connections, protocol_errors, held_publishers, accept_errors;
+        uint64_t slow_consumers, stale_connections, protocol_errors, held_publishers, accept_errors,
+                refused_logins;
 };
 
 static struct totals totals_of(const struct server *server) {
@@ -161,6 +162,7 @@ static struct totals totals_of(const struct server *server) {
                 totals.out_messages += counter_read(&stats->out_messages);
                 totals.out_bytes += counter_read(&stats->out_bytes);
                 totals.slow_consumers += counter_read(&stats->slow_consumers);
+                totals.refused_logins += counter_read(&stats->refused_logins);
                 totals.stale_connections += counter_read(&stats->stale_connections);
                 totals.protocol_errors += counter_read(&stats->protocol_errors);
                 totals.held_publishers += counter_read(&stats->held_publishers);
@@ -226,6 +228,7 @@ static void varz_traffic(json_t *varz, const struct server *server) {
         json_object_set_new(varz, "in_bytes", integer(totals.in_bytes));
         json_object_set_new(varz, "out_bytes", integer(totals.out_bytes));
         json_object_set_new(varz, "slow_consumers", integer(totals.slow_consumers));
+        json_object_set_new(varz, "refused_logins", integer(totals.refused_logins));
         json_object_set_new(varz, "stale_connections", integer(totals.stale_connections));
         json_object_set_new(varz, "protocol_errors", integer(totals.protocol_errors));
         json_object_set_new(varz, "stalled_clients", integer(totals.held_publishers));

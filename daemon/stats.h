@@ -18,6 +18,7 @@ struct stats {
         struct counter slow_consumers;
         struct counter stale_connections;
         struct counter protocol_errors;
+        struct counter refused_logins;
         struct counter held_publishers; /* times a publisher waited for receivers */
         struct counter accept_errors;
 };

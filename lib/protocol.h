@@ -44,6 +44,7 @@ struct operation {
 #define ERROR_CONTROL_LINE      "maximum control line exceeded"
 #define ERROR_MAX_PAYLOAD       "Maximum Payload Violation"
 #define ERROR_AUTHORIZATION     "Authorization Violation"
+#define ERROR_REVOKED           "User Authentication Revoked"
 #define ERROR_AUTH_TIMEOUT      "Authentication Timeout"
 #define ERROR_CLIENT_PROTOCOL   "invalid client protocol"
 #define ERROR_NO_RESPONDERS     "no responders requires headers support"

@@ -62,6 +62,7 @@ static int set_up(void **state) {
         listener = calloc(1, sizeof(*listener));
         if (!listener)
                 return -1;
+        atomic_init(&listener->admits_anonymous, true);
         atomic_init(&listener->n_references, 1);
         listener->name = strdup("test");
         listener->fd = -1;

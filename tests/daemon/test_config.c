@@ -388,7 +388,7 @@ static void test_all_errors_are_reported_at_once(void **state) {
                 "write_deadline, lame_duck_grace, lame_duck_duration\n"
                 "sockd.conf:6: log: found 5, expected a group { ... }\n"
                 "sockd.conf:8: listeners[0].mod: unknown key, did you mean \"mode\"? Known here "
-                "are name, listen, mode, owner, group, backlog, v6only, nodelay, keepalive, "
+                "are name, listen, mode, owner, group, backlog, v6only, nodelay, keepalive, anonymous, "
                 "rate, receive_buffer, send_buffer, join, interface, session_timeout, "
                 "cookie_lifetime, "
                 "max_sessions, "

@@ -23,12 +23,15 @@ static int tear_down(void **state) {
         free(client.name);
         free(client.lang);
         free(client.version);
+        credentials_deinit(&client.credentials);
         client = (struct client){.protocol = 0};
         return 0;
 }
 
 static enum connect_result apply(const char *json) {
-        return connect_apply(&client, bytes_from_string(json));
+        enum connect_result result = connect_apply(&client, bytes_from_string(json));
+
+        return result == CONNECT_OK ? connect_judge(&client) : result;
 }
 
 static void check_malformed(const char *const *rows, size_t n) {

@@ -5,19 +5,16 @@
  *                                more N      N connections more, which nobody may accept yet
  *                                admitted    the INFO of those, which are clients from then on
  *                                drop N      closes N of the clients, the oldest
- *                                closed      says `waiting`, closes each once the server has done so
- *                              each answered by a line; the end of the input ends it
- *      peer talk ADDRESS       sends standard input, prints what comes up to a PONG or the end
- *      peer silent ADDRESS     sends nothing, prints each line with the milliseconds since connecting
- *      peer insist ADDRESS N   sends up to N bytes more after an error that ends the connection, and says
- *                              whether they were taken or refused
- *      peer deaf ADDRESS SUBJECT
- *                              subscribes, says `deaf`, and never reads again, until the end of input
- *      peer churn ADDRESS N    opens and closes N connections, each in one of several ways
- *      peer flood ADDRESS N SEED
- *                              N connections of random bytes, one after the other
- *      peer probe PATH         tries to connect to PATH all the time, until the end of the input, and
- *                              prints each mode and owner that PATH had, and who was let in
+ *                                closed      says `waiting`, closes each once the server has done
+ * so each answered by a line; the end of the input ends it peer talk ADDRESS       sends standard
+ * input as it comes, prints what comes up to a PONG or the end peer silent ADDRESS     sends
+ * nothing, prints each line with the milliseconds since connecting peer insist ADDRESS N   sends up
+ * to N bytes more after an error that ends the connection, and says whether they were taken or
+ * refused peer deaf ADDRESS SUBJECT subscribes, says `deaf`, and never reads again, until the end
+ * of input peer churn ADDRESS N    opens and closes N connections, each in one of several ways peer
+ * flood ADDRESS N SEED N connections of random bytes, one after the other peer probe PATH tries to
+ * connect to PATH all the time, until the end of the input, and prints each mode and owner that
+ * PATH had, and who was let in
  *
  * Whatever takes more than PEER_SECONDS (default 20) ends with status 1.
  */
@@ -76,7 +73,7 @@ static int connect_one(void) {
 
 /* Waits until fd is readable; later than the deadline is an error. */
 static void wait_readable(int fd) {
-        struct pollfd poller = { .fd = fd, .events = POLLIN };
+        struct pollfd poller = {.fd = fd, .events = POLLIN};
         long long left = deadline_ms - now_ms();
 
         if (poll(&poller, 1, (int)(left > 0 ? left : 0)) <= 0)
@@ -206,12 +203,21 @@ static int hold(size_t n) {
 /* --- single ones ------------------------------------------------------------------------------ */
 
 static int talk(void) {
-        int fd = connect_one();
+        struct pollfd ends[] = {{.fd = STDIN_FILENO, .events = POLLIN},
+                                {.fd = connect_one(), .events = POLLIN}};
         char text[65536], line[65536];
-        size_t n = fread(text, 1, sizeof(text), stdin);
 
-        (void)!write(fd, text, n);
-        while (read_line(fd, line, sizeof(line))) {
+        while (poll(ends, 2, 1000 * (int)seconds_allowed()) > 0) {
+                ssize_t n = ends[0].revents ? read(STDIN_FILENO, text, sizeof(text)) : 0;
+
+                if (n > 0)
+                        (void)!write(ends[1].fd, text, (size_t)n);
+                else if (ends[0].revents)
+                        ends[0].fd = -1;
+                if (!ends[1].revents)
+                        continue;
+                if (!read_line(ends[1].fd, line, sizeof(line)))
+                        break;
                 puts(line);
                 if (strcmp(line, "PONG") == 0)
                         return 0;
@@ -274,7 +280,7 @@ static int churn(size_t n) {
         };
 
         for (size_t i = 0; i < n; i++) {
-                struct linger reset = { .l_onoff = 1 };
+                struct linger reset = {.l_onoff = 1};
                 int fd = connect_one();
 
                 send_text(fd, beginnings[i % 5]);
@@ -292,8 +298,20 @@ static int churn(size_t n) {
 /* Half of it random, half of it what looks like operations. */
 static size_t make_garbage(char *bytes, size_t size) {
         static const char *const pieces[] = {
-                "PUB ", "SUB ", "\r\n", " ", "99999999999999999999", "CONNECT {", "HPUB a 1 0\r\n",
-                "-ERR 'x'\r\n", "PING\r\n", "UNSUB 1", "\n", "MSG a 1 1\r\nx\r\n", "A0 LS\r\n", "\xff",
+                "PUB ",
+                "SUB ",
+                "\r\n",
+                " ",
+                "99999999999999999999",
+                "CONNECT {",
+                "HPUB a 1 0\r\n",
+                "-ERR 'x'\r\n",
+                "PING\r\n",
+                "UNSUB 1",
+                "\n",
+                "MSG a 1 1\r\nx\r\n",
+                "A0 LS\r\n",
+                "\xff",
         };
         size_t n = (size_t)rand() % size, at = 0;
 
@@ -341,9 +359,9 @@ static int flood(size_t n, unsigned seed) {
 /* --- probe ------------------------------------------------------------------------------------ */
 
 static int probe(const char *path) {
-        struct stat now, before = { .st_mode = 0 };
+        struct stat now, before = {.st_mode = 0};
         bool was_there = false, was_admitted = false;
-        struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
+        struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
 
         puts("probing");
         for (size_t i = 0; i % 64 != 0 || poll(&input, 1, 0) == 0; i++) {

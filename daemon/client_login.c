@@ -1,0 +1,240 @@
+/* Who a client is: found out when it comes, when it says so, and when the rules change. See
+ * client.h.
+ *
+ * What its peer is to the kernel is known at once. What it says in CONNECT may have to be proved by
+ * a password whose hash takes a while; it waits for that, and the worker does not. Who is refused
+ * waits as well, so that nobody can try many passwords.
+ */
+#include "daemon/client_parts.h"
+
+#include "daemon/config.h"
+#include "daemon/identity.h"
+#include "daemon/instance.h"
+#include "daemon/job.h"
+#include "daemon/listener.h"
+#include "daemon/transport.h"
+#include "lib/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+/* How long who is refused waits; one source is not refused more often than instance->refusals has
+ * it. */
+#define REFUSAL_MIN_MS 100
+#define REFUSAL_MAX_MS 30000
+
+/* A password that is checked. */
+struct login_check {
+        struct job job;
+        struct client *client;
+        struct config *config; /* a reference */
+        const struct config_user *user;
+        struct credentials credentials; /* copies */
+        bool is_proved;
+};
+
+static void login_from(struct client *client, size_t first);
+
+/* --- the nonce ------------------------------------------------------------------------------ */
+
+void client_draw_nonce(struct client *client) {
+        static const char alphabet[] =
+                "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        unsigned char random[CLIENT_NONCE_SIZE - 1];
+
+        client->nonce[0] = '\0';
+        if (!client->worker->config->has_nkeys || client->connection->transport->is_connectionless)
+                return;
+        if (getrandom(random, sizeof(random), 0) != sizeof(random))
+                return;
+        for (size_t i = 0; i < sizeof(random); i++)
+                client->nonce[i] = alphabet[random[i] % 64];
+        client->nonce[sizeof(random)] = '\0';
+}
+
+/* --- what it is ----------------------------------------------------------------------------- */
+
+static struct identity identify(const struct client *client, size_t first) {
+        const struct login login = {
+                .connection = client->connection,
+                .config = client->worker->config,
+                .credentials = &client->credentials,
+                .nonce = client->nonce,
+                .proof = &client->proof,
+        };
+
+        return identity_of(&login, first);
+}
+
+static void adopt(struct client *client, const struct identity *identity) {
+        client->role = identity->role;
+        free(client->user);
+        client->user = identity->user ? strdup(identity->user->name) : NULL;
+}
+
+void client_identify(struct client *client) {
+        struct identity identity = identify(client, 0);
+
+        adopt(client, &identity);
+        client->must_login = identity.state != IDENTITY_KNOWN;
+}
+
+void client_identify_again(struct client *client) {
+        bool had_to = client->must_login;
+
+        if (client->is_logging_in || client->is_refused)
+                return;
+        client_identify(client);
+        if (client->must_login && !had_to) {
+                log_info("client %llu: its login is not good any more", client_id(client));
+                client_fail(client, ERROR_REVOKED, REASON_REVOKED);
+        }
+}
+
+/* --- refusal -------------------------------------------------------------------------------- */
+
+/* How long who is refused waits. */
+static uint64_t refusal_ms(struct client *client) {
+        struct rate *refusals = &client->worker->instance->refusals;
+        uint64_t ms =
+                rate_charge(refusals, client->connection->source, 1, 0, uv_hrtime()) / 1000000;
+
+        if (ms < REFUSAL_MIN_MS)
+                return REFUSAL_MIN_MS;
+        return ms < REFUSAL_MAX_MS ? ms : REFUSAL_MAX_MS;
+}
+
+static void log_refusal(const struct client *client) {
+        static struct log_limit limit = {.burst = 20, .interval_ms = 10000};
+        const struct credentials *credentials = &client->credentials;
+        const struct peer *peer = &client->connection->peer;
+        char from[64] = "", who[128] = "";
+
+        if (peer->ip[0])
+                snprintf(from, sizeof(from), " from %s", peer->ip);
+        else if (peer->has_credentials)
+                snprintf(from, sizeof(from), " of uid %u", (unsigned)peer->uid);
+        if (credentials->user)
+                bytes_quote(who, sizeof(who), bytes_from_string(credentials->user));
+        log_limited(&limit, LOG_LEVEL_WARNING,
+                    "client %llu%s: login refused%s%s%s on listener \"%s\"", client_id(client),
+                    from, who[0] ? " to \"" : "", who, who[0] ? "\"" : "",
+                    client->connection->listener->name);
+}
+
+static void refuse(struct client *client) {
+        log_refusal(client);
+        counter_add(&client->worker->stats.refused_logins, 1);
+        credentials_forget(&client->credentials);
+        client->has_violated = true;
+        if (client->connection->transport->is_connectionless) {
+                client_error(client, ERROR_AUTHORIZATION);
+                return;
+        }
+        client->is_refused = true;
+        connection_pause(client->connection, PAUSE_LOGIN);
+        connection_set_deadline(client->connection, refusal_ms(client));
+}
+
+/* --- passwords that take long --------------------------------------------------------------- */
+
+static struct login_check *check_free(struct login_check *check) {
+        credentials_deinit(&check->credentials);
+        config_unref(check->config);
+        free(check);
+        return NULL;
+}
+
+static void check_run(struct job *job) {
+        struct login_check *check = container_of(job, struct login_check, job);
+
+        check->is_proved = identity_is_proved(check->user, &check->credentials);
+}
+
+static void check_done(struct job *job) {
+        struct login_check *check = container_of(job, struct login_check, job);
+        struct client *client = check->client;
+        struct connection *connection = client->connection;
+        size_t next = (size_t)(check->user - check->config->users) + 1;
+
+        client->is_logging_in = false;
+        if (check->is_proved)
+                client->proof = identity_proof(check->user);
+        /* Rules that are new are asked from the beginning; so is the rule that now fits. */
+        if (check->is_proved || check->config != client->worker->config)
+                next = 0;
+        check_free(check);
+        if (connection->state_of_life == CONNECTION_OPEN) {
+                login_from(client, next);
+                if (!client->is_logging_in && !client->is_refused)
+                        connection_resume(connection, PAUSE_LOGIN);
+        }
+        connection_unpin(connection);
+}
+
+static struct login_check *check_new(struct client *client, const struct config_user *user) {
+        const struct credentials *given = &client->credentials;
+        struct login_check *check = calloc(1, sizeof(*check));
+
+        if (!check)
+                return NULL;
+        check->job.run = check_run;
+        check->job.done = check_done;
+        check->client = client;
+        check->config = config_ref(client->worker->config);
+        check->user = user;
+        if ((given->password &&
+             credentials_set(&check->credentials.password, given->password) < 0) ||
+            (given->token && credentials_set(&check->credentials.token, given->token) < 0))
+                return check_free(check);
+        return check;
+}
+
+/* Has it checked, while nothing more is taken from the client. */
+static int check_begin(struct client *client, const struct config_user *user) {
+        struct login_check *check;
+
+        /* The next datagram is of somebody else. */
+        if (client->connection->transport->is_connectionless)
+                return -EOPNOTSUPP;
+        check = check_new(client, user);
+        if (!check)
+                return -ENOMEM;
+        if (job_begin(&check->job, client->worker) < 0) {
+                check_free(check);
+                return -ENOMEM;
+        }
+        client->is_logging_in = true;
+        connection_pin(client->connection);
+        connection_pause(client->connection, PAUSE_LOGIN);
+        return 0;
+}
+
+/* --- login ---------------------------------------------------------------------------------- */
+
+static void accept_login(struct client *client, const struct identity *identity) {
+        if (identity->user)
+                client->proof = identity_proof(identity->user);
+        credentials_forget(&client->credentials);
+        adopt(client, identity);
+        client->must_login = false;
+        client_connected(client);
+}
+
+static void login_from(struct client *client, size_t first) {
+        struct identity identity = identify(client, first);
+
+        if (identity.state == IDENTITY_KNOWN)
+                accept_login(client, &identity);
+        else if (identity.state == IDENTITY_REFUSED || check_begin(client, identity.user) < 0)
+                refuse(client);
+}
+
+void client_login(struct client *client) {
+        login_from(client, 0);
+}
+
+void client_refuse_operation(struct client *client) {
+        client_fail(client, ERROR_AUTHORIZATION, REASON_AUTHENTICATION);
+}

@@ -1,0 +1,144 @@
+#!/bin/sh
+# Logins: passwords that take long to check stall nobody, wrong ones are delayed, counted and logged,
+# none is left in memory, and a reload ends the connections of those whose login is not good any more.
+#
+# shellcheck disable=SC2016 # dollars of hashes, and awk
+. "$SOCKD_SOURCE_DIR/tests/system/daemon.sh"
+
+# Of "castle", with 2^12 rounds.
+hash='$2b$12$2wijFhRHiQR2ax3Daaouu.JnstJFONhAB6EiTbHzEgE0rq7Ip5kSG'
+
+tcp() {
+        echo "tcp://127.0.0.1:$(port_of tcp)"
+}
+
+# serve USERS [LISTENER]: with users and a TCP listener.
+serve() {
+        configure 'log = { level = "debug"; };' "users = ( $1 );" 'listeners = (' \
+                "{ name = \"local\"; listen = \"$unix\"; }," \
+                "{ name = \"tcp\"; listen = \"tcp://127.0.0.1:0\"; ${2:-} } );"
+}
+
+# connect USER PASSWORD [TEXT]: the text of a CONNECT.
+connect() {
+        printf '%s' "CONNECT {\"verbose\":false,\"user\":\"$1\",\"pass\":\"$2\"}\\r\\n${3:-}PING\\r\\n"
+}
+
+# refused NAME USER PASSWORD
+refused() {
+        check_matches "$1" "ERR 'Authorization Violation'" "$(talk "$(tcp)" "$(connect "$2" "$3")")"
+}
+
+serve "{ name = \"alice\"; password = \"wonderland\"; }, { name = \"kafka\"; password = \"$hash\"; }"
+start_daemon
+check_matches 'a password is taken' '^PONG' "$(talk "$(tcp)" "$(connect alice wonderland)")"
+check_matches 'so is one that is kept as a hash' '^PONG' "$(talk "$(tcp)" "$(connect kafka castle)")"
+refused 'a wrong one is not' alice Wonderland
+refused 'nor for the hash' kafka trial
+refused 'nor the hash itself' kafka "$hash"
+refused 'nor one of somebody else' kafka wonderland
+expect_log 'the log says who was refused, and where' \
+        'warning: client [0-9]+ from 127.0.0.1: login refused to "alice" on listener "tcp"'
+check 'and no password' 0 "$(count_log '[Ww]onderland|castle|trial|2b.12')"
+check 'refusals are counted' 4 "$(ctl_json refused_logins status)"
+check_lacks 'status has no password' 'onderland|castle|2b.12' "$(ctl --json status; ctl --json clients)"
+
+# --- memory ------------------------------------------------------------------------------------------
+
+# finds TEXT: whether it is in memory that a core dump would have.
+finds() {
+        awk '/^[0-9a-f]+-[0-9a-f]+ / { range = $1; mode = $2 }
+                /^VmFlags:/ && mode ~ /^rw/ && !/ dd/ { print range }' "/proc/$daemon/smaps" |
+                while IFS=- read -r from to; do
+                        dd if="/proc/$daemon/mem" bs=4096 skip=$((0x$from / 4096)) \
+                                count=$(((0x$to - 0x$from) / 4096)) 2>/dev/null | grep -qa "$1" && echo found
+                done | grep -q found
+}
+if $is_sanitized; then
+        skip 'no password is left in memory' 'a sanitizer keeps what is freed'
+elif ! finds 'Authorization Violation' && ! finds 127.0.0.1; then
+        skip 'no password is left in memory' 'the memory of a process cannot be read here'
+else
+        talk "$(tcp)" "$(connect kafka castle)" >/dev/null
+        for secret in wonderland castle Wonderland; do
+                if finds "$secret"; then
+                        check "$secret is not left in memory" gone there
+                else
+                        check "$secret is not left in memory" gone gone
+                fi
+        done
+fi
+
+# --- many at once ------------------------------------------------------------------------------------
+
+# Sixteen of them take seconds, on all processors.
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do
+        start_helper "slow$i" "$support/peer" talk "$(tcp)"
+        exec 9>"$directory/slow$i.in"
+        printf '%b' "$(connect kafka castle 'PUB came 1\r\nx\r\n')" >&9
+        exec 9>&-
+done
+check_matches 'others are served while passwords are checked' '^PONG' \
+        "$(talk "$(tcp)" "$(connect alice wonderland)")"
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do
+        await_helper "slow$i" '^PONG' >/dev/null || break
+done
+check_matches 'and each of those is let in' '^PONG' "$(cat "$directory/slow$i.out")"
+
+since_ms=$(now_ms)
+for i in 1 2 3; do
+        talk "$(tcp)" "$(connect alice x)" >/dev/null
+done
+took_ms=$(($(now_ms) - since_ms))
+check 'who is refused waits a while' true "$([ "$took_ms" -ge 300 ] && echo true)"
+
+# --- reload ------------------------------------------------------------------------------------------
+
+# enter USER PASSWORD; then leave: a client that is there while the configuration changes, and what it
+# was told. It may have gone before.
+trap '' PIPE
+enter() {
+        start_helper client "$support/peer" talk "$(tcp)"
+        exec 8>"$directory/client.in"
+        printf '%b' "CONNECT {\"verbose\":false,\"user\":\"$1\",\"pass\":\"$2\"}\\r\\nSUB there.$1 1\\r\\n" >&8
+        await_that sees "there.$1"
+}
+sees() {
+        ctl --no-legend subs "$1" | grep -q .
+}
+leave() {
+        printf 'PING\r\n' 2>/dev/null >&8
+        exec 8>&-
+        "$support/await" exit "$helper"
+        cat "$directory/client.out"
+}
+# reload USERS [LISTENER]
+reload() {
+        serve "$@"
+        ctl reload >/dev/null || bail_out 'the configuration cannot be reloaded'
+}
+
+enter kafka castle
+reload "{ name = \"kafka\"; password = \"$hash\"; }, { name = \"alice\"; password = \"looking-glass\"; }"
+check_matches 'a client whose login is still good stays' '^PONG' "$(leave)"
+enter alice looking-glass
+reload "{ name = \"alice\"; password = \"rabbit\"; }"
+check_matches 'one whose password has changed is told to go' "ERR 'User Authentication Revoked'" "$(leave)"
+enter alice rabbit
+reload "{ name = \"dodo\"; password = \"rabbit\"; }"
+check_matches 'so is one who is no user any more' "ERR 'User Authentication Revoked'" "$(leave)"
+expect_log 'the log says so' 'its login is not good any more'
+enter dodo rabbit
+reload ''
+check_matches 'where nobody has a password, whoever is there stays' '^PONG' "$(leave)"
+enter anybody anything
+reload "{ name = \"alice\"; password = \"rabbit\"; }"
+check_matches 'who never proved anything goes when somebody has a password' \
+        "ERR 'User Authentication Revoked'" "$(leave)"
+reload "{ name = \"alice\"; password = \"rabbit\"; }" 'anonymous = true;'
+check_matches 'but for a listener that admits such' '^PONG' "$(talk "$(tcp)" 'CONNECT {}\r\nPING\r\n')"
+refused 'where a wrong password is none the less' alice x
+stop_daemon
+check 'the daemon ended in order' 0 "$status"
+
+end_tests
