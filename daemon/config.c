@@ -50,17 +50,34 @@ static const char *syntax_error(const config_t *parsed) {
         return text;
 }
 
+/* Has libconfig parse the text. From a string it would make a copy, and leave that in the heap with
+ * all the secrets that are in it. Returns 1, 0 if it is wrong, or -errno. */
+static int parse_text(config_t *parsed, struct config_text *text) {
+        FILE *stream = config_text_open(text);
+        int r;
+
+        if (!stream)
+                return -errno;
+        r = config_read(parsed, stream) ? 1 : 0;
+        fclose(stream);
+        return r;
+}
+
 /* Parses the text into a new snapshot's fields. */
-static int config_parse(struct config *config, const struct config_text *text,
+static int config_parse(struct config *config, struct config_text *text,
                         struct config_errors *errors) {
         __attribute__((cleanup(config_destroy))) config_t parsed;
         struct config_reader reader = {
                 .text = text, .errors = errors, .warnings = &config->warnings};
         const char *file;
         unsigned line;
+        int r;
 
         config_init(&parsed);
-        if (!config_read_string(&parsed, text->bytes)) {
+        r = parse_text(&parsed, text);
+        if (r < 0)
+                return r;
+        if (r == 0) {
                 file = config_text_locate(text, (unsigned)config_error_line(&parsed), &line);
                 return config_errors_add(errors, "%s:%u: %s", file, line, syntax_error(&parsed));
         }

@@ -27,6 +27,9 @@
 #define PIPE_MS      5000
 #define PIPE_STEP_MS 100
 
+/* More than flex(1) reads at a time, 8 or 16 KiB. */
+#define N_COMMENTS 8192
+
 #define NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_*"
 
 /* One file on its way into the text. */
@@ -46,6 +49,27 @@ static int scan_file(struct config_text *text, struct config_errors *errors, con
 
 static void free_string(char **stringp) {
         free(*stringp);
+}
+
+static void wipe_string(char **stringp) {
+        if (*stringp)
+                explicit_bzero(*stringp, strlen(*stringp));
+        free(*stringp);
+}
+
+/* A buffer of that size instead of another one, of which nothing is left behind. Returns it, or
+ * NULL. */
+static char *grow(char *bytes, size_t length, size_t size) {
+        char *grown = malloc(size);
+
+        if (!grown)
+                return NULL;
+        if (bytes) {
+                memcpy(grown, bytes, length);
+                explicit_bzero(bytes, length);
+        }
+        free(bytes);
+        return grown;
 }
 
 static unsigned count_lines(const char *from, const char *end) {
@@ -74,19 +98,22 @@ static int scanner_refuse(struct scanner *scanner, const char *at, const char *w
 
 static int text_append(struct config_text *text, const char *bytes, size_t length,
                        struct config_errors *errors) {
-        char *grown;
-
         if (length > CONFIG_TEXT_MAX - text->length) {
                 int r = config_errors_add(errors, "%s: the configuration is larger than %uM",
                                           text->files[0], CONFIG_TEXT_MAX >> 20);
 
                 return r < 0 ? r : -EINVAL;
         }
-        grown = realloc(text->bytes, text->length + length + 1);
-        if (!grown)
-                return -ENOMEM;
-        memcpy(grown + text->length, bytes, length);
-        text->bytes = grown;
+        if (text->length + length >= text->size) {
+                size_t size = 2 * (text->length + length) + 1;
+                char *grown = grow(text->bytes, text->length, size);
+
+                if (!grown)
+                        return -ENOMEM;
+                text->bytes = grown;
+                text->size = size;
+        }
+        memcpy(text->bytes + text->length, bytes, length);
         text->length += length;
         text->bytes[text->length] = '\0';
         text->n_lines += count_lines(bytes, bytes + length);
@@ -325,7 +352,7 @@ static int read_bytes(int fd, char **bytesp, size_t *lengthp) {
 
         do {
                 if (size - length < 4096) {
-                        char *grown = realloc(bytes, size = 2 * size + 16384);
+                        char *grown = grow(bytes, length, size = 2 * size + 16384);
 
                         if (!grown)
                                 return -ENOMEM;
@@ -373,7 +400,7 @@ static int read_path(const char *path, unsigned depth, char **bytesp, size_t *le
 /* Reads the file into the text; from: the scanner of the file that includes it, if any. */
 static int scan_file(struct config_text *text, struct config_errors *errors, const char *path,
                      unsigned depth, const struct scanner *from) {
-        __attribute__((cleanup(free_string))) char *bytes = NULL;
+        __attribute__((cleanup(wipe_string))) char *bytes = NULL;
         const char *reason = NULL;
         size_t length = 0;
         int r = 0;
@@ -402,7 +429,7 @@ int config_text_read(struct config_text *text, const char *path, struct config_e
 
 int config_text_read_string(struct config_text *text, const char *path, const char *string,
                             size_t length, struct config_errors *errors) {
-        __attribute__((cleanup(free_string))) char *copy = malloc(length + 1);
+        __attribute__((cleanup(wipe_string))) char *copy = malloc(length + 1);
 
         if (!copy)
                 return -ENOMEM;
@@ -416,6 +443,8 @@ void config_text_deinit(struct config_text *text) {
                 free(text->files[i]);
         free(text->files);
         free(text->segments);
+        if (text->bytes)
+                explicit_bzero(text->bytes, text->length);
         free(text->bytes);
         *text = (struct config_text){0};
 }
@@ -426,6 +455,25 @@ bool config_text_is_public(const struct config_text *text, unsigned line) {
 
         return stat(config_text_locate(text, line, &of_file), &status) == 0 &&
                S_ISREG(status.st_mode) && (status.st_mode & S_IROTH);
+}
+
+FILE *config_text_open(struct config_text *text) {
+        static const char comment[] = {'/', '*', '*', '/'};
+        size_t size = text->length + N_COMMENTS * sizeof(comment) + 1;
+        char *grown = grow(text->bytes, text->length, size);
+        FILE *stream;
+
+        if (!grown)
+                return NULL;
+        text->bytes = grown;
+        text->size = size;
+        for (size_t i = 0; i < N_COMMENTS; i++)
+                memcpy(grown + text->length + i * sizeof(comment), comment, sizeof(comment));
+        grown[size - 1] = '\0';
+        stream = fmemopen(grown, size - 1, "r");
+        if (stream)
+                setvbuf(stream, NULL, _IONBF, 0);
+        return stream;
 }
 
 const char *config_text_locate(const struct config_text *text, unsigned line, unsigned *linep) {

@@ -1,5 +1,6 @@
 /* The text of a configuration: a file and all that it includes, as one string for libconfig, which
- * still knows the file and line that each of its lines came from.
+ * still knows the file and line that each of its lines came from. There may be secrets in it: it is
+ * wiped at the end.
  */
 #pragma once
 
@@ -7,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 /* All files together. */
 #define CONFIG_TEXT_MAX       (4u << 20)
@@ -22,7 +24,7 @@ struct config_segment {
 
 struct config_text {
         char *bytes; /* owned; ends with a NUL */
-        size_t length;
+        size_t length, size;
         unsigned n_lines; /* ended so far */
         struct config_segment *segments;
         size_t n_segments;
@@ -40,6 +42,12 @@ int config_text_read_string(struct config_text *text, const char *path, const ch
                             size_t length, struct config_errors *errors);
 
 void config_text_deinit(struct config_text *text);
+
+/* The text as a stream, to be closed before the text is deinitialised; NULL with errno set. Behind
+ * it come comments enough that whoever reads it through a buffer has none of the text in it at the
+ * end.
+ */
+FILE *config_text_open(struct config_text *text);
 
 /* Whether the file that a line of the text came from is one that anyone may read. */
 bool config_text_is_public(const struct config_text *text, unsigned line);
