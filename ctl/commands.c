@@ -12,6 +12,8 @@
 #include "ctl/clients.h"
 #include "ctl/config_check.h"
 #include "ctl/messaging.h"
+#include "ctl/nkey.h"
+#include "ctl/passwd.h"
 #include "ctl/reply.h"
 #include "ctl/reports.h"
 #include "ctl/session.h"
@@ -135,6 +137,29 @@ static const struct command commands[] = {
                  "Examples:\n"
                  "  sockctl config check && sockctl reload\n"
                  "  sockctl config check /tmp/changed.conf\n"},
+        {.name = "passwd",
+         .arguments = "",
+         .run = passwd_run,
+         .options = OPTION_PASSWD,
+         .is_offline = true,
+         .summary = "make the hash of a password or token for the configuration",
+         .details = "It is read twice from the terminal, or as one line from standard input. No\n"
+                    "daemon need run.\n\n"
+                    "Example:\n"
+                    "  sockctl passwd --bcrypt --cost 12\n"},
+        {.name = "nkey",
+         .arguments = "[--public [FILE|-]]",
+         .run = nkey_run,
+         .n_most = 1,
+         .options = OPTION_NKEY,
+         .is_offline = true,
+         .summary = "make a key pair for a user, or tell the public key of a seed",
+         .details = "The seed stays with the user; the public key goes to the\n"
+                    "configuration. The seed is looked for in FILE, or on standard input. No\n"
+                    "daemon need run.\n\n"
+                    "Examples:\n"
+                    "  (umask 077; sockctl nkey >alice.nkey)\n"
+                    "  sockctl nkey --public alice.nkey\n"},
         {.name = "reload",
          .arguments = "",
          .run = action_reload,

@@ -83,6 +83,15 @@ static const struct row rows[] = {
          "run so long, instead of --msgs"},
         {"subject", 0, OPTION_BENCH, KIND_TEXT, FIELD(subject), "SUBJECT",
          "subject to use (one of its own)"},
+
+        {"bcrypt", 0, OPTION_PASSWD, KIND_FLAG, FIELD(bcrypt), NULL,
+         "a hash that nats-server knows, too"},
+        {"yescrypt", 0, OPTION_PASSWD, KIND_FLAG, FIELD(yescrypt), NULL,
+         "a hash that takes memory to guess (default)"},
+        {"cost", 0, OPTION_PASSWD, KIND_POSITIVE, FIELD(cost), "N",
+         "of each guess: yescrypt 1 to 11 (5), bcrypt 4 to 31 (11)"},
+        {"public", 0, OPTION_NKEY, KIND_FLAG, FIELD(public_only), NULL,
+         "print the public key of a seed"},
 };
 
 #define N_ROWS (sizeof(rows) / sizeof(rows[0]))
@@ -97,6 +106,7 @@ void options_init(struct options *options) {
         options->n_publishers = OPTIONS_UNSET;
         options->n_subscribers = OPTIONS_UNSET;
         options->n_clients = OPTIONS_UNSET;
+        options->cost = OPTIONS_UNSET;
 }
 
 __attribute__((format(printf, 2, 3))) static int refuse(struct options *options, const char *format,

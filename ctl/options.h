@@ -18,6 +18,8 @@ enum {
         OPTION_SORT = 1u << 7,
         OPTION_STATE = 1u << 8,
         OPTION_BENCH = 1u << 9,
+        OPTION_PASSWD = 1u << 10,
+        OPTION_NKEY = 1u << 11,
 };
 
 enum color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
@@ -32,7 +34,7 @@ struct options {
         /* For every verb. */
         const char *server; /* borrowed from argv, as all texts here; NULL: default */
         enum json json;
-        int timeout_ms; /* -1: the verb's own */
+        int timeout_ms;                                       /* -1: the verb's own */
         bool no_legend;
         bool is_verbose;
         enum color color;
@@ -51,6 +53,9 @@ struct options {
         bool request;
         int duration_ms; /* -1: not given */
         const char *subject;
+        bool bcrypt, yescrypt;
+        uint64_t cost;
+        bool public_only;
 
         char **arguments; /* what is left of argv */
         size_t n_arguments;

@@ -99,6 +99,14 @@ try README.md 'sockctl status' 'is running'
 try README.md 'sockctl listeners' 'unix://'
 try README.md 'sockctl clients' 'sockctl'
 try README.md 'sockctl bench --msgs 1M --size 16' 'msg/s'
+# shellcheck disable=SC2016 # a pattern
+try README.md 'sockctl passwd' '^\$y\$' <<'EOT'
+hunter2
+EOT
+command="$(shown README.md '(umask 077; sockctl nkey >alice.nkey)') &&
+        $(shown README.md 'sockctl nkey --public alice.nkey')"
+case $(cd "$directory" && eval "$command") in U*) true ;; *) false ;; esac
+result $? "README.md: sockctl nkey"
 try daemon/sockd.8 'sockctl -s unix:///tmp/s.sock listeners' 'unix://'
 echo 'listeners = ({ name = "x"; listen = "unix:@documents"; });' >"$directory/sockd.conf"
 sockd --check --config "$directory/sockd.conf" >/dev/null

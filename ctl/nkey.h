@@ -1,0 +1,6 @@
+/* nkey: key pairs of users. */
+#pragma once
+
+#include "ctl/context.h"
+
+int nkey_run(struct context *context);
