@@ -154,7 +154,7 @@ static const struct command commands[] = {
          .options = OPTION_NKEY,
          .is_offline = true,
          .summary = "make a key pair for a user, or tell the public key of a seed",
-         .details = "The seed stays with the user; the public key goes to the\n"
+         .details = "The seed stays with the user, for --nkey; the public key goes to the\n"
                     "configuration. The seed is looked for in FILE, or on standard input. No\n"
                     "daemon need run.\n\n"
                     "Examples:\n"

@@ -42,6 +42,13 @@ struct row {
 static const struct row rows[] = {
         {"server", 's', OPTION_GLOBAL, KIND_TEXT, FIELD(server), "ADDRESS",
          "connect to this address"},
+        {"user", 0, OPTION_GLOBAL, KIND_TEXT, FIELD(user), "NAME", "log in as this user"},
+        {"password-file", 0, OPTION_GLOBAL, KIND_TEXT, FIELD(password_file), "FILE",
+         "with the password in this file"},
+        {"token-file", 0, OPTION_GLOBAL, KIND_TEXT, FIELD(token_file), "FILE",
+         "log in with the token in this file"},
+        {"nkey", 0, OPTION_GLOBAL, KIND_TEXT, FIELD(nkey), "FILE",
+         "log in with the seed in this file"},
         {"json", 'j', OPTION_GLOBAL, KIND_JSON, FIELD(json), NULL,
          "print JSON (--json=short|pretty)"},
         {"timeout", 't', OPTION_GLOBAL, KIND_DURATION, FIELD(timeout_ms), "TIME",

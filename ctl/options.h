@@ -34,6 +34,7 @@ struct options {
         /* For every verb. */
         const char *server; /* borrowed from argv, as all texts here; NULL: default */
         enum json json;
+        const char *user, *password_file, *token_file, *nkey; /* three paths */
         int timeout_ms;                                       /* -1: the verb's own */
         bool no_legend;
         bool is_verbose;

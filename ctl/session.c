@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ctl/login.h"
 #include "lib/address.h"
 
 #define CONNECT_MS     5000
@@ -146,19 +147,32 @@ static int attempt_defaults(struct context *context, const char **addressp) {
         return second;
 }
 
-int session_open(struct context *context) {
+/* Connects to the address of the options or the environment, if there is one, or to another that is
+ * then in *addressp. */
+static int connect_somewhere(struct context *context, const char **addressp) {
         const char *address = context->options->server;
-        int result;
+
+        if (!address)
+                address = getenv("SOCKD_URL");
+        *addressp = address;
+        return address && *address ? attempt(context, address)
+                                   : attempt_defaults(context, addressp);
+}
+
+int session_open(struct context *context) {
+        const char *address = NULL;
+        struct login login;
+        int code, result = 0;
 
         if (sockd_new(&context->connection) < 0 ||
             sockd_set_name(context->connection, "sockctl") < 0)
                 return context_fail(context, EXIT_FAILED, "out of memory");
-        if (!address)
-                address = getenv("SOCKD_URL");
-        if (address && *address)
-                result = attempt(context, address);
-        else
-                result = attempt_defaults(context, &address);
+        code = login_prepare(&login, context);
+        if (code == EXIT_DONE)
+                result = connect_somewhere(context, &address);
+        login_deinit(&login, context);
+        if (code)
+                return code;
         if (result)
                 return session_fail_connect(context, result, address,
                                             *sockd_error_text(context->connection)
