@@ -122,4 +122,30 @@ export CREDENTIALS_DIRECTORY
 check_config
 check 'and is found there' "$config: the configuration is valid: 1 listener" "$output"
 
+# --- sockctl with them -----------------------------------------------------------------------------
+
+# login ARG...: whether the daemon lets sockctl in, by its exit status.
+login() {
+        timeout 20 "$SOCKCTL" -s "tcp://127.0.0.1:$(port_of tcp)" pub "$@" test.login x >/dev/null 2>&1 </dev/null
+        echo $?
+}
+
+chmod o-r "$directory/alice"
+echo "$plain" >"$directory/plain"
+echo "$token" >"$directory/token"
+"$SOCKCTL" nkey >"$directory/other"
+configure 'log = { target = "stderr"; };' \
+        "users = ( { name = \"a\"; password = \"$hash\"; }, { name = \"b\"; token_file = \"token\"; }," \
+        "{ name = \"c\"; nkey = \"$public\"; } );" \
+        "listeners = ( { name = \"tcp\"; listen = \"tcp://127.0.0.1:0\"; } );"
+start_daemon
+check 'sockctl logs in with a password' 0 "$(login --user a --password-file "$directory/plain")"
+check '... but not with another one' 4 "$(login --user a --password-file "$directory/token")"
+check 'and with a token' 0 "$(login --token-file "$directory/token")"
+check '... but not with another one' 4 "$(login --token-file "$directory/plain")"
+check 'and with a key' 0 "$(login --nkey "$directory/alice")"
+check '... but not with another one' 4 "$(login --nkey "$directory/other")"
+check 'and not with nothing' 4 "$(login)"
+stop_daemon
+
 end_tests
