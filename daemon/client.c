@@ -1,10 +1,12 @@
 /* A client: one peer on the bus. See client.h. */
 #include "daemon/client_parts.h"
 
+#include "daemon/block.h"
 #include "daemon/bus.h"
 #include "daemon/closed_log.h"
 #include "daemon/config.h"
 #include "daemon/connect.h"
+#include "daemon/headers.h"
 #include "daemon/info.h"
 #include "daemon/instance.h"
 #include "daemon/listener.h"
@@ -112,6 +114,51 @@ static void client_no_responders(struct client *client, struct bytes reply) {
                 connection_output_done(client->worker, stage);
 }
 
+/* Whether a message cannot go as it came. */
+static bool client_must_seal(const struct client *client, const struct message *message) {
+        struct bytes block = {message->payload.data, message->header_size};
+
+        return client->signature || (block.length > 0 && headers_are_forged(block));
+}
+
+/* Gives a message, by itself, the headers that sockd vouches for, and takes those of the client
+ * out. Returns the block that it is in then, a reference, or NULL if there is no memory. */
+static struct block *client_seal(const struct client *client, struct message *message) {
+        struct bytes headers = {message->payload.data, message->header_size};
+        struct bytes rest = {headers.data + headers.length,
+                             message->payload.length - headers.length};
+        struct bytes lines = bytes_from_string(client->signature ? client->signature : "");
+        struct block *block = block_new(headers_max(headers, lines) + rest.length + 2);
+        char *end;
+
+        if (!block)
+                return NULL;
+        message->header_size = headers_write(block->data, headers, lines);
+        rest.length += 2; /* CR LF */
+        end = bytes_copy(block->data + message->header_size, rest);
+        message->payload = (struct bytes){block->data, (size_t)(end - block->data) - 2};
+        message->block = block;
+        return block;
+}
+
+static size_t client_send(struct client *client, struct bus *bus, struct message *message) {
+        const struct receiver *except = client->echo ? NULL : &client->receiver;
+        struct block *block;
+        size_t n;
+
+        if (!client_must_seal(client, message))
+                return bus_publish(bus, client->worker, message, except);
+        block = client_seal(client, message);
+        if (!block) {
+                log_error("no memory for the headers of a message of client %llu",
+                          client_id(client));
+                return 0;
+        }
+        n = bus_publish(bus, client->worker, message, except);
+        block_unref(block);
+        return n;
+}
+
 /* Returns how many of the run were dealt with. */
 static size_t client_publish(struct client *client, const struct operation *operation) {
         struct message message = {
@@ -147,8 +194,7 @@ static size_t client_publish(struct client *client, const struct operation *oper
                 client_acknowledge(client);
         }
         if (bus)
-                n_taken = bus_publish(bus, client->worker, &message,
-                                      client->echo ? NULL : &client->receiver);
+                n_taken = client_send(client, bus, &message);
         if (n_taken == 0 && client->no_responders && message.reply.length > 0)
                 client_no_responders(client, message.reply);
         return message.count;
@@ -286,9 +332,10 @@ void client_violation(struct client *client, enum parser_result result) {
                 client_fail(client, text, reason);
 }
 
-/* Whether each operation is answered, or has its line in a trace. */
+/* Whether each operation is answered, is written anew, or has its line in a trace. */
 static bool client_wants_each(const struct client *client) {
-        return client->verbose || client->pedantic || log_is_enabled(LOG_LEVEL_TRACE);
+        return client->verbose || client->pedantic || client->signature ||
+               log_is_enabled(LOG_LEVEL_TRACE);
 }
 
 void client_begin_input(struct client *client) {
@@ -482,6 +529,7 @@ struct client *client_free(struct client *client) {
         free(client->lang);
         free(client->version);
         free(client->user);
+        free(client->signature);
         credentials_deinit(&client->credentials);
         free(client);
         return NULL;

@@ -32,6 +32,7 @@ struct client {
         char nonce[CLIENT_NONCE_SIZE];  /* what it signs; "" if nobody has an nkey */
         struct credentials credentials; /* secrets of it until it is known who it is */
         struct proof proof;
+        char *signature;    /* owned; headers that its messages get, NULL: none */
         bool must_login;    /* nothing but a CONNECT is taken */
         bool is_logging_in; /* a password is checked */
         bool is_refused;    /* it will be told so */

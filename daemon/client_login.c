@@ -67,10 +67,29 @@ static struct identity identify(const struct client *client, size_t first) {
         return identity_of(&login, first);
 }
 
+/* What the messages of a client tell of it: what the kernel says, and which rule fits. NULL:
+ * nothing.
+ */
+static char *make_signature(const struct client *client) {
+        const struct peer *peer = &client->connection->peer;
+        char *signature;
+
+        if (!atomic_load(&client->connection->listener->identifies) || !peer->has_credentials)
+                return NULL;
+        return asprintf(&signature, "%s%s%sSockd-Uid: %u\r\nSockd-Gid: %u\r\nSockd-Pid: %d\r\n",
+                        client->user ? "Sockd-User: " : "", client->user ? client->user : "",
+                        client->user ? "\r\n" : "", (unsigned)peer->uid, (unsigned)peer->gid,
+                        (int)peer->pid) < 0
+                       ? NULL
+                       : signature;
+}
+
 static void adopt(struct client *client, const struct identity *identity) {
         client->role = identity->role;
         free(client->user);
         client->user = identity->user ? strdup(identity->user->name) : NULL;
+        free(client->signature);
+        client->signature = make_signature(client);
 }
 
 void client_identify(struct client *client) {

@@ -64,6 +64,7 @@ struct config_listener {
 
         bool anonymous; /* who proves nothing is admitted; default: unless somebody has a secret */
         bool anonymous_is_given;
+        bool identify; /* messages tell who sent them */
         struct config_rate rate;
         uint64_t receive_buffer, send_buffer; /* bytes of each socket; 0: the system's default */
 

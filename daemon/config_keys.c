@@ -289,6 +289,7 @@ static const struct config_key listener_keys[] = {
         {"nodelay", CONFIG_BOOL, FIELD(config_listener, nodelay), .fallback = "true"},
         {"keepalive", CONFIG_BOOL, FIELD(config_listener, keepalive), .fallback = "true"},
         {"anonymous", CONFIG_BOOL, FIELD(config_listener, anonymous)},
+        {"identify", CONFIG_BOOL, FIELD(config_listener, identify)},
         {"rate", CONFIG_TABLE, FIELD(config_listener, rate), .table = &rate_table},
         {"receive_buffer", CONFIG_SIZE, FIELD(config_listener, receive_buffer),
          .maximum = 1024 * MIB, .fallback = "0"},
@@ -318,7 +319,6 @@ static const struct config_key listener_keys[] = {
         LATER("chargen"),
         LATER("exec"),
         LATER("forward"),
-        LATER("identify"),
 };
 
 const struct config_table config_keys_listener = {

@@ -91,6 +91,7 @@ static void listener_set_limits(struct listener *listener, const struct config_l
         if (rate_set(&listener->rate, rate->messages, rate->bytes, rate->burst) < 0)
                 log_error("listener \"%s\": no memory to limit the rate", listener->name);
         atomic_store(&listener->admits_anonymous, config->anonymous);
+        atomic_store(&listener->identifies, config->identify);
         atomic_store(&listener->session_timeout_ms, config->session_timeout_ms);
         atomic_store(&listener->cookie_lifetime_ms, config->cookie_lifetime_ms);
         atomic_store(&listener->max_sessions, config->max_sessions);

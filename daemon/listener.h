@@ -56,6 +56,7 @@ struct listener {
         _Atomic uint64_t n_total;
         struct rate rate;              /* of each source */
         _Atomic bool admits_anonymous; /* who proves nothing */
+        _Atomic bool identifies;       /* messages tell who sent them */
 
         /* Likewise, of datagrams. */
         struct datagram_counters datagrams;

@@ -388,7 +388,8 @@ static void test_all_errors_are_reported_at_once(void **state) {
                 "write_deadline, lame_duck_grace, lame_duck_duration\n"
                 "sockd.conf:6: log: found 5, expected a group { ... }\n"
                 "sockd.conf:8: listeners[0].mod: unknown key, did you mean \"mode\"? Known here "
-                "are name, listen, mode, owner, group, backlog, v6only, nodelay, keepalive, anonymous, "
+                "are name, listen, mode, owner, group, backlog, v6only, nodelay, keepalive, "
+                "anonymous, identify, "
                 "rate, receive_buffer, send_buffer, join, interface, session_timeout, "
                 "cookie_lifetime, "
                 "max_sessions, "
@@ -660,19 +661,10 @@ static void test_keys_of_later_versions_are_told_from_unknown_ones(void **state)
                 "leaf = { }",
         };
         static const char *const keys[] = {
-                "tls = { }",
-                "publish = \"a\"",
-                "request = \"a\"",
-                "subscribe = \"a\"",
-                "framing = \"line\"",
-                "echo = true",
-                "discard = true",
-                "daytime = true",
-                "time = true",
-                "chargen = true",
-                "exec = [\"/bin/true\"]",
-                "identify = true",
-                "forward = \"unix:///run/y\"",
+                "tls = { }",         "publish = \"a\"",        "request = \"a\"",
+                "subscribe = \"a\"", "framing = \"line\"",     "echo = true",
+                "discard = true",    "daytime = true",         "time = true",
+                "chargen = true",    "exec = [\"/bin/true\"]", "forward = \"unix:///run/y\"",
         };
         static const char *const schemes[] = {"tls://127.0.0.1:1"};
         char text[256], expected[256];

@@ -2,7 +2,7 @@
 # Logins: passwords that take long to check stall nobody, wrong ones are delayed, counted and logged,
 # none is left in memory, and a reload ends the connections of those whose login is not good any more.
 #
-# shellcheck disable=SC2016 # dollars of hashes, and awk
+# shellcheck disable=SC2016,SC2119,SC2317 # functions without arguments; called by others; dollars of hashes, and awk
 . "$SOCKD_SOURCE_DIR/tests/system/daemon.sh"
 
 # Of "castle", with 2^12 rounds.

@@ -1,0 +1,22 @@
+/* Headers that sockd vouches for: those whose names begin with "Sockd-", in any case.
+ *
+ * What a client writes under such a name is taken out of its messages, always, so that whoever
+ * reads one can trust it. Header blocks are otherwise not looked into (protocol.md 6.8). No state,
+ * any thread.
+ */
+#pragma once
+
+#include "lib/bytes.h"
+
+#include <stdbool.h>
+
+/* Whether a header block has a line with such a name. */
+bool headers_are_forged(struct bytes block);
+
+/* Room for headers_write(). */
+size_t headers_max(struct bytes block, struct bytes lines);
+
+/* Writes a header block without those lines, and with `lines` ("Name: value\r\n"...) behind its
+ * first one instead; a block that is none, or that is missing (length 0), is replaced. Without
+ * lines to add, a block keeps what it is. Returns the length. */
+size_t headers_write(char *to, struct bytes block, struct bytes lines);
