@@ -79,8 +79,13 @@ struct config_listener {
 
 /* Who a user is to the kernel: all that is given has to hold. */
 struct config_peer {
-        uid_t uid; /* (uid_t)-1: any */
-        gid_t gid; /* of the process, or one of its supplementary groups; (gid_t)-1: any */
+        uid_t uid;       /* (uid_t)-1: any */
+        gid_t gid;       /* of the process, or one of its supplementary groups; (gid_t)-1: any */
+        pid_t pid;       /* 0: any */
+        char *exe;       /* the path of its program; NULL: any, as of those that follow */
+        char *unit;      /* systemd's; see cgroup.h */
+        char *user_unit; /* of the user's own manager */
+        char *slice;
 };
 
 /* A rule: who is this user, and what may he do. The first that fits a peer decides. */

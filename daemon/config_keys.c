@@ -6,11 +6,13 @@
  */
 #include "daemon/config_keys.h"
 
+#include "daemon/cgroup.h"
 #include "daemon/role.h"
 #include "lib/log.h"
 #include "lib/units.h"
 
 #include <arpa/inet.h>
+#include <limits.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
@@ -34,6 +36,7 @@
 #define LISTENERS_MAX     1024
 #define USER_NAME_MAX     64
 #define USERS_MAX         4096
+#define PID_MAX           4194304 /* of a 64-bit Linux */
 
 /* Whether text is printable ASCII without blanks and none of the excluded characters. */
 static bool is_name(const char *text, size_t n_max, const char *excluded) {
@@ -341,20 +344,52 @@ static void check_peer(struct config_reader *reader, const char *path,
 
         refuse_both(reader, path, group, "user", "uid");
         refuse_both(reader, path, group, "group", "gid");
-        if (is_whole && peer->uid == (uid_t)-1 && peer->gid == (gid_t)-1)
+        if (config_setting_length(group) == 0)
                 config_reader_complain(reader, group, path, NULL,
-                                       "found nothing, expected user, uid, group or gid");
+                                       "found nothing, expected one or more of user, uid, group, "
+                                       "gid, pid, exe, unit, user_unit and slice");
+        if (is_whole && peer->user_unit && peer->uid == (uid_t)-1)
+                config_reader_complain(reader, config_setting_get_member(group, "user_unit"), path,
+                                       "user_unit",
+                                       "any user can name his units so; expected user or uid "
+                                       "beside it");
 }
+
+/* The path of a file, in its plain form. */
+static bool is_plain_path(const char *text) {
+        size_t length = strlen(text);
+
+        return text[0] == '/' && length > 1 && length < PATH_MAX && text[length - 1] != '/' &&
+               !strstr(text, "//") && !strstr(text, "/./") && !strstr(text, "/../");
+}
+
+static bool is_unit(const char *text) {
+        return cgroup_is_unit(bytes_from_string(text));
+}
+
+static bool is_slice(const char *text) {
+        return cgroup_is_slice(bytes_from_string(text));
+}
+
+#define UNIT_EXPECTED                                                                              \
+        "the name of a unit that has processes, which ends in .service, .scope, .socket, .mount "  \
+        "or .swap and is no template, such as \"nginx.service\""
 
 static const struct config_key peer_keys[] = {
         {"user", CONFIG_USER, FIELD(config_peer, uid)},
         {"uid", CONFIG_INTEGER, FIELD(config_peer, uid), .maximum = UINT32_MAX - 1},
         {"group", CONFIG_GROUP, FIELD(config_peer, gid)},
         {"gid", CONFIG_INTEGER, FIELD(config_peer, gid), .maximum = UINT32_MAX - 1},
-        LATER("pid"),
-        LATER("exe"),
-        LATER("unit"),
-        LATER("slice"),
+        {"pid", CONFIG_INTEGER, FIELD(config_peer, pid), .minimum = 1, .maximum = PID_MAX},
+        {"exe", CONFIG_STRING, FIELD(config_peer, exe), .check = is_plain_path,
+         .expected = "the absolute path of a program, without . and .., such as "
+                     "\"/usr/sbin/nginx\""},
+        {"unit", CONFIG_STRING, FIELD(config_peer, unit), .check = is_unit,
+         .expected = UNIT_EXPECTED},
+        {"user_unit", CONFIG_STRING, FIELD(config_peer, user_unit), .check = is_unit,
+         .expected = UNIT_EXPECTED},
+        {"slice", CONFIG_STRING, FIELD(config_peer, slice), .check = is_slice,
+         .expected = "the name of a slice, such as \"system.slice\""},
 };
 
 static const struct config_table peer_table = {

@@ -5,6 +5,7 @@
 #include "daemon/handler.h"
 #include "daemon/instance.h"
 #include "daemon/listener.h"
+#include "daemon/peer_facts.h"
 #include "daemon/session.h"
 #include "daemon/transport.h"
 #include "lib/hash.h"
@@ -167,6 +168,7 @@ static void connection_free(struct connection *connection) {
         instance_give_slot(worker->instance, connection->slot);
         listener_unref(connection->listener);
         session_free(connection->session);
+        peer_facts_free(connection->facts);
         free(connection);
         worker_turn_over(worker, sizeof(*connection));
         worker_connection_freed(worker);

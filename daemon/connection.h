@@ -22,6 +22,7 @@
 
 struct handler;
 struct listener;
+struct peer_facts;
 struct session;
 struct stage;
 struct transport;
@@ -52,7 +53,8 @@ struct transport;
 struct peer {
         char ip[INET6_ADDRSTRLEN]; /* "" for Unix peers */
         uint16_t port;
-        bool has_credentials; /* the next three are known (SO_PEERCRED) */
+        bool has_credentials; /* of a Unix peer: the next three are known (SO_PEERCRED) */
+        bool has_owner;       /* of a TCP peer: the uid is known, that of the socket's owner */
         uid_t uid;
         gid_t gid;
         pid_t pid;
@@ -110,10 +112,13 @@ struct connection {
         bool is_broken; /* it is read for the last time */
         bool is_polling_output;
         bool is_grace_over;
-        bool is_held_briefly; /* others wait behind it */
-        bool is_talking;      /* there was more input when it ended */
-        const char *reason;   /* why it ends; NULL while the handler has it */
-        struct block *kept;   /* incomplete input, NULL if none; a reference */
+        bool is_held_briefly;     /* others wait behind it */
+        bool is_talking;          /* there was more input when it ended */
+        bool is_owner_asked;      /* so peer.has_owner says what is to be known */
+        const char *reason;       /* why it ends; NULL while the handler has it */
+        uint64_t cgroup;          /* id of that of the owner's socket; 0: not known */
+        struct peer_facts *facts; /* owned; NULL: not asked for */
+        struct block *kept;       /* incomplete input, NULL if none; a reference */
         size_t n_kept;
         size_t n_needed;           /* length of all of it; 0: unknown */
         struct block *input_block; /* while the handler runs: what the input lies in */
@@ -185,6 +190,14 @@ bool connection_prove(struct connection *connection, struct bytes cookie);
 
 /* Whether a peer with credentials has a group, be it a supplementary one. By its own worker. */
 bool connection_has_group(const struct connection *connection, gid_t gid);
+
+/* Whether the peer's uid is known. For that of a TCP peer on this host the kernel is asked, the
+ * first time. By its own worker. */
+bool connection_has_uid(struct connection *connection);
+
+/* What the kernel knows of the peer's process, of a TCP peer its unit alone; it is asked the first
+ * time. Borrowed; NULL: nothing, as always of datagram peers. By its own worker. */
+const struct peer_facts *connection_facts(struct connection *connection);
 
 /* Whether the peer's address is known to be its own. */
 bool connection_is_proved(const struct connection *connection);

@@ -1,6 +1,9 @@
 /* What the kernel says of a peer when it is asked. See connection.h. */
 #include "daemon/connection.h"
 
+#include "daemon/peer_facts.h"
+#include "daemon/sock_owner.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -33,4 +36,32 @@ bool connection_has_group(const struct connection *connection, gid_t gid) {
         /* Of a datagram peer the kernel tells no others. */
         return connection->peer.gid == gid ||
                (!connection->session && has_supplementary_group(connection->fd, gid));
+}
+
+bool connection_has_uid(struct connection *connection) {
+        struct peer *peer = &connection->peer;
+        struct sock_owner owner;
+
+        /* A datagram's port may be somebody else's by now. */
+        if (peer->has_credentials || connection->is_owner_asked || connection->session)
+                return peer->has_credentials || peer->has_owner;
+        connection->is_owner_asked = true;
+        if (sock_owner_of_peer(connection->fd, &owner) < 0)
+                return false;
+        peer->has_owner = true;
+        peer->uid = owner.uid;
+        connection->cgroup = owner.cgroup;
+        return true;
+}
+
+const struct peer_facts *connection_facts(struct connection *connection) {
+        const struct peer *peer = &connection->peer;
+
+        /* Whoever sent a datagram may be gone, and his pid another's. */
+        if (connection->facts || connection->session || !connection_has_uid(connection))
+                return connection->facts;
+        connection->facts = peer->has_credentials
+                                    ? peer_facts_of_socket(connection->fd, peer->pid, peer->uid)
+                                    : peer_facts_of_cgroup(connection->cgroup);
+        return connection->facts;
 }

@@ -4,6 +4,7 @@
 #include "daemon/config.h"
 #include "daemon/connection.h"
 #include "daemon/credentials.h"
+#include "daemon/identity_peer.h"
 #include "daemon/listener.h"
 #include "daemon/password.h"
 #include "lib/nkey.h"
@@ -19,15 +20,6 @@ enum fit {
         FITS,
         FITS_IF_PROVED,
 };
-
-/* What the kernel says. */
-static bool peer_fits(const struct config_peer *wanted, const struct connection *connection) {
-        const struct peer *peer = &connection->peer;
-
-        if (!peer->has_credentials || (wanted->uid != (uid_t)-1 && wanted->uid != peer->uid))
-                return false;
-        return wanted->gid == (gid_t)-1 || connection_has_group(connection, wanted->gid);
-}
 
 static struct bytes bytes_of(const char *text) {
         return bytes_from_string(text ? text : "");
@@ -120,7 +112,7 @@ static enum fit secrets_fit(const struct config_user *user, const struct login *
 }
 
 static enum fit user_fits(const struct config_user *user, const struct login *login) {
-        if (user->has_peer && !peer_fits(&user->peer, login->connection))
+        if (user->has_peer && !identity_peer_fits(&user->peer, login->connection))
                 return FITS_NOT;
         return secrets_fit(user, login);
 }

@@ -26,7 +26,7 @@ struct proof {
 
 /* What is known of somebody; all of it borrowed. */
 struct login {
-        const struct connection *connection;
+        struct connection *connection;
         const struct config *config;
         const struct credentials *credentials;
         const char *nonce; /* that a signature is of; "": none was given */

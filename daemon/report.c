@@ -4,6 +4,7 @@
 #include "daemon/client.h"
 #include "daemon/handler.h"
 #include "daemon/listener.h"
+#include "daemon/peer_facts.h"
 #include "daemon/session.h"
 #include "daemon/subject_index.h"
 #include "daemon/transport.h"
@@ -370,7 +371,19 @@ static json_t *connection_head(uint64_t id, const struct peer *peer, const char 
                                     json_sprintf(strchr(peer->ip, ':') ? "[%s]:%u" : "%s:%u",
                                                  peer->ip, (unsigned)peer->port));
         }
+        if (peer->has_owner)
+                json_object_set_new(object, "uid", json_integer((json_int_t)peer->uid));
         return object;
+}
+
+/* What is known of the peer's process. */
+static void connection_process(json_t *object, const struct peer_facts *facts) {
+        if (!facts)
+                return;
+        set_text(object, "exe", facts->exe);
+        set_text(object, "unit", facts->unit);
+        set_text(object, "user_unit", facts->user_unit);
+        set_text(object, "slice", facts->slice);
 }
 
 static void connection_names(json_t *object, const char *name, const char *lang,
@@ -414,14 +427,16 @@ static json_t *subject_list(const struct client *client) {
         return list;
 }
 
-json_t *report_connection(struct connection *connection, bool subscriptions) {
+json_t *report_connection(struct connection *connection, bool details) {
         const struct client *client = connection->state;
         uint64_t now = now_ns();
         uint64_t idle_ms = uv_now(&connection->worker->loop) - connection->last_input_ms;
-        json_t *object =
-                connection_head(connection->id, &connection->peer, connection->listener->name);
         uint64_t out_messages, out_bytes, pending;
+        json_t *object;
 
+        (void)connection_has_uid(connection);
+        object = connection_head(connection->id, &connection->peer, connection->listener->name);
+        connection_process(object, details ? connection_facts(connection) : connection->facts);
         pthread_mutex_lock(&connection->lock);
         out_messages = connection->out_messages;
         out_bytes = connection->out_bytes;
@@ -446,7 +461,7 @@ json_t *report_connection(struct connection *connection, bool subscriptions) {
                 json_object_set_new(object, "datagrams",
                                     datagrams_object(&connection->session->counters));
         }
-        if (subscriptions)
+        if (details)
                 json_object_set_new(object, "subscriptions_list", subject_list(client));
         return object;
 }

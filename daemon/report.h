@@ -17,8 +17,9 @@ json_t *report_varz(struct server *server);
 json_t *report_statsz(struct server *server);
 json_t *report_listeners(struct server *server);
 
-/* One connection of CONNZ. subscriptions: with the list of its subjects. */
-json_t *report_connection(struct connection *connection, bool subscriptions);
+/* One connection of CONNZ. details: with the list of its subjects, and with what the kernel has to
+ * be asked for about its process. */
+json_t *report_connection(struct connection *connection, bool details);
 json_t *report_closed(const struct closed_connection *closed);
 
 /* One subscription of SUBSZ. */

@@ -461,6 +461,19 @@ static void test_users_are_read_in_their_order(void **state) {
         assert_int_equal(config->users[2].peer.uid, (uid_t)-1);
         assert_int_equal(config->users[2].peer.gid, 7);
         assert_int_equal(config->users[2].role, ROLE_LOCAL);
+        load_good("users = ( { name = \"a\"; peer = { pid = 4194304; exe = \"/usr/bin/a.b\";\n"
+                  "            unit = \"a@1\\\\x2d2.service\"; slice = \"system.slice\"; }; },\n"
+                  "          { name = \"b\"; peer = { uid = 5; user_unit = \"a.scope\"; }; } );");
+        assert_int_equal(config->users[0].peer.uid, (uid_t)-1);
+        assert_int_equal(config->users[0].peer.gid, (gid_t)-1);
+        assert_int_equal(config->users[0].peer.pid, 4194304);
+        assert_string_equal(config->users[0].peer.exe, "/usr/bin/a.b");
+        assert_string_equal(config->users[0].peer.unit, "a@1\\x2d2.service");
+        assert_string_equal(config->users[0].peer.slice, "system.slice");
+        assert_null(config->users[0].peer.user_unit);
+        assert_int_equal(config->users[1].peer.pid, 0);
+        assert_string_equal(config->users[1].peer.user_unit, "a.scope");
+        assert_null(config->users[1].peer.exe);
 }
 
 static void test_wrong_users_are_refused(void **state) {
@@ -468,7 +481,8 @@ static void test_wrong_users_are_refused(void **state) {
                  "sockd.conf:1: users[0]: found nothing that a user can be known by, expected "
                  "peer, password, password_file, token, token_file or nkey\n");
         load_bad("users = ( { name = \"a\"; peer = { }; } );",
-                 "sockd.conf:1: users[0].peer: found nothing, expected user, uid, group or gid\n");
+                 "sockd.conf:1: users[0].peer: found nothing, expected one or more of user, uid, "
+                 "group, gid, pid, exe, unit, user_unit and slice\n");
         load_bad("users = ( { name = \"a\"; peer = { uid = 1; user = \"root\"; }; } );",
                  "sockd.conf:1: users[0].peer.uid: there is \"user\" already, which means the "
                  "same\n");
@@ -485,6 +499,55 @@ static void test_wrong_users_are_refused(void **state) {
                  "          { name = \"b\"; peer = { gid = 1; }; },\n"
                  "          { name = \"a\"; peer = { gid = 2; }; } );",
                  "sockd.conf:3: users[2].name: found \"a\", which users[0] has already\n");
+}
+
+/* Refuses a rule with that condition, whose error has the name of the key before the text. */
+static void check_condition(const char *condition, const char *complaint) {
+        char text[256], expected[512];
+
+        snprintf(text, sizeof(text), "users = ( { name = \"a\"; peer = { %s; }; } );", condition);
+        snprintf(expected, sizeof(expected), "sockd.conf:1: users[0].peer.%.*s: %s\n",
+                 (int)strcspn(condition, " "), condition, complaint);
+        load_bad(text, expected);
+}
+
+static void test_wrong_conditions_are_refused(void **state) {
+        static const char *const paths[] = {"nginx", "",       "/",      "/usr/",
+                                            "/a//b", "/a/./b", "/a/../b"};
+        static const char *const units[] = {"nginx",       "nginx@.service", "a.slice", "a.timer",
+                                            "a b.service", ".service",       ""};
+        static const char *const slices[] = {"a.service", "system", ".slice", "a/b.slice"};
+        char condition[128], complaint[256];
+
+        check_condition("pid = 0", "found 0, expected an integer from 1 to 4194304");
+        check_condition("pid = \"1\"", "found \"1\", expected an integer from 1 to 4194304");
+        for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+                snprintf(condition, sizeof(condition), "exe = \"%s\"", paths[i]);
+                snprintf(complaint, sizeof(complaint),
+                         "found \"%s\", expected the absolute path of a program, without . and .., "
+                         "such as \"/usr/sbin/nginx\"",
+                         paths[i]);
+                check_condition(condition, complaint);
+        }
+        for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
+                snprintf(condition, sizeof(condition), "unit = \"%s\"", units[i]);
+                snprintf(
+                        complaint, sizeof(complaint),
+                        "found \"%s\", expected the name of a unit that has processes, which ends "
+                        "in .service, .scope, .socket, .mount or .swap and is no template, such as "
+                        "\"nginx.service\"",
+                        units[i]);
+                check_condition(condition, complaint);
+        }
+        for (size_t i = 0; i < ARRAY_SIZE(slices); i++) {
+                snprintf(condition, sizeof(condition), "slice = \"%s\"", slices[i]);
+                snprintf(complaint, sizeof(complaint),
+                         "found \"%s\", expected the name of a slice, such as \"system.slice\"",
+                         slices[i]);
+                check_condition(condition, complaint);
+        }
+        check_condition("user_unit = \"a.service\"",
+                        "any user can name his units so; expected user or uid beside it");
 }
 
 static void test_same_port_of_another_host_is_no_conflict(void **state) {
@@ -994,6 +1057,7 @@ int main(void) {
                 cmocka_unit_test_teardown(test_keys_of_datagrams_must_make_sense, tear_down),
                 cmocka_unit_test_teardown(test_users_are_read_in_their_order, tear_down),
                 cmocka_unit_test_teardown(test_wrong_users_are_refused, tear_down),
+                cmocka_unit_test_teardown(test_wrong_conditions_are_refused, tear_down),
                 cmocka_unit_test_teardown(test_same_port_of_another_host_is_no_conflict, tear_down),
                 cmocka_unit_test_teardown(test_no_listener_is_refused, tear_down),
                 cmocka_unit_test_teardown(test_users_may_have_secrets, tear_down),

@@ -5,6 +5,7 @@
 #include "daemon/client.h"
 #include "daemon/handler.h"
 #include "daemon/listener.h"
+#include "daemon/peer_facts.h"
 #include "daemon/subject_index.h"
 #include "daemon/transport.h"
 
@@ -43,6 +44,7 @@ static int set_up(void **state) {
         listener =
                 (struct listener){.name = (char *)"local", .family = AF_UNIX, .handler = &handler};
         connection = (struct connection){.id = 5,
+                                         .fd = -1,
                                          .worker = &worker,
                                          .listener = &listener,
                                          .state = &client,
@@ -247,7 +249,34 @@ static void test_peers_of_each_family_have_a_text(void **state) {
         check_integer(object, "gid", 100);
         check_integer(object, "pid", 4242);
         assert_string_equal(text_of(object, "ip"), "");
+        assert_null(json_object_get(object, "exe"));
         json_decref(object);
+
+        connection.peer = (struct peer){.ip = "127.0.0.1", .port = 99, .has_owner = true, .uid = 7};
+        object = report_connection(&connection, false);
+        assert_string_equal(text_of(object, "peer"), "127.0.0.1:99");
+        check_integer(object, "uid", 7);
+        assert_null(json_object_get(object, "gid"));
+        assert_null(json_object_get(object, "pid"));
+        json_decref(object);
+}
+
+static void test_what_is_known_of_a_process_is_told(void **state) {
+        /* What was asked for before, and nothing of what is not known. */
+        struct peer_facts facts = {.exe = (char *)"/usr/bin/\xff",
+                                   .slice = (char *)"user-1.slice",
+                                   .unit = (char *)"user@1.service"};
+        json_t *object;
+
+        connection.peer = (struct peer){.has_credentials = true};
+        connection.facts = &facts;
+        object = report_connection(&connection, true);
+        assert_string_equal(text_of(object, "exe"), "/usr/bin/\xef\xbf\xbd");
+        assert_string_equal(text_of(object, "slice"), "user-1.slice");
+        assert_string_equal(text_of(object, "unit"), "user@1.service");
+        assert_null(json_object_get(object, "user_unit"));
+        json_decref(object);
+        connection.facts = NULL;
 }
 
 static void test_names_that_are_no_utf8_are_replaced(void **state) {
@@ -447,6 +476,7 @@ int main(void) {
                 TEST(test_a_clock_that_steps_back_gives_no_long_times),
                 TEST(test_a_connection_is_described),
                 TEST(test_peers_of_each_family_have_a_text),
+                TEST(test_what_is_known_of_a_process_is_told),
                 TEST(test_names_that_are_no_utf8_are_replaced),
                 TEST(test_a_closed_connection_is_described),
                 TEST(test_subscriptions_are_described),

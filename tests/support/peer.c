@@ -5,16 +5,22 @@
  *                                more N      N connections more, which nobody may accept yet
  *                                admitted    the INFO of those, which are clients from then on
  *                                drop N      closes N of the clients, the oldest
- *                                closed      says `waiting`, closes each once the server has done
- * so each answered by a line; the end of the input ends it peer talk ADDRESS       sends standard
- * input as it comes, prints what comes up to a PONG or the end peer silent ADDRESS     sends
- * nothing, prints each line with the milliseconds since connecting peer insist ADDRESS N   sends up
- * to N bytes more after an error that ends the connection, and says whether they were taken or
- * refused peer deaf ADDRESS SUBJECT subscribes, says `deaf`, and never reads again, until the end
- * of input peer churn ADDRESS N    opens and closes N connections, each in one of several ways peer
- * flood ADDRESS N SEED N connections of random bytes, one after the other peer probe PATH tries to
- * connect to PATH all the time, until the end of the input, and prints each mode and owner that
- * PATH had, and who was let in
+ *                                closed      says `waiting`, closes each once the server has done so
+ *                              each answered by a line; the end of the input ends it
+ *      peer talk ADDRESS       sends standard input as it comes, prints what comes up to a PONG or the end
+ *      peer silent ADDRESS     sends nothing, prints each line with the milliseconds since connecting
+ *      peer insist ADDRESS N   sends up to N bytes more after an error that ends the connection, and says
+ *                              whether they were taken or refused
+ *      peer deaf ADDRESS SUBJECT
+ *                              subscribes, says `deaf`, and never reads again, until the end of input
+ *      peer leave ADDRESS      connects, sends standard input, and ends without reading
+ *      peer orphan ADDRESS     connects, and ends; the connection lives on in a child, which says
+ *                              `orphaned` when it is alone, until the end of input
+ *      peer churn ADDRESS N    opens and closes N connections, each in one of several ways
+ *      peer flood ADDRESS N SEED
+ *                              N connections of random bytes, one after the other
+ *      peer probe PATH         tries to connect to PATH all the time, until the end of the input, and
+ *                              prints each mode and owner that PATH had, and who was let in
  *
  * Whatever takes more than PEER_SECONDS (default 20) ends with status 1.
  */
@@ -272,6 +278,33 @@ static int deaf(const char *subject) {
         return 0;
 }
 
+static int leave(void) {
+        int fd = connect_one();
+        char text[65536];
+        size_t n = fread(text, 1, sizeof(text), stdin);
+
+        (void)!write(fd, text, n);
+        return close(fd) == 0 ? 0 : 1;
+}
+
+static int orphan(void) {
+        int fd = connect_one(), lives[2];
+        pid_t child;
+        char byte;
+
+        if (pipe2(lives, O_CLOEXEC) < 0 || (child = fork()) < 0)
+                err(1, "peer");
+        if (child > 0)
+                return 0; /* and so the end that the child reads from comes to its end */
+        (void)close(lives[1]);
+        while (read(lives[0], &byte, 1) > 0)
+                ;
+        puts("orphaned");
+        while (read(STDIN_FILENO, &byte, 1) > 0)
+                ;
+        return close(fd) == 0 ? 0 : 1;
+}
+
 /* --- many ------------------------------------------------------------------------------------- */
 
 static int churn(size_t n) {
@@ -411,11 +444,15 @@ int main(int argc, char **argv) {
                 return insist(number);
         if (strcmp(what, "deaf") == 0 && argc > 3)
                 return deaf(argv[3]);
+        if (strcmp(what, "leave") == 0)
+                return leave();
+        if (strcmp(what, "orphan") == 0)
+                return orphan();
         if (strcmp(what, "churn") == 0)
                 return churn(number);
         if (strcmp(what, "flood") == 0 && argc > 4)
                 return flood(number, (unsigned)strtoul(argv[4], NULL, 10));
         if (strcmp(what, "probe") == 0)
                 return probe(argv[2]);
-        errx(2, "usage: peer hold|talk|silent|insist|deaf|churn|flood|probe ADDRESS [...]");
+        errx(2, "usage: peer hold|talk|silent|insist|deaf|leave|orphan|churn|flood|probe ADDRESS [...]");
 }
