@@ -355,9 +355,14 @@ void client_end_input(struct client *client) {
 
 /* --- beginning and end ------------------------------------------------------------------------ */
 
-static void client_adopt_limits(struct client *client) {
-        client->parser.max_control_line = client->worker->config->server.max_control_line;
-        client->parser.max_payload = client->worker->config->server.max_payload;
+void client_adopt_limits(struct client *client) {
+        const struct config_server *server = &client->worker->config->server;
+
+        client->parser.max_control_line = server->max_control_line;
+        client->parser.max_payload = client_limit(client->limits.payload, server->max_payload);
+        client->connection->rate = client->usage ? &client->usage->rate : NULL;
+        atomic_store_explicit(&client->connection->max_pending, client->limits.pending,
+                              memory_order_relaxed);
 }
 
 void client_changed(struct client *client) {
@@ -390,7 +395,6 @@ static void client_begin(struct client *client) {
         credentials_deinit(&client->credentials);
         client_draw_nonce(client);
         client_identify(client);
-        client_adopt_limits(client);
 }
 
 void client_renew(struct client *client) {
@@ -452,7 +456,7 @@ int client_open(struct connection *connection) {
         if (connection->transport->is_connectionless)
                 return 0;
         client_send_info(client);
-        if (!client_count(client)) {
+        if (!client_count(client) || !client_user_has_room(client)) {
                 client_fail(client, ERROR_MAX_CONNECTIONS, REASON_MAX_CONNECTIONS);
                 return 0;
         }
@@ -515,6 +519,7 @@ void client_close(struct client *client) {
                 client_end_subscription(client, subscription);
         }
         sid_table_deinit(&client->subscriptions);
+        client_leave_user(client);
         if (client->is_counted)
                 atomic_fetch_sub(client->connection->transport->is_connectionless
                                          ? &client->worker->instance->n_sessions

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "daemon/config.h"
 #include "daemon/credentials.h"
 #include "daemon/identity.h"
 #include "daemon/mailbox.h"
@@ -16,6 +17,7 @@
 
 struct bus;
 struct connection;
+struct usage;
 
 /* With the NUL. */
 #define CLIENT_NONCE_SIZE 16
@@ -32,6 +34,8 @@ struct client {
         char nonce[CLIENT_NONCE_SIZE];  /* what it signs; "" if nobody has an nkey */
         struct credentials credentials; /* secrets of it until it is known who it is */
         struct proof proof;
+        struct usage *usage; /* a reference; NULL: it is no user */
+        struct config_limits limits;
         char *signature;    /* owned; headers that its messages get, NULL: none */
         bool must_login;    /* nothing but a CONNECT is taken */
         bool is_logging_in; /* a password is checked */

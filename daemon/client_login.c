@@ -12,7 +12,9 @@
 #include "daemon/instance.h"
 #include "daemon/job.h"
 #include "daemon/listener.h"
+#include "daemon/peer_facts.h"
 #include "daemon/transport.h"
+#include "daemon/usage.h"
 #include "lib/log.h"
 
 #include <errno.h>
@@ -71,17 +73,48 @@ static struct identity identify(const struct client *client, size_t first) {
  * nothing.
  */
 static char *make_signature(const struct client *client) {
-        const struct peer *peer = &client->connection->peer;
-        char *signature;
+        struct connection *connection = client->connection;
+        const struct peer *peer = &connection->peer;
+        const struct peer_facts *facts;
+        char user[128] = "", process[64] = "", unit[320] = "", *signature;
 
-        if (!atomic_load(&client->connection->listener->identifies) || !peer->has_credentials)
+        if (!atomic_load(&connection->listener->identifies) || !connection_has_uid(connection))
                 return NULL;
-        return asprintf(&signature, "%s%s%sSockd-Uid: %u\r\nSockd-Gid: %u\r\nSockd-Pid: %d\r\n",
-                        client->user ? "Sockd-User: " : "", client->user ? client->user : "",
-                        client->user ? "\r\n" : "", (unsigned)peer->uid, (unsigned)peer->gid,
-                        (int)peer->pid) < 0
+        facts = connection_facts(connection);
+        if (client->user)
+                snprintf(user, sizeof(user), "Sockd-User: %s\r\n", client->user);
+        if (peer->has_credentials)
+                snprintf(process, sizeof(process), "Sockd-Gid: %u\r\nSockd-Pid: %d\r\n",
+                         (unsigned)peer->gid, (int)peer->pid);
+        if (facts && facts->unit)
+                snprintf(unit, sizeof(unit), "Sockd-Unit: %s\r\n", facts->unit);
+        return asprintf(&signature, "%sSockd-Uid: %u\r\n%s%s", user, (unsigned)peer->uid, process,
+                        unit) < 0
                        ? NULL
                        : signature;
+}
+
+/* It is counted with the other clients of its user. */
+static void client_join_user(struct client *client, const struct config_user *user) {
+        client->usage = usage_take(&client->worker->instance->usages, user);
+        if (client->usage)
+                atomic_fetch_add(&client->usage->n_connections, 1);
+}
+
+void client_leave_user(struct client *client) {
+        struct usage *usage = client->usage;
+
+        client->usage = NULL;
+        client->connection->rate = NULL;
+        if (usage)
+                atomic_fetch_sub(&usage->n_connections, 1);
+        (void)usage_give(&client->worker->instance->usages, usage);
+}
+
+bool client_user_has_room(const struct client *client) {
+        uint64_t max = client->limits.connections;
+
+        return !client->usage || max == 0 || atomic_load(&client->usage->n_connections) <= max;
 }
 
 static void adopt(struct client *client, const struct identity *identity) {
@@ -90,6 +123,11 @@ static void adopt(struct client *client, const struct identity *identity) {
         client->user = identity->user ? strdup(identity->user->name) : NULL;
         free(client->signature);
         client->signature = make_signature(client);
+        client->limits = identity->user ? identity->user->limits : (struct config_limits){0};
+        client_leave_user(client);
+        if (identity->user)
+                client_join_user(client, identity->user);
+        client_adopt_limits(client);
 }
 
 void client_identify(struct client *client) {
@@ -238,7 +276,12 @@ static void accept_login(struct client *client, const struct identity *identity)
         credentials_forget(&client->credentials);
         adopt(client, identity);
         client->must_login = false;
-        client_connected(client);
+        if (client->limits.payload > 0)
+                client->told_generation--; /* INFO said something else */
+        if (client_user_has_room(client))
+                client_connected(client);
+        else
+                client_fail(client, ERROR_MAX_CONNECTIONS, REASON_MAX_CONNECTIONS);
 }
 
 static void login_from(struct client *client, size_t first) {

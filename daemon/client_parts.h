@@ -28,6 +28,14 @@ static inline uint64_t real_time_ns(void) {
         return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/* The smaller of two limits, of which 0 is none. */
+static inline uint64_t client_limit(uint64_t a, uint64_t b) {
+        return a != 0 && (b == 0 || a < b) ? a : b;
+}
+
+/* Takes over the limits that are in force for it. */
+void client_adopt_limits(struct client *client);
+
 /* Stages bytes for the client. */
 void client_write(struct client *client, struct bytes bytes);
 
@@ -59,6 +67,12 @@ void client_identify_again(struct client *client);
 /* Finds out who it is by its credentials; client_connected() or the end of the connection follows,
  * maybe later. */
 void client_login(struct client *client);
+
+/* Whether its user has no more clients than he may. */
+bool client_user_has_room(const struct client *client);
+
+/* It is not one of its user's clients any more. */
+void client_leave_user(struct client *client);
 
 /* Its CONNECT was good so far, and it is known who it is. */
 void client_connected(struct client *client);

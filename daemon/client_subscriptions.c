@@ -46,11 +46,10 @@ struct subscription *client_expire(struct client *client, struct bytes sid) {
 
 /* How many there may be; 0: any number. */
 static uint64_t client_max_subscriptions(const struct client *client) {
-        uint64_t max = client->worker->config->server.max_subscriptions;
+        uint64_t max = client_limit(client->limits.subscriptions,
+                                    client->worker->config->server.max_subscriptions);
 
-        if (!connection_is_proved(client->connection) && (max == 0 || max > MAX_UNPROVED))
-                return MAX_UNPROVED;
-        return max;
+        return connection_is_proved(client->connection) ? max : client_limit(max, MAX_UNPROVED);
 }
 
 static unsigned count_tokens(struct bytes subject) {

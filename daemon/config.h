@@ -77,6 +77,15 @@ struct config_listener {
         uint64_t max_sessions_per_source;
 };
 
+/* What a user may have; 0: no more is said than for everybody. */
+struct config_limits {
+        uint64_t connections;    /* of all its clients */
+        uint64_t subscriptions;  /* of each */
+        uint64_t payload;        /* bytes of a message */
+        uint64_t pending;        /* bytes that wait for each */
+        struct config_rate rate; /* of what all of them publish */
+};
+
 /* Who a user is to the kernel: all that is given has to hold. */
 struct config_peer {
         uid_t uid;       /* (uid_t)-1: any */
@@ -98,6 +107,7 @@ struct config_user {
         bool has_nkey;
         struct nkey_public nkey;
         int role; /* enum role; ROLE_NONE: as without this rule */
+        struct config_limits limits;
 };
 
 struct config {

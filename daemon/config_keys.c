@@ -420,6 +420,24 @@ static void check_user(struct config_reader *reader, const char *path,
         user->has_nkey = config_setting_get_member(group, "nkey") != NULL;
 }
 
+static const struct config_key limits_keys[] = {
+        {"connections", CONFIG_INTEGER, FIELD(config_limits, connections), .maximum = UINT32_MAX,
+         .fallback = "0"},
+        {"subscriptions", CONFIG_INTEGER, FIELD(config_limits, subscriptions),
+         .maximum = UINT32_MAX, .fallback = "0"},
+        {"payload", CONFIG_SIZE, FIELD(config_limits, payload), .maximum = 64 * MIB,
+         .fallback = "0"},
+        {"pending", CONFIG_SIZE, FIELD(config_limits, pending), .maximum = TIB, .fallback = "0"},
+        {"rate", CONFIG_TABLE, FIELD(config_limits, rate), .table = &rate_table},
+};
+
+static const struct config_table limits_table = {
+        limits_keys,
+        ARRAY_SIZE(limits_keys),
+        sizeof(struct config_limits),
+        NULL,
+};
+
 static bool is_user_name(const char *text) {
         return is_name(text, USER_NAME_MAX, "");
 }
@@ -438,7 +456,7 @@ static const struct config_key user_keys[] = {
          .expected = "\"admin\", \"monitor\" or \"none\""},
         LATER("certificate"),
         LATER("permissions"),
-        LATER("limits"),
+        {"limits", CONFIG_TABLE, FIELD(config_user, limits), .table = &limits_table},
 };
 
 static const struct config_table user_table = {

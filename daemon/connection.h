@@ -106,8 +106,9 @@ struct connection {
         unsigned n_pins;    /* reasons not to free it yet */
         unsigned retry_ms;  /* how long a socket that tells nothing was left alone last */
         uint32_t held_by_slot;
-        uint32_t source; /* hash of where it comes from; see rate.h */
-        bool is_kept;    /* it is one of the worker's connections, not a stranger */
+        uint32_t source;   /* hash of where it comes from; see rate.h */
+        struct rate *rate; /* of its user beside that of its listener; borrowed, NULL: none */
+        bool is_kept;      /* it is one of the worker's connections, not a stranger */
         bool is_end_of_input;
         bool is_broken; /* it is read for the last time */
         bool is_polling_output;
@@ -155,6 +156,7 @@ struct connection {
         _Atomic uint64_t sent_ms;      /* loop time of the last of them */
         _Atomic bool is_output_closed; /* nothing more can be staged */
         _Atomic int congestion;        /* enum connection_congestion */
+        _Atomic uint64_t max_pending;  /* bytes that may wait for it; 0: as for everybody */
         _Atomic bool is_laggard;       /* nobody waits for it any more, until it has caught up */
 };
 

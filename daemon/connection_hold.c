@@ -67,20 +67,48 @@ static bool connection_must_wait(struct connection *connection) {
         return false;
 }
 
+/* Lets a stream wait until it is in order again. */
+static void connection_charge(struct connection *connection, struct rate *rate, uint32_t source,
+                              size_t n_messages, size_t n_bytes) {
+        uint64_t wait_ns = rate_charge(rate, source, n_messages, n_bytes, uv_hrtime());
+        uint64_t due_ms = connection_now(connection) + wait_ns / 1000000 + 1;
+
+        if (wait_ns == 0)
+                return;
+        if (due_ms > connection->rate_due_ms)
+                connection->rate_due_ms = due_ms;
+        connection_pause(connection, PAUSE_RATE);
+        connection_arm(connection);
+}
+
+/* By the rate of its user, which is one source. */
+static size_t connection_admit_user(struct connection *connection, size_t n_messages,
+                                    size_t n_bytes) {
+        size_t n_admitted = n_messages;
+
+        if (connection->session) {
+                n_admitted = 0;
+                while (n_admitted < n_messages &&
+                       rate_admit(connection->rate, 0, n_bytes / n_messages, uv_hrtime()))
+                        n_admitted++;
+                if (n_admitted == 0)
+                        session_drop(connection->session, DROP_RATE);
+        } else {
+                connection_charge(connection, connection->rate, 0, n_messages, n_bytes);
+        }
+        return n_admitted;
+}
+
 size_t connection_admit(struct connection *connection, size_t n_messages, size_t n_bytes) {
         struct rate *rate = &connection->listener->rate;
-        uint64_t wait_ns;
 
-        if (!rate_is_limited(rate))
+        if (connection->rate && rate_is_limited(connection->rate))
+                n_messages = connection_admit_user(connection, n_messages, n_bytes);
+        if (n_messages == 0 || !rate_is_limited(rate))
                 return n_messages;
         if (connection->session)
                 return session_admit(connection->session, n_messages);
-        wait_ns = rate_charge(rate, connection->source, n_messages, n_bytes, uv_hrtime());
-        if (wait_ns > 0) {
-                connection->rate_due_ms = connection_now(connection) + wait_ns / 1000000 + 1;
-                connection_pause(connection, PAUSE_RATE);
-                connection_arm(connection);
-        }
+        connection_charge(connection, rate, connection->source, n_messages, n_bytes);
         return n_messages;
 }
 

@@ -123,6 +123,15 @@ void connection_condemn_output(struct worker *worker, struct connection *connect
         pthread_mutex_unlock(&connection->lock);
 }
 
+/* How much may wait. */
+static uint64_t connection_max_pending(const struct worker *worker,
+                                       const struct connection *connection) {
+        uint64_t max = worker->config->server.max_pending;
+        uint64_t own = atomic_load_explicit(&connection->max_pending, memory_order_relaxed);
+
+        return own > 0 && own < max ? own : max;
+}
+
 /* Under the lock. */
 static void connection_judge_congestion(struct connection *connection, uint64_t max_pending) {
         size_t n = connection->pending.n_bytes;
@@ -145,7 +154,7 @@ static void connection_judge_congestion(struct connection *connection, uint64_t 
 /* Under the lock. */
 static void connection_flush_locked(struct worker *worker, struct connection *connection,
                                     struct stage *stage) {
-        uint64_t max_pending = worker->config->server.max_pending;
+        uint64_t max_pending = connection_max_pending(worker, connection);
         int r = 0;
 
         if (connection->transport->is_connectionless &&
@@ -215,7 +224,7 @@ void connection_continue_output(struct connection *connection) {
         connection->is_waiting = !is_empty;
         if (is_empty)
                 outbox_deinit(&connection->pending);
-        connection_judge_congestion(connection, worker->config->server.max_pending);
+        connection_judge_congestion(connection, connection_max_pending(worker, connection));
         pthread_mutex_unlock(&connection->lock);
 
         n_sent = atomic_load_explicit(&connection->n_sent, memory_order_relaxed);

@@ -5,7 +5,7 @@
 #include <strings.h>
 
 #define FIRST_LINE "NATS/1."
-#define PREFIX  "Sockd-"
+#define PREFIX     "Sockd-"
 
 /* Takes a line off the beginning, with its end. Parsers of clients differ in what ends one: CR LF,
  * or either alone. */

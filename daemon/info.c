@@ -1,7 +1,7 @@
 /* INFO. See info.h. */
 #include "daemon/info.h"
 
-#include "daemon/client.h"
+#include "daemon/client_parts.h"
 #include "daemon/config.h"
 #include "daemon/connection.h"
 #include "daemon/instance.h"
@@ -26,14 +26,16 @@ static const char *listener_host(const struct listener *listener) {
 }
 
 /* What can be published, and comes through: a frame holds the line as well. */
-static uint64_t max_payload(const struct connection *connection) {
+static uint64_t max_payload(const struct client *client) {
+        const struct connection *connection = client->connection;
         const struct config_server *server = &connection->worker->config->server;
         size_t max_frame = connection->max_frame < WORKER_INPUT_SIZE ? connection->max_frame
                                                                      : WORKER_INPUT_SIZE;
 
-        if (!connection->transport->keeps_boundaries ||
-            server->max_payload + server->max_control_line <= max_frame)
-                return server->max_payload;
+        uint64_t max = client_limit(client->limits.payload, server->max_payload);
+
+        if (!connection->transport->keeps_boundaries || max + server->max_control_line <= max_frame)
+                return max;
         return max_frame -
                (max_frame < server->max_control_line ? max_frame : server->max_control_line);
 }
@@ -106,7 +108,7 @@ static char *line_of(struct client *client, const char *name, const char *host) 
                         "\"host\":%s,\"port\":%u,\"headers\":true,\"max_payload\":%" PRIu64
                         ",\"client_id\":%" PRIu64 "%s} \r\n",
                         client->worker->instance->id, name, host, connection->listener->port,
-                        max_payload(connection), connection->id, options.text) < 0
+                        max_payload(client), connection->id, options.text) < 0
                        ? NULL
                        : line;
 }
@@ -117,8 +119,8 @@ static char *short_line(struct client *client) {
         char *line;
 
         add_cookie(&options, client);
-        return asprintf(&line, "INFO {\"max_payload\":%" PRIu64 "%s} \r\n",
-                        max_payload(client->connection), options.text) < 0
+        return asprintf(&line, "INFO {\"max_payload\":%" PRIu64 "%s} \r\n", max_payload(client),
+                        options.text) < 0
                        ? NULL
                        : line;
 }

@@ -33,6 +33,9 @@ int instance_init(struct instance *instance, const char *name, uint32_t n_slots)
         if (r < 0)
                 return r;
         clock_gettime(CLOCK_REALTIME, &instance->start);
+        r = usages_init(&instance->usages);
+        if (r < 0)
+                return r;
         r = rate_set(&instance->refusals, REFUSALS_RATE, 0, REFUSALS_BURST);
         if (r < 0)
                 return r;
@@ -48,6 +51,7 @@ int instance_init(struct instance *instance, const char *name, uint32_t n_slots)
 
 void instance_deinit(struct instance *instance) {
         rate_deinit(&instance->refusals);
+        usages_deinit(&instance->usages);
         pthread_mutex_destroy(&instance->slots_lock);
         free(instance->name);
         free(instance->slots);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "daemon/rate.h"
+#include "daemon/usage.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -26,6 +27,7 @@ struct instance {
         struct bus *system_bus;    /* of the system account; borrowed */
         struct closed_log *closed; /* borrowed */
         struct rate refusals;      /* of logins, of each source */
+        struct usages usages;      /* of users */
 
         _Atomic uint64_t max_connections;
         _Atomic bool is_lame_duck;
