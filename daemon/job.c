@@ -29,3 +29,7 @@ int job_begin(struct job *job, struct worker *worker) {
         job->worker = worker;
         return uv_queue_work(&worker->loop, &job->request, job_run, job_done);
 }
+
+void job_abandon(struct job *job) {
+        (void)uv_cancel((uv_req_t *)&job->request);
+}

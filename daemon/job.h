@@ -16,3 +16,7 @@ struct job {
  * for only as long as one of its connections does. Returns 0 or a negative errno. In the worker's
  * thread. */
 int job_begin(struct job *job, struct worker *worker);
+
+/* Nobody wants its result any more: unless it has been begun it is not run, only done. In the
+ * worker's thread. */
+void job_abandon(struct job *job);
