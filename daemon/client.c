@@ -440,6 +440,14 @@ bool client_settle(struct client *client) {
         return false;
 }
 
+/* It has so long to log in, or to be asked for the first time whether it is there. */
+static void client_start_clock(struct client *client) {
+        const struct config_server *server = &client->worker->config->server;
+
+        connection_set_deadline(client->connection, client->must_login ? server->auth_timeout_ms
+                                                                       : server->ping_interval_ms);
+}
+
 int client_open(struct connection *connection) {
         struct client *client = calloc(1, sizeof(*client));
         struct worker *worker = connection->worker;
@@ -460,10 +468,13 @@ int client_open(struct connection *connection) {
                 client_fail(client, ERROR_MAX_CONNECTIONS, REASON_MAX_CONNECTIONS);
                 return 0;
         }
-        connection_set_deadline(connection, client->must_login
-                                                    ? worker->config->server.auth_timeout_ms
-                                                    : worker->config->server.ping_interval_ms);
+        client_start_clock(client);
         return 0;
+}
+
+void client_secured(struct client *client) {
+        client_identify(client);
+        client_start_clock(client);
 }
 
 /* One line for an end that somebody may want to know of. */

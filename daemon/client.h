@@ -74,6 +74,9 @@ struct client {
 /* Begins: makes the connection's client and sends INFO. Returns 0 or a negative errno. */
 int client_open(struct connection *connection);
 
+/* The TLS handshake is over: the client's time begins. */
+void client_secured(struct client *client);
+
 /* Another datagram peer: the client is as new, but for its connection. */
 void client_renew(struct client *client);
 

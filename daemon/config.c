@@ -120,10 +120,10 @@ static int config_add_listener(struct config *config, const char *name, const ch
                 return config_errors_add(errors,
                                          "%s: found \"%.300s\", expected an address, but %s",
                                          source, listen, reason);
-        if (!config_keys_has_scheme(listener->address.scheme))
+        if (listener->address.scheme == ADDRESS_TLS)
                 return config_errors_add(errors,
-                                         "%s: found \"%.300s\", but this version of sockd does not "
-                                         "have such listeners yet",
+                                         "%s: found \"%.300s\", but only a configuration file can "
+                                         "say which certificate it has",
                                          source, listen);
         return 0;
 }

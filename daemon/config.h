@@ -17,6 +17,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct tls_context;
+
 /* A list of complaints, one line each: "file:line: key: found ..., expected ...". */
 struct config_errors {
         char **lines; /* owned, as is each line */
@@ -51,6 +53,18 @@ struct config_rate {
         uint64_t burst; /* messages at once; 0: those of a second */
 };
 
+/* TLS of a listener. */
+struct config_tls {
+        char *cert, *key, *ca;       /* files; see tls_file.h. NULL: none */
+        bool verify;                 /* clients need certificates, of authorities in ca */
+        bool map;                    /* whose names may be names of users */
+        bool first;                  /* it begins before INFO */
+        bool required;               /* who speaks no TLS is not admitted */
+        uint64_t timeout_ms;         /* of the handshake */
+        int min_version;             /* enum tls_version */
+        struct tls_context *context; /* all of this, in force; a reference. NULL: there is no TLS */
+};
+
 struct config_listener {
         char *name; /* unique */
         struct address address;
@@ -67,6 +81,7 @@ struct config_listener {
         bool identify; /* messages tell who sent them */
         struct config_rate rate;
         uint64_t receive_buffer, send_buffer; /* bytes of each socket; 0: the system's default */
+        struct config_tls tls;
 
         /* Of datagrams. */
         char **join;     /* multicast groups, NULL at the end; NULL: none */

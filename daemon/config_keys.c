@@ -71,10 +71,6 @@ static bool is_interface_name(const char *text) {
         return is_name(text, IF_NAMESIZE - 1, "/:");
 }
 
-bool config_keys_has_scheme(enum address_scheme scheme) {
-        return scheme != ADDRESS_TLS;
-}
-
 static void check_server(struct config_reader *reader, const char *path,
                          const config_setting_t *group, void *target, bool is_whole) {
         const struct config_server *server = target;
@@ -213,7 +209,7 @@ static void check_groups(struct config_reader *reader, const char *path,
 static void check_listener(struct config_reader *reader, const char *path,
                            const config_setting_t *group, void *target, bool is_whole) {
         static const char *const of_paths[] = {"mode", "owner", "group", NULL};
-        static const char *const of_tcp[] = {"nodelay", "keepalive", NULL};
+        static const char *const of_tcp[] = {"nodelay", "keepalive", "tls", NULL};
         static const char *const of_streams[] = {"backlog", NULL};
         static const char *const of_udp[] = {"join", "interface", "cookie_lifetime", NULL};
         static const char *const of_datagrams[] = {"session_timeout", "max_sessions",
@@ -226,19 +222,15 @@ static void check_listener(struct config_reader *reader, const char *path,
         listener->anonymous_is_given = config_setting_get_member(group, "anonymous") != NULL;
         if (*address->path == '\0' && *address->host == '\0')
                 return; /* listen is missing or wrong */
-        if (!config_keys_has_scheme(address->scheme)) {
-                address_format(address, text);
+        if (address->scheme == ADDRESS_TLS && !config_setting_get_member(group, "tls"))
                 config_reader_complain(reader, config_setting_get_member(group, "listen"), path,
                                        "listen",
-                                       "this version of sockd does not have listeners on "
-                                       "%.*s:// yet",
-                                       (int)strcspn(text, ":"), text);
-                return;
-        }
+                                       "%s needs tls = { cert = \"...\"; key = \"...\"; }",
+                                       address_format(address, text));
         if (!address_is_unix(address) || address->is_abstract)
                 refuse_keys(reader, path, group, of_paths, address, "Unix sockets with a path");
-        if (address->scheme != ADDRESS_TCP)
-                refuse_keys(reader, path, group, of_tcp, address, "tcp:// listeners");
+        if (address->scheme != ADDRESS_TCP && address->scheme != ADDRESS_TLS)
+                refuse_keys(reader, path, group, of_tcp, address, "tcp:// and tls:// listeners");
         if (address->scheme != ADDRESS_UDP)
                 refuse_keys(reader, path, group, of_udp, address, "udp:// listeners");
         if (address_is_datagram(address))
@@ -298,6 +290,8 @@ static const struct config_key listener_keys[] = {
          .maximum = 1024 * MIB, .fallback = "0"},
         {"send_buffer", CONFIG_SIZE, FIELD(config_listener, send_buffer), .maximum = 1024 * MIB,
          .fallback = "0"},
+        {"tls", CONFIG_TABLE, FIELD(config_listener, tls), .table = &config_keys_tls,
+         .release = config_tls_release},
         {"join", CONFIG_STRINGS, FIELD(config_listener, join), .check = is_multicast_group,
          .expected = "a multicast group, such as \"239.1.2.3\" or \"ff05::123\""},
         {"interface", CONFIG_STRING, FIELD(config_listener, interface), .check = is_interface_name,
@@ -310,7 +304,6 @@ static const struct config_key listener_keys[] = {
          .maximum = 16777216, .fallback = "10000"},
         {"max_sessions_per_source", CONFIG_INTEGER, FIELD(config_listener, max_sessions_per_source),
          .minimum = 1, .maximum = 16777216, .fallback = "1000"},
-        LATER("tls"),
         LATER("publish"),
         LATER("request"),
         LATER("subscribe"),

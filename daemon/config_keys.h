@@ -9,8 +9,9 @@ extern const struct config_table config_keys;
 /* Describes struct config_listener. */
 extern const struct config_table config_keys_listener;
 
+/* Describes struct config_tls; and what frees what it holds beside its keys. */
+extern const struct config_table config_keys_tls;
+void config_tls_release(void *field);
+
 /* Whether text can be the name of a server. */
 bool config_keys_is_server_name(const char *text);
-
-/* Whether this version can listen on addresses of this scheme. */
-bool config_keys_has_scheme(enum address_scheme scheme);

@@ -46,6 +46,8 @@ void config_table_deinit(const struct config_table *table, void *target) {
                         *secretp = secret_free(*secretp);
                 } else if (key->type == CONFIG_TABLE) {
                         config_table_deinit(key->table, field);
+                        if (key->release)
+                                key->release(field);
                 } else if (key->type == CONFIG_LIST) {
                         char *array = *(char **)(void *)field;
                         size_t n = *(size_t *)(void *)((char *)target + key->count_offset);

@@ -49,6 +49,7 @@ struct config_key {
         bool (*check)(const char *text);  /* strings: whether it is good; may be NULL */
         int (*parse)(const char *text);   /* enum: the value, or negative */
         const struct config_table *table; /* table, list */
+        void (*release)(void *field); /* table: frees what it has beside its keys; may be NULL */
 };
 
 /* Adds the complaint "FILE:LINE: PATH.NAME: ..." about a setting; path may be "", name NULL. */

@@ -7,6 +7,7 @@
 #include "daemon/listener.h"
 #include "daemon/peer_facts.h"
 #include "daemon/session.h"
+#include "daemon/tls.h"
 #include "daemon/transport.h"
 #include "lib/hash.h"
 
@@ -36,12 +37,15 @@ static uint64_t earlier(uint64_t a, uint64_t b) {
 
 void connection_arm(struct connection *connection) {
         uint64_t now = connection_now(connection);
-        uint64_t due = earlier(earlier(connection->protocol_due_ms, connection->write_due_ms),
-                               earlier(connection->end_due_ms,
-                                       earlier(connection->retry_due_ms, connection->rate_due_ms)));
+        uint64_t due = earlier(connection->end_due_ms,
+                               earlier(connection->retry_due_ms, connection->rate_due_ms));
 
         if (connection->state_of_life == CONNECTION_CLOSED)
                 return;
+        if (connection_is_securing(connection))
+                due = earlier(due, connection->tls_due_ms);
+        else
+                due = earlier(due, earlier(connection->protocol_due_ms, connection->write_due_ms));
         if (due == 0)
                 (void)uv_timer_stop(&connection->timer);
         else
@@ -90,6 +94,14 @@ static void connection_on_timer(uv_timer_t *timer) {
                 connection_finish_end(connection);
                 return;
         }
+        if (connection_is_securing(connection)) {
+                /* What the handler waits for has not begun. */
+                if (is_due(&connection->tls_due_ms, now))
+                        connection_give_up_tls(connection);
+                else
+                        connection_arm(connection);
+                return;
+        }
         if (is_due(&connection->write_due_ms, now)) {
                 connection_close(connection, REASON_SLOW_DEADLINE);
                 return;
@@ -130,6 +142,11 @@ void connection_update_poll(struct connection *connection) {
                 events |= UV_READABLE;
         if (connection->is_polling_output)
                 events |= UV_WRITABLE;
+        connection->wanted = events;
+        if (connection_is_securing(connection))
+                events = connection->wanted = connection_tls_events(connection);
+        else if (connection->transport->events)
+                events = connection->transport->events(connection, events);
         if (events == connection->polled)
                 return;
         connection->polled = events;
@@ -145,9 +162,18 @@ static void connection_on_poll(uv_poll_t *poll, int status, int events) {
         worker_enter(connection->worker);
         if (status < 0) {
                 connection->polled = 0;
-                connection_read_last(connection, REASON_READ_ERROR);
+                if (connection_is_securing(connection))
+                        connection_close(connection, REASON_TLS);
+                else
+                        connection_read_last(connection, REASON_READ_ERROR);
                 return;
         }
+        if (connection_is_securing(connection)) {
+                connection_continue_tls(connection, events);
+                return;
+        }
+        if (connection->polled != connection->wanted)
+                events = connection->wanted;
         if ((events & UV_WRITABLE) && connection->is_polling_output)
                 connection_continue_output(connection);
         if (events & UV_READABLE)
@@ -162,6 +188,7 @@ static void connection_free(struct connection *connection) {
         list_unlink(&connection->link);
         if (connection->handler->release && connection->state)
                 connection->handler->release(connection);
+        tls_free(connection->tls);
         outbox_deinit(&connection->pending);
         block_unref(connection->kept);
         pthread_mutex_destroy(&connection->lock);
@@ -232,6 +259,7 @@ void connection_close(struct connection *connection, const char *reason) {
                 return;
         connection_leave_handler(connection, reason);
         connection->state_of_life = CONNECTION_CLOSED;
+        connection_abandon_tls(connection);
         if (connection_has_poll(connection))
                 uv_close((uv_handle_t *)&connection->poll, connection_on_handle_closed);
         uv_close((uv_handle_t *)&connection->timer, connection_on_handle_closed);
@@ -268,12 +296,15 @@ void connection_advance_end(struct connection *connection) {
                 if (connection->end_due_ms == 0)
                         connection->end_due_ms = now + END_OUTPUT_MS;
         } else if (connection->is_end_of_input || connection->transport->is_connectionless) {
+                /* That nothing was cut off is something that TLS says. */
+                if (connection->tls)
+                        connection->transport->end_output(connection);
                 connection_close(connection, connection->reason);
                 return;
         } else if (connection->end_limit_ms == 0) {
                 bool is_stop = strcmp(connection->reason, REASON_SHUTDOWN) == 0;
 
-                connection->transport->end_output(connection->fd);
+                connection->transport->end_output(connection);
                 connection->end_limit_ms = now + (is_stop ? END_DELIVERY_STOP_MS : END_DELIVERY_MS);
                 connection->end_due_ms = now + END_NOTICE_MS;
         }
@@ -291,6 +322,11 @@ static void connection_on_ending(struct task *task) {
 void connection_end(struct connection *connection, const char *reason) {
         if (connection->state_of_life != CONNECTION_OPEN)
                 return;
+        if (connection_is_securing(connection)) {
+                /* There is no way to say anything. */
+                connection_close(connection, reason);
+                return;
+        }
         connection->state_of_life = CONNECTION_ENDING;
         connection_leave_handler(connection, reason);
         connection->kept = block_unref(connection->kept);
@@ -429,7 +465,9 @@ int connection_open(struct worker *worker, struct listener *listener, int fd,
         }
         listener_connected(listener);
         connection_settle(connection);
-        r = connection->handler->opened(connection);
+        r = connection_prepare_tls(connection);
+        if (r == 0)
+                r = connection->handler->opened(connection);
         if (r == 0) {
                 /* The peer waits for it, and need not wait for the preparation of its answer. */
                 connection_greet(connection);
@@ -438,6 +476,8 @@ int connection_open(struct worker *worker, struct listener *listener, int fd,
         if (r < 0)
                 connection_close(connection, REASON_READ_ERROR);
         else
+                connection_begin_tls(connection);
+        if (r == 0)
                 connection_update_poll(connection);
         return 0;
 }

@@ -23,8 +23,11 @@
 struct handler;
 struct listener;
 struct peer_facts;
+struct certificate_name;
 struct session;
 struct stage;
+struct tls;
+struct tls_facts;
 struct transport;
 
 /* Why a connection ended, in the words of protocol.md 6.12. */
@@ -48,6 +51,7 @@ struct transport;
 #define REASON_KICKED          "Kicked"
 #define REASON_SESSION_EXPIRED "Session Expired"
 #define REASON_UNREACHABLE     "Port Unreachable"
+#define REASON_TLS             "TLS Handshake Failure"
 
 /* What the kernel says about the peer. */
 struct peer {
@@ -82,15 +86,24 @@ enum connection_congestion {
         CONGESTION_CRITICAL, /* three quarters of max_pending */
 };
 
+/* What INFO says of TLS; bits. */
+enum connection_tls_offer {
+        TLS_OFFER_REQUIRED = 1,
+        TLS_OFFER_AVAILABLE = 2, /* and not required */
+        TLS_OFFER_VERIFY = 4,
+        TLS_OFFER_FIRST = 8,
+};
+
 struct connection {
         /* Fixed from the beginning. */
         struct worker *worker;
-        const struct transport *transport;
+        const struct transport *transport; /* fixed when the first input is taken: TLS or not */
         const struct handler *handler;
         struct listener *listener; /* a reference */
         uint64_t id;
         uint32_t slot;           /* index in the instance's registry */
         struct session *session; /* owned; of a connectionless transport, else NULL */
+        unsigned tls_offer;      /* enum connection_tls_offer */
         struct peer peer;
         uint64_t start_ns; /* real time */
         size_t max_frame;  /* the longest operation that can be sent */
@@ -101,7 +114,7 @@ struct connection {
         struct list_link held_link; /* worker's held publishers */
         enum connection_state state_of_life;
         unsigned paused;    /* enum connection_pause */
-        int polled;         /* what is polled for now */
+        int wanted, polled; /* what is waited for now, and what is polled for to learn of it */
         unsigned n_handles; /* poll and timer, if they are not closed yet */
         unsigned n_pins;    /* reasons not to free it yet */
         unsigned retry_ms;  /* how long a socket that tells nothing was left alone last */
@@ -131,6 +144,7 @@ struct connection {
         uint64_t protocol_due_ms; /* loop time; 0: none */
         uint64_t write_due_ms;
         uint64_t end_due_ms;
+        uint64_t tls_due_ms; /* when the handshake has to be over */
         uint64_t rate_due_ms;
         uint64_t retry_due_ms;  /* when a socket that tells nothing is tried again */
         uint64_t end_limit_ms;  /* when delivery is no longer waited for */
@@ -146,6 +160,7 @@ struct connection {
         bool is_waiting;      /* the own worker sends when the socket is writable */
         bool is_shut;         /* the peer was told that nothing more comes */
         bool needs_attention; /* `attention` is on its way to the own worker */
+        struct tls *tls; /* owned; NULL: none. Set and taken away by the own worker; see tls.h */
         struct outbox pending;
         const char *doom; /* why it must be closed, or NULL */
         struct task attention;
@@ -200,6 +215,15 @@ bool connection_has_uid(struct connection *connection);
 /* What the kernel knows of the peer's process, of a TCP peer its unit alone; it is asked the first
  * time. Borrowed; NULL: nothing, as always of datagram peers. By its own worker. */
 const struct peer_facts *connection_facts(struct connection *connection);
+
+/* What TLS has come to; NULL if there is none (yet). By its own worker; valid as long as the
+ * connection. */
+const struct tls_facts *connection_tls(const struct connection *connection);
+
+/* The names in the peer's certificate that may be names of users, in the order in which they are to
+ * be tried (protocol.md, 7.7); 0 if there is none, or the listener does not map them. As above. */
+size_t connection_certificate_names(const struct connection *connection,
+                                    const struct certificate_name **namesp);
 
 /* Whether the peer's address is known to be its own. */
 bool connection_is_proved(const struct connection *connection);

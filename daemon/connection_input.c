@@ -17,6 +17,8 @@
 /* How much of the input of an ending connection is discarded: whoever sends more than that, though
  * nothing was under way, has not looked at what it got. */
 #define DISCARD_MAX (64 * 1024)
+/* How often a connection is read in a row when its transport has more than was received. */
+#define TAKE_MAX 8
 /* How often a broken socket is read for what is left in it. */
 #define LAST_READS 64
 
@@ -169,9 +171,24 @@ void connection_read_last(struct connection *connection, const char *reason) {
         connection_close(connection, n == 0 ? REASON_CLIENT_CLOSED : reason);
 }
 
-void connection_take_input(struct connection *connection) {
-        ssize_t n;
+/* Whether something is there that polling does not tell of, and may be taken. */
+static bool connection_has_buffered(const struct connection *connection) {
+        return connection->state_of_life == CONNECTION_OPEN && connection->paused == 0 &&
+               !connection->is_end_of_input && connection->transport->has_buffered &&
+               connection->transport->has_buffered(connection);
+}
 
+/* Reads once, and deals with what came. */
+static void connection_take_once(struct connection *connection) {
+        ssize_t n = connection_read(connection);
+
+        if (n == -EMSGSIZE)
+                connection->handler->oversized(connection);
+        else if (n <= 0 && n != -EAGAIN)
+                connection_input_ended(connection, n);
+}
+
+void connection_take_input(struct connection *connection) {
         if (connection->is_end_of_input)
                 return;
         if (connection->state_of_life == CONNECTION_ENDING) {
@@ -180,11 +197,13 @@ void connection_take_input(struct connection *connection) {
         }
         if (connection->state_of_life != CONNECTION_OPEN || connection->paused != 0)
                 return;
-        n = connection_read(connection);
-        if (n == -EMSGSIZE)
-                connection->handler->oversized(connection);
-        else if (n <= 0 && n != -EAGAIN)
-                connection_input_ended(connection, n);
+        connection_take_once(connection);
+        for (unsigned i = 1; i < TAKE_MAX && connection_has_buffered(connection); i++)
+                connection_take_once(connection);
+        if (connection_has_buffered(connection))
+                connection_yield(connection, NULL);
+        if (connection->transport->events)
+                connection_update_poll(connection);
 }
 
 void connection_take_frame(struct connection *connection, struct bytes frame) {
@@ -217,5 +236,7 @@ void connection_resume(struct connection *connection, enum connection_pause why)
         }
         if (connection->is_end_of_input && connection->paused == 0)
                 connection_input_ended(connection, 0);
+        if (connection_has_buffered(connection))
+                connection_take_input(connection);
         connection_update_poll(connection);
 }

@@ -216,6 +216,8 @@ void connection_continue_output(struct connection *connection) {
         uint64_t before = atomic_load_explicit(&connection->n_sent, memory_order_relaxed), n_sent;
         int r;
 
+        if (connection_is_securing(connection))
+                return; /* it goes on by itself then */
         pthread_mutex_lock(&connection->lock);
         r = connection_send(worker, connection, &connection->pending);
         if (r < 0)

@@ -1,5 +1,6 @@
 /* What the parts of a connection need of each other: connection.c (its life), connection_input.c,
- * connection_output.c and connection_departure.c. All of it is for the connection's own worker.
+ * connection_output.c, connection_departure.c and connection_tls.c. All of it is for the
+ * connection's own worker.
  */
 #pragma once
 
@@ -29,6 +30,23 @@ void connection_note_sent(struct worker *worker, struct connection *connection, 
 
 /* Counts what is flushed as the worker's. Any worker. */
 void connection_count_output(struct worker *worker, const struct stage *stage);
+
+/* TLS, where the listener has it: before the handler knows of the connection, and once it has said
+ * what comes first. Returns 0 or a negative errno. */
+int connection_prepare_tls(struct connection *connection);
+void connection_begin_tls(struct connection *connection);
+
+/* Whether it is not decided yet what the peer speaks, or the handshake is under way: the handler
+ * gets nothing, and what it says waits. */
+bool connection_is_securing(const struct connection *connection);
+
+/* Meanwhile: what to poll for, what was polled, and that there is no more time. */
+int connection_tls_events(const struct connection *connection);
+void connection_continue_tls(struct connection *connection, int events);
+void connection_give_up_tls(struct connection *connection);
+
+/* The connection is closed. */
+void connection_abandon_tls(struct connection *connection);
 
 /* It is time for an ending connection to be closed, unless what was sent is still under way. */
 void connection_finish_end(struct connection *connection);

@@ -16,6 +16,10 @@ struct handler {
          * which the connection is closed without another call. */
         int (*opened)(struct connection *connection);
 
+        /* The TLS handshake is over: what connection_tls() tells is known. Input comes afterwards.
+         * Not called where there is no TLS. */
+        void (*secured)(struct connection *connection);
+
         /* Bytes arrived. Takes what it can off the beginning of *input; what remains is presented
          * again with more bytes behind it. Returns how long the whole of what is incomplete will
          * be, counted from the beginning of what remains, 0 if that is not known. If the transport

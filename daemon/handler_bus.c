@@ -38,6 +38,10 @@ static void bus_oversized(struct connection *connection) {
         client->has_violated = false;
 }
 
+static void bus_secured(struct connection *connection) {
+        client_secured(connection->state);
+}
+
 static size_t bus_input(struct connection *connection, struct bytes *input) {
         struct client *client = connection->state;
         enum parser_result result = PARSER_MORE;
@@ -86,6 +90,7 @@ static void bus_release(struct connection *connection) {
 const struct handler handler_bus = {
         .name = "bus",
         .opened = bus_opened,
+        .secured = bus_secured,
         .input = bus_input,
         .renewed = bus_renewed,
         .oversized = bus_oversized,

@@ -76,6 +76,15 @@ static void add_cookie(struct options *options, struct client *client) {
                 add(options, ",\"cookie\":\"%s\"", cookie);
 }
 
+static void add_tls(struct options *options, unsigned offer) {
+        if (offer & TLS_OFFER_REQUIRED)
+                add(options, ",\"tls_required\":true");
+        if (offer & TLS_OFFER_AVAILABLE)
+                add(options, ",\"tls_available\":true");
+        if (offer & TLS_OFFER_VERIFY)
+                add(options, ",\"tls_verify\":true");
+}
+
 static void add_options(struct options *options, struct client *client) {
         const struct connection *connection = client->connection;
 
@@ -87,6 +96,7 @@ static void add_options(struct options *options, struct client *client) {
                     atomic_load(&connection->listener->session_timeout_ms));
         if (client->must_login)
                 add(options, ",\"auth_required\":true");
+        add_tls(options, connection->tls_offer);
         if (client->nonce[0])
                 add(options, ",\"nonce\":\"%s\"", client->nonce);
         if (client->is_leaving || atomic_load(&client->worker->instance->is_lame_duck))

@@ -4,6 +4,7 @@
 #include "daemon/endpoint.h"
 #include "daemon/handler_bus.h"
 #include "daemon/socket_path.h"
+#include "daemon/tls_context.h"
 #include "daemon/transport.h"
 #include "lib/log.h"
 #include "lib/reason.h"
@@ -58,6 +59,8 @@ struct listener *listener_unref(struct listener *listener) {
         listener_close(listener);
         rate_deinit(&listener->rate);
         cookie_jar_deinit(&listener->cookies);
+        tls_context_unref(listener->tls);
+        pthread_mutex_destroy(&listener->tls_lock);
         free(listener->sources);
         free(listener->name);
         free(listener);
@@ -85,6 +88,26 @@ static const struct transport *transport_of(enum address_scheme scheme) {
         }
 }
 
+/* For who connects from now on. */
+static void listener_set_tls(struct listener *listener, struct tls_context *context) {
+        struct tls_context *before;
+
+        pthread_mutex_lock(&listener->tls_lock);
+        before = listener->tls;
+        listener->tls = tls_context_ref(context);
+        pthread_mutex_unlock(&listener->tls_lock);
+        tls_context_unref(before);
+}
+
+struct tls_context *listener_tls(struct listener *listener) {
+        struct tls_context *context;
+
+        pthread_mutex_lock(&listener->tls_lock);
+        context = tls_context_ref(listener->tls);
+        pthread_mutex_unlock(&listener->tls_lock);
+        return context;
+}
+
 static void listener_set_limits(struct listener *listener, const struct config_listener *config) {
         const struct config_rate *rate = &config->rate;
 
@@ -98,6 +121,7 @@ static void listener_set_limits(struct listener *listener, const struct config_l
         atomic_store(&listener->max_sessions_per_source, config->max_sessions_per_source);
         atomic_store(&listener->receive_buffer, config->receive_buffer);
         atomic_store(&listener->send_buffer, config->send_buffer);
+        listener_set_tls(listener, config->tls.context);
 }
 
 static struct listener *listener_new(const struct config_listener *config, int fd) {
@@ -112,6 +136,7 @@ static struct listener *listener_new(const struct config_listener *config, int f
         listener->v6only = listener_wants_v6only(config);
         listener->transport = transport_of(config->address.scheme);
         cookie_jar_init(&listener->cookies);
+        pthread_mutex_init(&listener->tls_lock, NULL);
         listener->is_silent = config->join && config->join[0];
         listener->handler = &handler_bus;
         list_init(&listener->link);

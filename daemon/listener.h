@@ -12,11 +12,13 @@
 #include "daemon/session.h"
 #include "lib/address.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
 #include <uv.h>
 
 struct handler;
+struct tls_context;
 struct transport;
 struct worker;
 
@@ -57,6 +59,8 @@ struct listener {
         struct rate rate;              /* of each source */
         _Atomic bool admits_anonymous; /* who proves nothing */
         _Atomic bool identifies;       /* messages tell who sent them */
+        pthread_mutex_t tls_lock;      /* a leaf */
+        struct tls_context *tls; /* of new connections; a reference, NULL: none. With the lock */
 
         /* Likewise, of datagrams. */
         struct datagram_counters datagrams;
@@ -115,6 +119,9 @@ bool listener_is_reachable(const struct listener *listener);
 /* Applies what can be changed on a bound socket: mode, owner, group, backlog, options. Returns 0 or
  * a negative errno with *reasonp. The server's thread. */
 int listener_apply(struct listener *listener, const struct config_listener *config, char **reasonp);
+
+/* The TLS of new connections: a reference, or NULL. Any thread. */
+struct tls_context *listener_tls(struct listener *listener);
 
 struct listener *listener_ref(struct listener *listener);
 /* Closes the socket with the last reference. NULL is allowed. Returns NULL. */

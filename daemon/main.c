@@ -15,6 +15,18 @@
 #include <string.h>
 #include <unistd.h>
 
+/* How --version says what was built in. */
+#ifdef HAVE_LIBSYSTEMD
+#define HAS_SYSTEMD '+'
+#else
+#define HAS_SYSTEMD '-'
+#endif
+#ifdef HAVE_TLS
+#define HAS_TLS '+'
+#else
+#define HAS_TLS '-'
+#endif
+
 /* Exit codes: those of the BSDs and LSB that service managers know (systemd.exec(5)). */
 enum {
         STATUS_OK = 0,
@@ -49,11 +61,8 @@ static const char usage[] =
 static void show_version(void) {
         printf("sockd " PACKAGE_VERSION "\n"
                "protocol: as nats-server " PROTOCOL_SERVER_VERSION "\n"
-#ifdef HAVE_LIBSYSTEMD
-               "features: +systemd\n");
-#else
-               "features: -systemd\n");
-#endif
+               "features: %csystemd %ctls\n",
+               HAS_SYSTEMD, HAS_TLS);
 }
 
 /* Returns -1 to go on, else the exit code. */

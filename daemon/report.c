@@ -7,6 +7,7 @@
 #include "daemon/peer_facts.h"
 #include "daemon/session.h"
 #include "daemon/subject_index.h"
+#include "daemon/tls.h"
 #include "daemon/transport.h"
 #include "lib/log.h"
 
@@ -149,7 +150,7 @@ json_t *report_server(struct server *server) {
 struct totals {
         uint64_t in_messages, in_bytes, out_messages, out_bytes;
         uint64_t slow_consumers, stale_connections, protocol_errors, held_publishers, accept_errors,
-                refused_logins;
+                refused_logins, failed_handshakes;
 };
 
 static struct totals totals_of(const struct server *server) {
@@ -168,6 +169,7 @@ static struct totals totals_of(const struct server *server) {
                 totals.protocol_errors += counter_read(&stats->protocol_errors);
                 totals.held_publishers += counter_read(&stats->held_publishers);
                 totals.accept_errors += counter_read(&stats->accept_errors);
+                totals.failed_handshakes += counter_read(&stats->failed_handshakes);
         }
         return totals;
 }
@@ -234,6 +236,7 @@ static void varz_traffic(json_t *varz, const struct server *server) {
         json_object_set_new(varz, "protocol_errors", integer(totals.protocol_errors));
         json_object_set_new(varz, "stalled_clients", integer(totals.held_publishers));
         json_object_set_new(varz, "accept_errors", integer(totals.accept_errors));
+        json_object_set_new(varz, "tls_handshake_failures", integer(totals.failed_handshakes));
         json_object_set_new(varz, "log_lines_dropped", integer(log_dropped()));
 }
 
@@ -427,6 +430,22 @@ static json_t *subject_list(const struct client *client) {
         return list;
 }
 
+/* What is known of TLS; of the peer's certificate its subject. */
+static void connection_security(json_t *object, const struct connection *connection) {
+        const struct tls_facts *facts = connection_tls(connection);
+
+        if (!facts)
+                return;
+        set_text(object, "tls_version", facts->version);
+        set_text(object, "tls_cipher_suite", facts->cipher);
+        if (connection->tls_offer & TLS_OFFER_FIRST)
+                json_object_set_new(object, "tls_first", json_true());
+        if (facts->is_resumed)
+                json_object_set_new(object, "tls_resumed", json_true());
+        if (facts->certificate)
+                set_text(object, "tls_subject", facts->certificate->subject);
+}
+
 json_t *report_connection(struct connection *connection, bool details) {
         const struct client *client = connection->state;
         uint64_t now = now_ns();
@@ -455,6 +474,7 @@ json_t *report_connection(struct connection *connection, bool details) {
         if (client->user)
                 json_object_set_new(object, "authorized_user", json_string(client->user));
         json_object_set_new(object, "role", json_string(role_name(client->role)));
+        connection_security(object, connection);
         if (connection->session) {
                 json_object_set_new(object, "proved",
                                     json_boolean(!session_needs_proof(connection->session)));

@@ -21,6 +21,7 @@ struct stats {
         struct counter refused_logins;
         struct counter held_publishers; /* times a publisher waited for receivers */
         struct counter accept_errors;
+        struct counter failed_handshakes; /* of TLS */
 };
 
 /* In the owning thread. */

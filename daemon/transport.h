@@ -44,18 +44,30 @@ struct transport {
          * the locks of all. NULL: each connection has a socket of its own. */
         int (*send_each)(struct stage *const *stages, unsigned n);
 
-        /* Tells the peer that nothing more comes. */
-        void (*end_output)(int fd);
+        /* Tells the peer that nothing more comes. In the connection's own worker. */
+        void (*end_output)(struct connection *connection);
 
         /* Whether closing loses nothing of what was sent: the peer, or its system, has it. */
         bool (*is_delivered)(int fd);
 
         /* Whether there is something to receive. */
         bool (*has_input)(int fd);
+
+        /* Whether something was taken from the socket that has not been received: polling does not
+         * tell of it. In the connection's own worker. NULL: never. */
+        bool (*has_buffered)(const struct connection *connection);
+
+        /* What to poll for in order to receive (UV_READABLE) or send (UV_WRITABLE) as wanted; when
+         * it is not the same, whatever comes serves all that is wanted. In the connection's own
+         * worker. NULL: as wanted. */
+        int (*events)(const struct connection *connection, int wanted);
 };
 
 /* Connected byte streams: TCP, Unix stream. */
 extern const struct transport transport_stream;
+
+/* The same within TLS. Nothing leaves until the handshake is over. */
+extern const struct transport transport_tls;
 
 /* Unconnected sockets: UDP, Unix datagram. A connection is a session there; see session.h. */
 extern const struct transport transport_datagram;

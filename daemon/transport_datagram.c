@@ -332,7 +332,7 @@ static ssize_t datagram_receive(struct connection *connection, struct iovec *iov
         return -EAGAIN; /* the endpoint does */
 }
 
-static void datagram_end_output(int fd) {
+static void datagram_end_output(struct connection *connection) {
 }
 
 static bool datagram_is_delivered(int fd) {

@@ -62,8 +62,8 @@ static ssize_t stream_send(struct connection *connection, struct outbox *outbox)
         return n_sent;
 }
 
-static void stream_end_output(int fd) {
-        (void)shutdown(fd, SHUT_WR);
+static void stream_end_output(struct connection *connection) {
+        (void)shutdown(connection->fd, SHUT_WR);
 }
 
 static bool stream_is_delivered(int fd) {

@@ -202,6 +202,7 @@ static int worker_init(struct worker *worker, struct workers *workers, unsigned 
         stages_init(&worker->stages);
         list_init(&worker->deferred);
         list_init(&worker->connections);
+        list_init(&worker->handshakes);
         list_init(&worker->held);
         list_init(&worker->listeners);
         list_init(&worker->endpoints);

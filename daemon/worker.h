@@ -70,6 +70,8 @@ struct worker {
 
         struct list_link connections;   /* of this worker */
         _Atomic unsigned n_connections; /* written here, read by whoever chooses a worker */
+        struct list_link handshakes;    /* of TLS, that wait for their peers, the oldest first */
+        unsigned n_handshakes;          /* of them */
         struct list_link held;          /* publishers that wait for their receivers */
         uv_timer_t held_timer;
         uv_timer_t trim_timer;       /* gives memory back when it is quiet */

@@ -60,7 +60,7 @@ line_is 'an unknown owner is an error' 9 'listeners\[1\]\.owner: found "no-such-
 line_is 'a wrong port is an error' 10 'listeners\[2\]\.listen: .*99999'
 line_is 'a name that is taken is an error' 10 'listeners\[2\]\.name: found "b", which'
 line_is 'a handler that does not exist yet is an error' 11 'listeners\[3\]\.echo: '
-line_is 'an address that cannot be yet is an error' 12 'listeners\[4\]\.listen: '
+line_is 'an address that wants more is an error' 12 'listeners\[4\]\.listen: tls://127\.0\.0\.1:0 needs tls = '
 check 'there are no other errors' 12 "$(printf '%s\n' "$errors" | wc -l)"
 
 run_daemon --config "$config"

@@ -1,0 +1,294 @@
+/* TLS of one connection. See tls.h. */
+#include "daemon/tls.h"
+
+#include "daemon/tls_context.h"
+
+#include <errno.h>
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/* All that one side says in a handshake, and what it sends before it has heard the other. */
+#define QUEUE_MAX (256 * 1024)
+
+/* --- queues --------------------------------------------------------------------------------------
+ */
+
+int tls_queue_append(struct tls_queue *queue, const void *bytes, size_t n_bytes) {
+        size_t length = tls_queue_length(queue);
+        char *larger;
+
+        if (n_bytes > QUEUE_MAX - length)
+                return -ENOMEM;
+        if (queue->capacity - queue->end < n_bytes) {
+                larger = malloc(length + n_bytes);
+                if (!larger)
+                        return -ENOMEM;
+                if (length > 0)
+                        memcpy(larger, queue->bytes + queue->start, length);
+                free(queue->bytes);
+                *queue = (struct tls_queue){
+                        .bytes = larger, .end = length, .capacity = length + n_bytes};
+        }
+        memcpy(queue->bytes + queue->end, bytes, n_bytes);
+        queue->end += n_bytes;
+        return 0;
+}
+
+void tls_queue_consume(struct tls_queue *queue, size_t n_bytes) {
+        queue->start += n_bytes;
+        if (queue->start < queue->end)
+                return;
+        free(queue->bytes);
+        *queue = (struct tls_queue){.bytes = NULL};
+}
+
+/* --- the way of OpenSSL's bytes
+ * --------------------------------------------------------------------
+ */
+
+static int on_write(BIO *bio, const char *bytes, size_t n_bytes, size_t *n_writtenp) {
+        struct tls *tls = BIO_get_data(bio);
+        ssize_t n;
+
+        BIO_clear_retry_flags(bio);
+        if (tls->fd < 0) {
+                *n_writtenp = n_bytes;
+                return tls_queue_append(&tls->out, bytes, n_bytes) == 0;
+        }
+        do {
+                n = send(tls->fd, bytes, n_bytes, MSG_NOSIGNAL);
+        } while (n < 0 && errno == EINTR);
+        if (n < 0 && errno == EAGAIN)
+                BIO_set_retry_write(bio);
+        if (n < 0)
+                return 0;
+        *n_writtenp = (size_t)n;
+        return 1;
+}
+
+static int on_read(BIO *bio, char *bytes, size_t n_bytes, size_t *n_readp) {
+        struct tls *tls = BIO_get_data(bio);
+        size_t length = tls_queue_length(&tls->in);
+        ssize_t n;
+
+        BIO_clear_retry_flags(bio);
+        if (length > 0) {
+                *n_readp = length < n_bytes ? length : n_bytes;
+                memcpy(bytes, tls->in.bytes + tls->in.start, *n_readp);
+                tls_queue_consume(&tls->in, *n_readp);
+                return 1;
+        }
+        if (tls->fd < 0) {
+                BIO_set_retry_read(bio);
+                return 0;
+        }
+        do {
+                n = recv(tls->fd, bytes, n_bytes, 0);
+        } while (n < 0 && errno == EINTR);
+        if (n < 0 && errno == EAGAIN)
+                BIO_set_retry_read(bio);
+        if (n == 0)
+                tls->is_at_end = true;
+        if (n <= 0)
+                return 0;
+        *n_readp = (size_t)n;
+        return 1;
+}
+
+static long on_control(BIO *bio, int command, long number, void *pointer) {
+        const struct tls *tls = BIO_get_data(bio);
+
+        if (command == BIO_CTRL_EOF)
+                return tls->is_at_end;
+        return command == BIO_CTRL_FLUSH; /* nothing is held back */
+}
+
+static BIO_METHOD *method; /* made once, for as long as the process lives */
+
+static void make_method(void) {
+        int type = BIO_get_new_index();
+
+        if (type >= 0)
+                method = BIO_meth_new(type | BIO_TYPE_SOURCE_SINK, "sockd");
+        if (!method)
+                return;
+        (void)BIO_meth_set_write_ex(method, on_write);
+        (void)BIO_meth_set_read_ex(method, on_read);
+        (void)BIO_meth_set_ctrl(method, on_control);
+}
+
+static BIO *bio_new(struct tls *tls) {
+        static pthread_once_t once = PTHREAD_ONCE_INIT;
+        BIO *bio;
+
+        (void)pthread_once(&once, make_method);
+        bio = method ? BIO_new(method) : NULL;
+        if (!bio)
+                return NULL;
+        BIO_set_data(bio, tls);
+        BIO_set_init(bio, 1);
+        return bio;
+}
+
+/* --- life
+ * ------------------------------------------------------------------------------------------
+ */
+
+struct tls *tls_new(struct tls_context *context, struct connection *connection) {
+        struct tls *tls = calloc(1, sizeof(*tls));
+
+        if (!tls)
+                return NULL;
+        tls->context = context;
+        tls->connection = connection;
+        tls->fd = -1;
+        list_init(&tls->link);
+        return tls;
+}
+
+struct tls *tls_free(struct tls *tls) {
+        if (!tls)
+                return NULL;
+        list_unlink(&tls->link);
+        SSL_free(tls->ssl);
+        free(tls->in.bytes);
+        free(tls->out.bytes);
+        certificate_free(tls->facts.certificate);
+        tls_context_unref(tls->context);
+        free(tls);
+        return NULL;
+}
+
+/* --- the handshake
+ * ---------------------------------------------------------------------------------
+ */
+
+static bool begin(struct tls *tls) {
+        BIO *bio = bio_new(tls);
+
+        tls->ssl = bio ? SSL_new(tls->context->ssl_ctx) : NULL;
+        if (!tls->ssl) {
+                BIO_free(bio);
+                return false;
+        }
+        SSL_set_bio(tls->ssl, bio, bio);
+        SSL_set_accept_state(tls->ssl);
+        return true;
+}
+
+static void fail(struct tls *tls, const char *reason) {
+        tls->step = TLS_STEP_FAILED;
+        snprintf(tls->failure, sizeof(tls->failure), "%s", reason ? reason : "no reason is given");
+}
+
+/* Why OpenSSL gave up. */
+static void fail_as_told(struct tls *tls) {
+        long verified = SSL_get_verify_result(tls->ssl);
+        unsigned long error = ERR_peek_error();
+
+        if (verified != X509_V_OK)
+                fail(tls, X509_verify_cert_error_string(verified));
+        else
+                fail(tls, ERR_reason_error_string(error));
+        ERR_clear_error();
+}
+
+/* Notes what the two have agreed upon. */
+static void learn(struct tls *tls) {
+        struct tls_facts *facts = &tls->facts;
+        X509 *x509 = SSL_get0_peer_certificate(tls->ssl);
+
+        facts->version = SSL_version(tls->ssl) == TLS1_3_VERSION ? "1.3" : "1.2";
+        facts->cipher = SSL_CIPHER_standard_name(SSL_get_current_cipher(tls->ssl));
+        facts->is_resumed = SSL_session_reused(tls->ssl) != 0;
+        if (!x509 || !tls->context->verifies)
+                return;
+        /* A session that is resumed brings the certificate of its beginning. */
+        if (X509_cmp_current_time(X509_get0_notAfter(x509)) < 0) {
+                fail(tls, "certificate has expired");
+                return;
+        }
+        facts->certificate = certificate_new(x509);
+        if (!facts->certificate)
+                fail(tls, "out of memory");
+}
+
+void tls_take_step(struct tls *tls) {
+        int r;
+
+        if (!tls->ssl && !begin(tls)) {
+                fail(tls, "out of memory");
+                return;
+        }
+        ERR_clear_error();
+        r = SSL_do_handshake(tls->ssl);
+        if (r == 1) {
+                tls->step = TLS_STEP_DONE;
+                learn(tls);
+        } else if (SSL_get_error(tls->ssl, r) == SSL_ERROR_WANT_READ) {
+                tls->step = TLS_STEP_INPUT;
+        } else {
+                fail_as_told(tls);
+        }
+}
+
+/* --- afterwards
+ * ------------------------------------------------------------------------------------
+ */
+
+/* The -errno of an operation that failed, of which errno still tells. */
+static int error_of(int ssl_error, int number) {
+        ERR_clear_error();
+        if (ssl_error == SSL_ERROR_SYSCALL && number != 0 && number != EAGAIN)
+                return -number;
+        return -EPROTO;
+}
+
+ssize_t tls_read(struct tls *tls, void *bytes, size_t n_bytes) {
+        size_t n = 0;
+        int error;
+
+        ERR_clear_error();
+        errno = 0;
+        tls->is_drained = false;
+        if (SSL_read_ex(tls->ssl, bytes, n_bytes, &n) == 1) {
+                tls->is_drained = !SSL_has_pending(tls->ssl) && tls_queue_length(&tls->in) == 0;
+                return (ssize_t)n;
+        }
+        error = SSL_get_error(tls->ssl, 0);
+        if (error == SSL_ERROR_ZERO_RETURN)
+                return 0;
+        if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE)
+                return error_of(error, errno);
+        tls->is_drained = true;
+        atomic_store_explicit(&tls->receives_when_writable, error == SSL_ERROR_WANT_WRITE,
+                              memory_order_relaxed);
+        return -EAGAIN;
+}
+
+ssize_t tls_write(struct tls *tls, const void *bytes, size_t n_bytes) {
+        size_t n = 0;
+        int error;
+
+        ERR_clear_error();
+        errno = 0;
+        if (SSL_write_ex(tls->ssl, bytes, n_bytes, &n) == 1)
+                return (ssize_t)n;
+        error = SSL_get_error(tls->ssl, 0);
+        if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE)
+                return error_of(error, errno);
+        atomic_store_explicit(&tls->sends_when_readable, error == SSL_ERROR_WANT_READ,
+                              memory_order_relaxed);
+        return -EAGAIN;
+}
+
+void tls_end_output(struct tls *tls) {
+        (void)SSL_shutdown(tls->ssl);
+        ERR_clear_error();
+}

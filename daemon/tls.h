@@ -1,0 +1,111 @@
+/* TLS of one connection: OpenSSL's state, and the way of its bytes.
+ *
+ * During the handshake bytes come from `in` and go to `out`, so that what takes long, the signature
+ * above all, can be computed by any thread, which needs no socket for it. Afterwards OpenSSL reads
+ * and writes the socket itself, and takes before that what `in` still has.
+ *
+ * OpenSSL's state is not for two threads at a time: the worker that receives and the workers that
+ * send hold the connection's lock for it.
+ */
+#pragma once
+
+#include "daemon/certificate.h"
+#include "daemon/job.h"
+#include "lib/list.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct connection;
+struct ssl_st;
+struct tls_context;
+
+enum tls_phase {
+        TLS_GREETING,  /* the server speaks first, if it does */
+        TLS_AWAITED,   /* the peer's first byte tells whether it speaks TLS */
+        TLS_HANDSHAKE, /* nothing else passes */
+        TLS_ESTABLISHED,
+        TLS_FAILED, /* nothing passes any more */
+};
+
+/* What a step of the handshake came to. */
+enum tls_step {
+        TLS_STEP_INPUT, /* it needs more bytes of the peer, once `out` has left */
+        TLS_STEP_DONE,  /* it is over when `out` has left */
+        TLS_STEP_FAILED,
+};
+
+/* Bytes on their way. */
+struct tls_queue {
+        char *bytes; /* owned; NULL: none */
+        size_t start, end, capacity;
+};
+
+/* What is known once the handshake is over. */
+struct tls_facts {
+        const char *version;             /* "1.2", "1.3"; a constant */
+        const char *cipher;              /* the suite, in the words of the RFCs; a constant */
+        bool is_resumed;                 /* by a ticket */
+        struct certificate *certificate; /* owned; the peer's, verified; NULL: none */
+};
+
+struct tls {
+        struct tls_context *context;   /* a reference */
+        struct connection *connection; /* whose it is */
+        enum tls_phase phase;          /* written by its worker with the lock, read with it */
+
+        /* For its worker; while is_working, the queues, ssl, step and so on are another thread's.
+         */
+        struct tls_queue in, out;
+        enum tls_step step;
+        char failure[128];     /* why it failed */
+        bool is_working;       /* a step is being computed */
+        struct job job;        /* that computes it */
+        struct list_link link; /* worker's handshakes that wait for their peers */
+
+        /* When it is established; with the connection's lock. */
+        struct ssl_st *ssl; /* owned; NULL until the first step */
+        int fd;             /* the socket; -1 before */
+        bool is_at_end;     /* of what the socket gives */
+        struct tls_facts facts;
+
+        /* For its worker: nothing is left to be read without the socket's having more. */
+        bool is_drained;
+        /* What each direction has to wait for, against its nature. */
+        _Atomic bool receives_when_writable, sends_when_readable;
+};
+
+/* Takes the reference over, unless it fails. Returns NULL if there is no memory. */
+struct tls *tls_new(struct tls_context *context, struct connection *connection);
+
+/* NULL is allowed. Returns NULL. */
+struct tls *tls_free(struct tls *tls);
+
+/* Goes on with the handshake with what is in `in`; the result is in tls->step. Any thread, one at a
+ * time. */
+void tls_take_step(struct tls *tls);
+
+/* Appends bytes. Returns 0, or -ENOMEM also when there is much more than a handshake has. */
+int tls_queue_append(struct tls_queue *queue, const void *bytes, size_t n_bytes);
+
+/* Drops n_bytes from the beginning; with the last one its memory is freed. */
+void tls_queue_consume(struct tls_queue *queue, size_t n_bytes);
+
+static inline size_t tls_queue_length(const struct tls_queue *queue) {
+        return queue->end - queue->start;
+}
+
+/* Reads into `bytes`. Returns how many; 0: the peer's end; -EAGAIN: there is nothing, and
+ * is_drained; or another -errno. With the lock. */
+ssize_t tls_read(struct tls *tls, void *bytes, size_t n_bytes);
+
+/* Writes up to a record. What is offered next has to begin with the same bytes, and be as long at
+ * least, until they have been taken. Returns how many were taken; -EAGAIN: the socket is full; or
+ * another -errno. With the lock. */
+ssize_t tls_write(struct tls *tls, const void *bytes, size_t n_bytes);
+#define TLS_RECORD_MAX 16384
+
+/* Tells the peer that nothing more comes. With the lock. */
+void tls_end_output(struct tls *tls);
