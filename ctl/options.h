@@ -32,6 +32,8 @@ enum json { JSON_OFF, JSON_AUTO, JSON_SHORT, JSON_PRETTY };
 
 struct options {
         /* For every verb. */
+        const char *ca, *cert, *key; /* files of TLS; NULL: none */
+        bool tls_first;
         const char *server; /* borrowed from argv, as all texts here; NULL: default */
         enum json json;
         const char *user, *password_file, *token_file, *nkey; /* three paths */

@@ -92,6 +92,9 @@ int session_fail_connect(struct context *context, int result, const char *addres
                 return context_fail(context, EXIT_USAGE, "%s", reason);
         if (result == -EPROTONOSUPPORT || result == -ENOMEM)
                 return context_fail(context, EXIT_FAILED, "%s", reason);
+        if (result == SOCKD_TLS)
+                return context_fail(context, EXIT_FAILED, "%s: %s%s", address, reason,
+                                    context->options->ca ? "" : "; --ca names other authorities");
         if (result == SOCKD_TIMEOUT)
                 return context_fail(context, EXIT_TIMEOUT,
                                     "%s: no answer in time; the daemon there hangs, %s; --timeout "
@@ -164,9 +167,14 @@ int session_open(struct context *context) {
         struct login login;
         int code, result = 0;
 
+        if (context->options->key && !context->options->cert)
+                return context_fail(context, EXIT_USAGE, "--key: there is no --cert");
         if (sockd_new(&context->connection) < 0 ||
-            sockd_set_name(context->connection, "sockctl") < 0)
+            sockd_set_name(context->connection, "sockctl") < 0 ||
+            sockd_set_tls(context->connection, context->options->ca, context->options->cert,
+                          context->options->key) < 0)
                 return context_fail(context, EXIT_FAILED, "out of memory");
+        sockd_set_tls_first(context->connection, context->options->tls_first);
         code = login_prepare(&login, context);
         if (code == EXIT_DONE)
                 result = connect_somewhere(context, &address);

@@ -57,6 +57,9 @@ struct sockd *sockd_free(struct sockd *sockd) {
         wipe(sockd->password);
         wipe(sockd->token);
         wipe(sockd->nkey);
+        free(sockd->ca);
+        free(sockd->certificate);
+        free(sockd->key);
         free(sockd);
         return NULL;
 }
@@ -64,6 +67,7 @@ struct sockd *sockd_free(struct sockd *sockd) {
 void sockd_close(struct sockd *sockd) {
         if (sockd->session.n_subscriptions > 0)
                 sockd_session_end(sockd);
+        sockd_tls_deinit(sockd);
         if (sockd->descriptor >= 0)
                 close(sockd->descriptor);
         sockd->descriptor = -1;
@@ -89,7 +93,8 @@ int sockd_fail(struct sockd *sockd, int result, const char *format, ...) {
         va_start(arguments, format);
         vsnprintf(sockd->error, sizeof(sockd->error), format, arguments);
         va_end(arguments);
-        if (result < 0 || result == SOCKD_CLOSED || result == SOCKD_VIOLATION)
+        if (result < 0 || result == SOCKD_CLOSED || result == SOCKD_VIOLATION ||
+            result == SOCKD_TLS)
                 sockd->failure = result;
         return result;
 }
@@ -126,6 +131,18 @@ int sockd_set_nkey(struct sockd *sockd, const char *public_key, sockd_sign_fn *s
         sockd->sign = sign;
         sockd->sign_context = context;
         return replace_text(&sockd->nkey, public_key);
+}
+
+int sockd_set_tls(struct sockd *sockd, const char *ca, const char *certificate, const char *key) {
+        int result = replace_text(&sockd->ca, ca);
+
+        if (result == 0)
+                result = replace_text(&sockd->certificate, certificate);
+        return result ? result : replace_text(&sockd->key, key);
+}
+
+void sockd_set_tls_first(struct sockd *sockd, bool is_first) {
+        sockd->is_tls_first = is_first;
 }
 
 /* Whom a server answers by datagrams may be told less than before, for want of room. */
@@ -290,16 +307,22 @@ static int sign(struct sockd *sockd) {
 
 static int greet(struct sockd *sockd, int64_t deadline_ms) {
         struct sockd_operation operation;
-        int result;
+        int result = 0;
 
-        result = sockd_scan(sockd, &operation, deadline_ms);
+        if (sockd->wants_tls && sockd->is_tls_first)
+                result = sockd_tls_begin(sockd, deadline_ms);
+        if (result == 0)
+                result = sockd_scan(sockd, &operation, deadline_ms);
         if (result)
                 return result;
         if (operation.type != SOCKD_OPERATION_INFO)
                 return sockd_fail(sockd, SOCKD_VIOLATION, "the server did not begin with INFO");
-        if (json_is_true(json_object_get(sockd->info, "tls_required")))
-                return sockd_fail(sockd, -EPROTONOSUPPORT, "the server wants TLS");
-        result = sign(sockd);
+        if (!sockd->tls)
+                result = sockd_tls_check_info(sockd);
+        if (result == 0 && !sockd->tls && sockd->wants_tls)
+                result = sockd_tls_begin(sockd, deadline_ms);
+        if (result == 0)
+                result = sign(sockd);
         if (result == 0)
                 result = send_connect(sockd);
         while (result == 0 && sockd->n_pongs == 0) {
@@ -371,6 +394,8 @@ int sockd_connect_descriptor(struct sockd *sockd, int descriptor, int timeout_ms
 
         sockd_close(sockd);
         sockd->error[0] = '\0';
+        sockd->wants_tls = false;
+        sockd->host[0] = '\0';
         result = sockd_socket_adopt(sockd, descriptor);
         if (result) {
                 sockd_fail(sockd, result, "%s", strerror(-result));
@@ -440,6 +465,8 @@ const char *sockd_result_text(int result) {
                 return "larger than the server takes";
         case SOCKD_VIOLATION:
                 return "the server does not speak the NATS protocol";
+        case SOCKD_TLS:
+                return "TLS with the server failed";
         default:
                 text = result < 0 ? strerrordesc_np(-result) : NULL;
                 return text ? text : "unknown result";

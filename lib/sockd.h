@@ -16,9 +16,9 @@
  *      sockd_free(sockd);
  *
  * Results. 0 is success, a positive number is one of enum sockd_result, a negative one -errno.
- * sockd_error_text() says more about the last failure. After SOCKD_CLOSED, SOCKD_VIOLATION or a
- * negative result of a socket call the connection is gone: every later call returns the same, until
- * sockd_connect() makes a new one.
+ * sockd_error_text() says more about the last failure. After SOCKD_CLOSED, SOCKD_VIOLATION,
+ * SOCKD_TLS or a negative result of a socket call the connection is gone: every later call returns
+ * the same, until sockd_connect() makes a new one.
  *
  * Threads. A handle belongs to one thread at a time; different handles share nothing.
  *
@@ -62,6 +62,7 @@ enum sockd_result {
         SOCKD_CLOSED = 5,        /* the server closed the connection */
         SOCKD_TOO_LARGE = 6,     /* larger than the server takes; nothing was sent */
         SOCKD_VIOLATION = 7,     /* what arrived is not the NATS protocol */
+        SOCKD_TLS = 8,           /* TLS failed: one of the two does not trust the other, mostly */
 };
 
 /* One connection. */
@@ -109,16 +110,28 @@ typedef int sockd_sign_fn(void *context, const char *nonce, size_t n_nonce, char
 SOCKD_PUBLIC int sockd_set_nkey(struct sockd *sockd, const char *public_key, sockd_sign_fn *sign,
                                 void *context);
 
+/* TLS, for the next sockd_connect(), by files in PEM: the authorities whose word for the server is
+ * taken, NULL for those of the system; and what the client proves itself with where it is asked to,
+ * its certificate with the chain and the key of it, NULL for none or for both in one file. Copied
+ * as above; the files are read by sockd_connect(). Returns 0 or -ENOMEM. */
+SOCKD_PUBLIC int sockd_set_tls(struct sockd *sockd, const char *ca, const char *certificate,
+                               const char *key);
+
+/* Whether TLS begins before the server has said anything, with "tls://", as some servers want it.
+ */
+SOCKD_PUBLIC void sockd_set_tls_first(struct sockd *sockd, bool is_first);
+
 /* Connects to an address ("unix:///run/sockd/sockd.sock", "/path", "unix:@name",
  * "unix+seqpacket:///path", "unix+dgram:///path", "tcp://host:port", "nats://host:port",
- * "udp://host:port"), trying all that a host name stands for, and logs in.
- * An earlier connection is closed first. The resolver of the system may take longer than
- * timeout_ms.
- * Returns 0; SOCKD_TIMEOUT, SOCKD_DENIED, SOCKD_REFUSED, SOCKD_CLOSED or SOCKD_VIOLATION; -EINVAL
- * for a malformed address, -EPROTONOSUPPORT for one of another kind, a server that wants TLS, or an
- * nkey by datagrams or for a server that knows none,
- * -EADDRNOTAVAIL when the name is unknown, else -errno of connect(2), or of the network over UDP,
- * among them -ENOENT, -ECONNREFUSED and -EACCES. (protocol.md, sections 1 to 3) */
+ * "tls://host:port", "udp://host:port"), trying all that a host name stands for, and logs in.
+ * TLS begins with "tls://", and wherever the server requires it; the server's certificate has to be
+ * of a trusted authority and for the host of the address. An earlier connection is closed first.
+ * The resolver of the system may take longer than timeout_ms. Returns 0; SOCKD_TIMEOUT,
+ * SOCKD_DENIED, SOCKD_REFUSED, SOCKD_CLOSED, SOCKD_VIOLATION or SOCKD_TLS; -EINVAL for a malformed
+ * address, -EPROTONOSUPPORT if one of the two cannot do TLS that is needed, or for an nkey by
+ * datagrams or to a server that knows none, -EADDRNOTAVAIL when the name is unknown, else -errno of
+ * connect(2), or of the network over UDP, among them -ENOENT, -ECONNREFUSED and -EACCES.
+ * (protocol.md, sections 1 to 3) */
 SOCKD_PUBLIC int sockd_connect(struct sockd *sockd, const char *address, int timeout_ms);
 
 /* The same on a connected socket of any of these kinds, which becomes the handle's own in any case:

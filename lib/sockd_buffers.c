@@ -33,7 +33,8 @@ static int take_send_error(struct sockd *sockd, int error, size_t n) {
         if (error == EINTR)
                 return 0;
         if (error == EAGAIN || error == EWOULDBLOCK) {
-                result = sockd_wait(sockd->descriptor, POLLOUT, sockd_deadline(SOCKD_SEND_MS));
+                result = sockd_wait(sockd->descriptor, sockd_tls_send_events(sockd),
+                                    sockd_deadline(SOCKD_SEND_MS));
                 return result ? sockd_fail(sockd, result < 0 ? result : -ETIMEDOUT,
                                            "the server takes no more data")
                               : 0;
@@ -50,6 +51,11 @@ static int take_send_error(struct sockd *sockd, int error, size_t n) {
         return sockd_fail(sockd, -error, "sending: %s", strerror(error));
 }
 
+static ssize_t send_some(struct sockd *sockd, const char *bytes, size_t n) {
+        return sockd->tls ? sockd_tls_send(sockd, bytes, n)
+                          : send(sockd->descriptor, bytes, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 /* Returns SOCKD_CLOSED, and sets is_deaf, when the peer takes nothing more; what it has said until
  * then can still be received. */
 static int send_bytes(struct sockd *sockd, const char *bytes, size_t n) {
@@ -59,7 +65,7 @@ static int send_bytes(struct sockd *sockd, const char *bytes, size_t n) {
         if (result == 0 && sockd->is_deaf)
                 return SOCKD_CLOSED;
         while (n > 0 && result == 0) {
-                ssize_t n_sent = send(sockd->descriptor, bytes, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+                ssize_t n_sent = send_some(sockd, bytes, n);
 
                 if (n_sent >= 0) {
                         bytes += n_sent;
@@ -218,7 +224,7 @@ static int wait_for_input(struct sockd *sockd, int64_t deadline_ms) {
 
         if (!sockd->is_drained)
                 return 0;
-        result = sockd_wait(sockd->descriptor, POLLIN, limit_ms);
+        result = sockd_wait(sockd->descriptor, sockd_tls_receive_events(sockd), limit_ms);
         if (result < 0)
                 return sockd_fail(sockd, result, "waiting: %s", strerror(-result));
         return result == SOCKD_TIMEOUT && limit_ms < deadline_ms ? 0 : result;
@@ -231,6 +237,8 @@ static int take_receive_error(struct sockd *sockd, int error) {
                 return 0;
         if (sockd->transport->is_connectionless)
                 return lose(sockd, error);
+        if (sockd->tls && error == EPROTO)
+                return sockd->failure;
         if (error == ECONNRESET)
                 return sockd_fail(sockd, SOCKD_CLOSED, "the server closed the connection");
         return sockd_fail(sockd, -error, "receiving: %s", strerror(error));
@@ -252,10 +260,14 @@ static int receive_some(struct sockd *sockd, size_t *np) {
         if (result)
                 return result;
         n_room = sockd->input_size - sockd->end;
-        n = recv(sockd->descriptor, sockd->input + sockd->end, n_room, MSG_DONTWAIT);
+        if (sockd->tls) {
+                n = sockd_tls_receive(sockd, sockd->input + sockd->end, n_room, &sockd->is_drained);
+        } else {
+                n = recv(sockd->descriptor, sockd->input + sockd->end, n_room, MSG_DONTWAIT);
+                sockd->is_drained = !keeps_boundaries && (size_t)n < n_room;
+        }
         if (n < 0)
                 return take_receive_error(sockd, errno);
-        sockd->is_drained = !keeps_boundaries && (size_t)n < n_room;
         if (n == 0 && !sockd->transport->is_connectionless)
                 return sockd_fail(sockd, SOCKD_CLOSED, "the server closed the connection");
         if (sockd->transport->is_connectionless)

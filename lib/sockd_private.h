@@ -5,6 +5,7 @@
  *      sockd_session.c     what a peer without a connection needs: tries, and renewals
  *      sockd_buffers.c     the two buffers: sending and receiving
  *      sockd_socket.c      the socket: its kinds, opening it
+ *      sockd_tls.c         TLS between the buffers and the socket
  *      sockd_operation.c   bytes to operations; pure
  *      sockd_header.c      header blocks; pure
  *
@@ -22,6 +23,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <sys/types.h>
 
 #include "lib/address.h"
 #include "lib/sockd.h"
@@ -124,11 +126,17 @@ struct sockd {
         size_t n_reserved;                      /* up to here the output stays in one record */
         enum sockd_connect_level connect_level; /* of the record in the output */
 
+        struct sockd_tls *tls; /* own; NULL: none */
+        bool wants_tls;        /* the address says so, or the server */
+        char host[256];        /* who the server has to be; "": not known */
+
         char *name, *user, *password, *token, *nkey; /* own, or NULL */
         sockd_sign_fn *sign;                         /* with nkey */
         void *sign_context;
         char signature[SOCKD_SIGNATURE_SIZE]; /* of the server's nonce */
-        json_t *info;                         /* own, or NULL; the getters' texts belong to it */
+        char *ca, *certificate, *key;         /* own, or NULL; see sockd_set_tls() */
+        bool is_tls_first;
+        json_t *info; /* own, or NULL; the getters' texts belong to it */
         size_t max_payload;
 
         uint64_t n_subscriptions; /* the last number given out */
@@ -177,6 +185,22 @@ int sockd_output_send(struct sockd *sockd);
 /* Sends the output, then waits for input and appends it to the buffer. n_wanted: how long the
  * operation will be that is incomplete, or 0. Slices into the buffer die. */
 int sockd_input_receive(struct sockd *sockd, size_t n_wanted, int64_t deadline_ms);
+
+/* Looks whether TLS is to begin now that INFO has come: sockd->wants_tls. Returns 0, or a result
+ * that ends the connection. */
+int sockd_tls_check_info(struct sockd *sockd);
+
+/* The handshake. Returns 0, SOCKD_TIMEOUT, SOCKD_TLS, SOCKD_CLOSED or -errno. */
+int sockd_tls_begin(struct sockd *sockd, int64_t deadline_ms);
+void sockd_tls_deinit(struct sockd *sockd);
+
+/* As send(2) and recv(2) on a non-blocking socket. After EPROTO sockd_fail() was called already.
+ * *is_drainedp: nothing more is buffered here. And what to wait for after EAGAIN, also where there
+ * is no TLS. */
+ssize_t sockd_tls_send(struct sockd *sockd, const void *bytes, size_t n);
+ssize_t sockd_tls_receive(struct sockd *sockd, void *bytes, size_t n, bool *is_drainedp);
+short sockd_tls_send_events(const struct sockd *sockd);
+short sockd_tls_receive_events(const struct sockd *sockd);
 
 /* The line of CONNECT, to be given back by sockd_connect_line_free(); NULL if there is no memory.
  * is_padded: with blanks that give the server room for its INFO. */

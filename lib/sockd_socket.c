@@ -196,11 +196,8 @@ int sockd_socket_resolve(struct sockd *sockd, const char *text, struct address_s
 
         if (address_parse(&address, text, &reason) < 0)
                 return sockd_fail(sockd, -EINVAL, "\"%s\": %s", text, reason);
-        if (address.scheme == ADDRESS_TLS)
-                return sockd_fail(sockd, -EPROTONOSUPPORT,
-                                  "%s: only unix:, unix+dgram:, unix+seqpacket:, tcp: and udp: "
-                                  "addresses can be connected to",
-                                  text);
+        sockd->wants_tls = address.scheme == ADDRESS_TLS;
+        strcpy(sockd->host, address.host);
         result = address_resolve(&address, false, socketsp, np, &reason);
         if (result < 0)
                 return sockd_fail(sockd, result, "%s: %s", text,

@@ -1,0 +1,112 @@
+/* Peers that begin a TLS handshake and leave it at that.
+ *
+ *      tls_peer ADDRESS N [BYTES]
+ *
+ * N connections, of which each sends a ClientHello, or its first BYTES, and no more. Says `held`
+ * when all have done so, and, at the end of standard input, how many the server has not closed yet.
+ * Then waits until it has closed all, and says `closed`; more than 20 seconds are an error.
+ */
+#include "lib/address.h"
+
+#include <err.h>
+#include <errno.h>
+#include <openssl/ssl.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define WAIT_MS 20000
+
+static struct address_socket *target;
+static char hello[4096];
+static size_t n_hello;
+
+static void set_target(const char *text) {
+        struct address address;
+        const char *reason = NULL;
+        size_t n;
+
+        if (address_parse(&address, text, &reason) < 0 ||
+            address_resolve(&address, false, &target, &n, &reason) < 0)
+                errx(2, "tls_peer: %s: %s", text, reason);
+}
+
+static void make_hello(void) {
+        SSL_CTX *ssl_ctx = SSL_CTX_new(TLS_client_method());
+        SSL *ssl = ssl_ctx ? SSL_new(ssl_ctx) : NULL;
+        int n;
+
+        if (!ssl)
+                errx(1, "tls_peer: OpenSSL");
+        SSL_set_bio(ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+        (void)SSL_connect(ssl);
+        n = BIO_read(SSL_get_wbio(ssl), hello, sizeof(hello));
+        if (n <= 0)
+                errx(1, "tls_peer: there is no ClientHello");
+        n_hello = (size_t)n;
+        SSL_free(ssl);
+        SSL_CTX_free(ssl_ctx);
+}
+
+static int open_one(void) {
+        int fd = socket(target->family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        if (fd < 0 || connect(fd, &target->socket.any, target->length) < 0)
+                err(1, "tls_peer: cannot connect");
+        if (send(fd, hello, n_hello, MSG_NOSIGNAL) != (ssize_t)n_hello && errno != EPIPE &&
+            errno != ECONNRESET)
+                err(1, "tls_peer: cannot send");
+        return fd;
+}
+
+/* Takes what came, and returns whether the end did. */
+static bool has_ended(int fd, int timeout_ms) {
+        struct pollfd pollfd = {.fd = fd, .events = POLLIN};
+        char bytes[16384];
+
+        while (poll(&pollfd, 1, timeout_ms) > 0)
+                if (recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) <= 0)
+                        return true;
+        return false;
+}
+
+int main(int argc, char **argv) {
+        struct rlimit limit;
+        size_t n, n_open = 0;
+        int *fds;
+
+        if (argc != 3 && argc != 4)
+                errx(2, "usage: tls_peer ADDRESS N [BYTES]");
+        if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+                limit.rlim_cur = limit.rlim_max;
+                (void)setrlimit(RLIMIT_NOFILE, &limit);
+        }
+        set_target(argv[1]);
+        make_hello();
+        if (argc == 4 && (size_t)atol(argv[3]) < n_hello)
+                n_hello = (size_t)atol(argv[3]);
+        n = (size_t)atol(argv[2]);
+        fds = calloc(n, sizeof(*fds));
+        for (size_t i = 0; fds && i < n; i++)
+                fds[i] = open_one();
+        puts("held");
+        fflush(stdout);
+        while (getchar() != EOF)
+                ;
+        for (size_t i = 0; i < n; i++)
+                n_open += !has_ended(fds[i], 0);
+        printf("%zu open\n", n_open);
+        fflush(stdout);
+        for (size_t i = 0; i < n; i++) {
+                if (!has_ended(fds[i], WAIT_MS))
+                        errx(1, "tls_peer: a connection was not closed");
+                close(fds[i]);
+        }
+        puts("closed");
+        free(fds);
+        free(target);
+        return 0;
+}

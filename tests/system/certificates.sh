@@ -1,0 +1,58 @@
+# shellcheck shell=sh
+# Certificates for tests, made by openssl in the directory $certificates, which the script owns.
+#
+#       make_authority NAME             NAME.pem and NAME.key, of an authority
+#       make_certificate NAME AUTHORITY SUBJECT [EXTENSION...]
+#                                       NAME.pem and NAME.key, which nobody else may read
+#
+# $not_before and $not_after, if set, are the times between which what is made then is valid.
+
+: "${certificates:?}"
+
+openssl_quietly() {
+        openssl "$@" >"$certificates/openssl.log" 2>&1 || {
+                echo "Bail out! openssl $1 failed"
+                sed 's/^/# /' "$certificates/openssl.log"
+                exit 1
+        }
+}
+
+make_key() {
+        (umask 077 && openssl_quietly ecparam -name prime256v1 -genkey -noout -out "$certificates/$1.key")
+}
+
+make_authority() {
+        make_key "$1"
+        openssl_quietly req -x509 -new -key "$certificates/$1.key" -subj "/CN=$1" -days 30 \
+                -out "$certificates/$1.pem"
+}
+
+make_certificate() {
+        made=$certificates/$1 authority=$certificates/$2
+        make_key "$1"
+        openssl_quietly req -new -key "$made.key" -subj "$3" -out "$made.csr"
+        shift 3
+        printf '%s\n' "$@" >"$made.extensions"
+        # Only openssl ca can make a certificate that has expired.
+        : >"$certificates/index"
+        cat >"$certificates/ca.conf" <<EOF
+[ca]
+default_ca = tests
+[tests]
+database = $certificates/index
+new_certs_dir = $certificates
+rand_serial = yes
+default_md = sha256
+policy = anything
+unique_subject = no
+[anything]
+countryName = optional
+organizationName = optional
+commonName = optional
+domainComponent = optional
+EOF
+        openssl_quietly ca -batch -notext -preserveDN -config "$certificates/ca.conf" \
+                -startdate "${not_before:-20200101000000Z}" -enddate "${not_after:-20991231235959Z}" \
+                -cert "$authority.pem" -keyfile "$authority.key" -in "$made.csr" \
+                -extfile "$made.extensions" -out "$made.pem"
+}
