@@ -6,6 +6,8 @@
  */
 #include "client.h"
 
+#include "client_tls.h"
+
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -37,6 +39,7 @@ struct client *client_new(const char *name) {
 struct client *client_free(struct client *client) {
         if (!client)
                 return NULL;
+        client_tls_free(client);
         if (client->fd >= 0)
                 close(client->fd);
         json_decref(client->info);
@@ -81,27 +84,34 @@ int client_connect(struct client *client, const struct server_address *address) 
                 return -errno;
         error = kind->family == AF_UNIX ? connect_unix(fd, kind->type, address->path)
                                         : connect_internet(fd, kind->type, address->port);
-        if (error < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0) {
-                error = -errno;
-                close(fd);
-                return error;
-        }
+        error = error < 0 ? -errno : 0;
         client->fd = fd;
-        return 0;
+        if (error == 0 && address->transport == TRANSPORT_TLS)
+                error = client_tls_begin(client);
+        if (error == 0 && fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
+                error = -errno;
+        if (error == 0)
+                return 0;
+        close(fd);
+        client->fd = -1;
+        return error;
 }
 
 ssize_t client_send(struct client *client, const char *data, size_t n_bytes) {
-        ssize_t length = send(client->fd, data, n_bytes, MSG_NOSIGNAL);
+        ssize_t length = client->tls ? client_tls_send(client, data, n_bytes)
+                                     : send(client->fd, data, n_bytes, MSG_NOSIGNAL);
 
         if (length < 0)
                 return -errno;
-        client->n_sent += (uint64_t)length;
+        if (!client->tls)
+                client->n_sent += (uint64_t)length;
         return length;
 }
 
 void client_receive(struct client *client) {
         static char chunk[1UL << 20];
-        ssize_t length = recv(client->fd, chunk, sizeof(chunk), 0);
+        ssize_t length = client->tls ? client_tls_receive(client, chunk, sizeof(chunk))
+                                     : recv(client->fd, chunk, sizeof(chunk), 0);
 
         if (length > 0) {
                 size_t frame = (size_t)length;

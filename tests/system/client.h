@@ -10,6 +10,7 @@
 struct client {
         char *name;
         int fd;          /* -1 once closed by us */
+        void *tls;       /* client_tls.h; NULL: none */
         bool is_reading; /* false: leaves its input in the kernel */
         bool has_ended;  /* the server closed, or reset, the connection */
         int end_error;   /* errno of a reset, 0 for an orderly end */

@@ -41,7 +41,7 @@ static bool only_applies(const struct server_config *config, const struct bytes 
                 return config->kind == SERVER_NATS;
         if (bytes_equal_text(word, "unix"))
                 return config->transport == TRANSPORT_UNIX;
-        return config->transport == TRANSPORT_TCP;
+        return config->transport == TRANSPORT_TCP || config->transport == TRANSPORT_TLS;
 }
 
 static bool set_only(struct play *play, const struct directive *directive) {

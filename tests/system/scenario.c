@@ -3,7 +3,7 @@
  * of its own, so that one that crashes takes no other with it and several can run at a time;
  * results are printed in the order of the command line.
  *
- *     scenario --server sockd --sockd PATH --transport unix|tcp [-j N] FILE…
+ *     scenario --server sockd --sockd PATH --transport unix|tcp|tls [-j N] FILE…
  *     scenario --server nats-server --transport tcp [-j N] FILE…
  *
  * Exit status: 0 all passed or were skipped, 1 some failed, 2 usage.
@@ -42,7 +42,7 @@ struct runner {
 };
 
 static _Noreturn void usage(void) {
-        fprintf(stderr, "usage: scenario --server sockd --sockd PATH --transport unix|tcp [-j N] "
+        fprintf(stderr, "usage: scenario --server sockd --sockd PATH --transport unix|tcp|tls [-j N] "
                         "FILE...\n"
                         "       scenario --server nats-server --transport tcp [-j N] FILE...\n");
         exit(2);
@@ -61,6 +61,8 @@ static enum server_transport read_transport(const char *text) {
                 return TRANSPORT_UNIX;
         if (strcmp(text, "tcp") == 0)
                 return TRANSPORT_TCP;
+        if (strcmp(text, "tls") == 0 && getenv("SCENARIO_CERT") && getenv("SCENARIO_KEY"))
+                return TRANSPORT_TLS;
         usage();
 }
 
@@ -111,7 +113,7 @@ static void runner_read_arguments(struct runner *runner, int argc, char **argv) 
         }
         runner->options.program = runner->options.kind == SERVER_SOCKD ? sockd : "nats-server";
         if (optind == argc || !runner->options.program ||
-            (runner->options.kind == SERVER_NATS && runner->options.transport == TRANSPORT_UNIX))
+            (runner->options.kind == SERVER_NATS && runner->options.transport != TRANSPORT_TCP))
                 usage();
         runner_add_jobs(runner, argv + optind, argc - optind);
 }
@@ -185,7 +187,7 @@ static void print_skip_reason(FILE *report) {
 static const char *runner_label(const struct runner *runner) {
         if (runner->options.kind == SERVER_NATS)
                 return "nats-server";
-        return runner->options.transport == TRANSPORT_UNIX ? "unix" : "tcp";
+        return server_transport_kinds[runner->options.transport].name;
 }
 
 /* Prints one result; false if the scenario failed. */

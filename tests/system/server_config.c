@@ -40,6 +40,7 @@ const struct server_transport_kind server_transport_kinds[N_TRANSPORTS] = {
         [TRANSPORT_SEQPACKET] = { "unix+seqpacket", AF_UNIX, SOCK_SEQPACKET },
         [TRANSPORT_UNIX_DGRAM] = { "unix+dgram", AF_UNIX, SOCK_DGRAM },
         [TRANSPORT_UDP] = { "udp", AF_INET, SOCK_DGRAM },
+        [TRANSPORT_TLS] = { "tls", AF_INET, SOCK_STREAM },
 };
 
 enum server_transport server_transport_find(const char *name) {
@@ -115,7 +116,11 @@ static void sockd_listener_write(enum server_transport transport, const char *di
                 bytes_append_format(output, "%s/%s.sock", directory, name);
         else
                 bytes_append_text(output, "127.0.0.1:0");
-        bytes_append_format(output, "\"; %s }", settings);
+        bytes_append_format(output, "\"; %s", settings);
+        if (transport == TRANSPORT_TLS)
+                bytes_append_format(output, " tls = { cert = \"%s\"; key = \"%s\"; };",
+                                    getenv("SCENARIO_CERT"), getenv("SCENARIO_KEY"));
+        bytes_append_text(output, " }");
 }
 
 static void sockd_config_write(const struct server_config *config, const char *directory,

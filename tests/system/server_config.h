@@ -1,4 +1,7 @@
-/* The settings of the server under test, and the configuration files they become. */
+/*
+ * The settings of the server under test, and the configuration files they become. For TLS the files
+ * $SCENARIO_CERT and $SCENARIO_KEY are the server's.
+ */
 #pragma once
 
 #include "bytes.h"
@@ -10,6 +13,7 @@ enum server_transport {
         TRANSPORT_SEQPACKET,
         TRANSPORT_UNIX_DGRAM,
         TRANSPORT_UDP,
+        TRANSPORT_TLS,
         N_TRANSPORTS,
 };
 

@@ -1,0 +1,22 @@
+#!/bin/sh
+# All scenarios over TLS, with two workers.
+set -u
+
+"$SOCKD" --version | grep -q '+tls' || {
+        echo '1..0 # SKIP sockd was built without TLS'
+        exit 0
+}
+command -v openssl >/dev/null || {
+        echo '1..0 # SKIP openssl is not installed'
+        exit 0
+}
+certificates=$(mktemp -d "${TMPDIR:-/tmp}/certificates.XXXXXX") || exit 99
+trap 'rm -rf "$certificates"' EXIT
+trap 'exit 1' INT TERM
+. "$SOCKD_SOURCE_DIR/tests/system/certificates.sh"
+make_authority authority
+make_certificate server authority '/CN=server' 'subjectAltName=IP:127.0.0.1'
+SCENARIO_CERT=$certificates/server.pem
+SCENARIO_KEY=$certificates/server.key
+export SCENARIO_CERT SCENARIO_KEY
+sh "$SOCKD_SOURCE_DIR/tests/system/scenarios.sh" sockd tls 2
