@@ -1,5 +1,5 @@
 #!/bin/sh
-# Proves that NATS clients which nobody here wrote work with the server under test, over TCP.
+# Proves that NATS clients which nobody here wrote work with the server under test, over TCP or TLS.
 #
 # usage: run.sh CLIENT
 #
@@ -13,6 +13,8 @@
 # CLIENT        a program, or a .mjs file, for which node is run, with its package.json beside it
 # SERVER        sockd (default) or nats-server
 # SOCKD         the sockd to run; default: the one in PATH
+# TLS           server: over TLS; both: and clients have certificates too; of sockd only. What the
+#               client program needs is then in INTEROP_CA, INTEROP_CERT and INTEROP_KEY
 # NODE_DIR      where node_modules is, or is to be installed; default: a temporary directory
 set -u
 
@@ -38,11 +40,33 @@ bail_out() {
 
 # the server
 
+# Certificates of server and client, and what the configuration says of them.
+prepare_tls() {
+        "$SOCKD" --version | grep -q '+tls' || skip_all 'sockd was built without TLS'
+        command -v openssl >/dev/null || skip_all 'openssl is not installed'
+        certificates=$directory
+        . "$SOCKD_SOURCE_DIR/tests/system/certificates.sh"
+        make_authority authority
+        make_certificate server authority '/CN=server' \
+                'subjectAltName=DNS:localhost,IP:127.0.0.1' 'extendedKeyUsage=serverAuth'
+        make_certificate client authority '/CN=client' 'extendedKeyUsage=clientAuth'
+        tls="tls = { cert = \"$directory/server.pem\"; key = \"$directory/server.key\";"
+        INTEROP_CA=$directory/authority.pem
+        export INTEROP_CA
+        if [ "$TLS" = both ]; then
+                tls="$tls verify = true; ca = \"$INTEROP_CA\";"
+                INTEROP_CERT=$directory/client.pem
+                INTEROP_KEY=$directory/client.key
+                export INTEROP_CERT INTEROP_KEY
+        fi
+        tls="$tls };"
+}
+
 write_config() {
         cat <<EOF
 server = { name = "interop"; workers = 2; };
 log = { target = "stderr"; level = "info"; };
-listeners = ( { name = "main"; listen = "tcp://127.0.0.1:$1"; },
+listeners = ( { name = "main"; listen = "tcp://127.0.0.1:$1"; $tls },
               { name = "datagrams"; listen = "udp://127.0.0.1:$2"; } );
 EOF
 }
@@ -199,6 +223,7 @@ server=
 runner=
 port=
 udp_port=
+tls=
 n_starts=0
 n_planned=none
 n_points=0
@@ -225,6 +250,7 @@ case $client in
         ;;
 esac
 
+[ -z "${TLS:-}" ] || prepare_tls
 start_server || {
         show_logs
         bail_out "no server, no test"

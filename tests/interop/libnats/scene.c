@@ -92,11 +92,25 @@ static void on_event(natsConnection *connection, void *closure) {
         counter_add(closure);
 }
 
+/* With what ../run.sh has made, if it has. */
+static void set_tls(natsOptions *options) {
+        const char *ca = getenv("INTEROP_CA"), *cert = getenv("INTEROP_CERT");
+
+        if (!ca)
+                return;
+        assert_ok(natsOptions_SetSecure(options, true));
+        assert_ok(natsOptions_LoadCATrustedCertificates(options, ca));
+        assert_ok(natsOptions_SetExpectedHostname(options, "localhost"));
+        if (cert)
+                assert_ok(natsOptions_LoadCertificatesChain(options, cert, getenv("INTEROP_KEY")));
+}
+
 natsOptions *scene_options(struct scene *scene) {
         natsOptions *options;
 
         assert_ok(natsOptions_Create(&options));
         assert_ok(natsOptions_SetURL(options, server_url));
+        set_tls(options);
         assert_ok(natsOptions_SetTimeout(options, DEADLINE_MS));
         assert_ok(natsOptions_SetMaxPendingMsgs(options, 2 * MAX_NUMBERS));
         assert_ok(natsOptions_SetAllowReconnect(options, scene->reconnects));

@@ -7,6 +7,12 @@ import { Collector, DEADLINE_MS, within_deadline } from "./waiting.mjs";
 
 const [url, udp_port] = process.argv.slice(2);
 
+/* With what ../run.sh has made, if it has. */
+const { INTEROP_CA, INTEROP_CERT, INTEROP_KEY } = process.env;
+const tls = INTEROP_CA
+        ? { tls: { caFile: INTEROP_CA, certFile: INTEROP_CERT, keyFile: INTEROP_KEY } }
+        : {};
+
 /* Thrown by a case that cannot run here. */
 export class Skip extends Error {
 }
@@ -33,7 +39,7 @@ export class Scene {
 
         async connect(options = {}) {
                 const connection = await connect({
-                        servers: url, timeout: DEADLINE_MS, ...this.options, ...options,
+                        servers: url, timeout: DEADLINE_MS, ...tls, ...this.options, ...options,
                 });
                 this.#connections.push(connection);
                 return connection;
