@@ -179,7 +179,8 @@ static void config_sum_up_users(struct config *config) {
                 const struct config_user *user = &config->users[i];
 
                 config->has_nkeys |= user->has_nkey;
-                config->has_secrets |= user->password || user->token || user->has_nkey;
+                config->has_secrets |=
+                        user->password || user->token || user->has_nkey || user->certificate;
         }
         for (size_t i = 0; i < config->n_listeners; i++)
                 if (!config->listeners[i].anonymous_is_given)

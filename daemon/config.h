@@ -121,6 +121,7 @@ struct config_user {
         struct secret *token;    /* the same */
         bool has_nkey;
         struct nkey_public nkey;
+        char *certificate; /* a name in it; NULL: none is asked for */
         int role; /* enum role; ROLE_NONE: as without this rule */
         struct config_limits limits;
 };

@@ -9,6 +9,7 @@
 #include "daemon/cgroup.h"
 #include "daemon/role.h"
 #include "lib/log.h"
+#include "lib/text.h"
 #include "lib/units.h"
 
 #include <arpa/inet.h>
@@ -31,12 +32,13 @@
 #define MIB    (1024 * KIB)
 #define TIB    (1024 * 1024 * MIB)
 
-#define SERVER_NAME_MAX   255
-#define LISTENER_NAME_MAX 64
-#define LISTENERS_MAX     1024
-#define USER_NAME_MAX     64
-#define USERS_MAX         4096
-#define PID_MAX           4194304 /* of a 64-bit Linux */
+#define SERVER_NAME_MAX      255
+#define LISTENER_NAME_MAX    64
+#define LISTENERS_MAX        1024
+#define USER_NAME_MAX        64
+#define CERTIFICATE_NAME_MAX 512
+#define USERS_MAX            4096
+#define PID_MAX              4194304 /* of a 64-bit Linux */
 
 /* Whether text is printable ASCII without blanks and none of the excluded characters. */
 static bool is_name(const char *text, size_t n_max, const char *excluded) {
@@ -393,8 +395,8 @@ static const struct config_table peer_table = {
 };
 
 /* What a user can be known by. */
-static const char *const proofs[] = {"peer",  "password",   "password_file",
-                                     "token", "token_file", "nkey"};
+static const char *const proofs[] = {"peer",       "password", "password_file", "token",
+                                     "token_file", "nkey",     "certificate"};
 
 static void check_user(struct config_reader *reader, const char *path,
                        const config_setting_t *group, void *target, bool is_whole) {
@@ -408,9 +410,16 @@ static void check_user(struct config_reader *reader, const char *path,
         if (n == 0)
                 config_reader_complain(reader, group, path, NULL,
                                        "found nothing that a user can be known by, expected peer, "
-                                       "password, password_file, token, token_file or nkey");
+                                       "password, password_file, token, token_file, nkey "
+                                       "or certificate");
         user->has_peer = config_setting_get_member(group, "peer") != NULL;
         user->has_nkey = config_setting_get_member(group, "nkey") != NULL;
+}
+
+static bool is_certificate_name(const char *text) {
+        size_t length = strlen(text);
+
+        return length > 0 && length <= CERTIFICATE_NAME_MAX && text_is_printable(text, length);
 }
 
 static const struct config_key limits_keys[] = {
@@ -447,7 +456,9 @@ static const struct config_key user_keys[] = {
         {"nkey", CONFIG_NKEY, FIELD(config_user, nkey)},
         {"role", CONFIG_ENUM, FIELD(config_user, role), .parse = role_parse,
          .expected = "\"admin\", \"monitor\" or \"none\""},
-        LATER("certificate"),
+        {"certificate", CONFIG_STRING, FIELD(config_user, certificate),
+         .check = is_certificate_name,
+         .expected = "a name in a certificate, of at most 512 printable characters"},
         LATER("permissions"),
         {"limits", CONFIG_TABLE, FIELD(config_user, limits), .table = &limits_table},
 };

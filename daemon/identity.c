@@ -1,6 +1,7 @@
 /* Who a peer is. See identity.h. */
 #include "daemon/identity.h"
 
+#include "daemon/certificate.h"
 #include "daemon/config.h"
 #include "daemon/connection.h"
 #include "daemon/credentials.h"
@@ -32,8 +33,23 @@ static bool is_nkey(const struct nkey_public *key, const char *text) {
                memcmp(&given, key, sizeof(given)) == 0;
 }
 
+/* Whether a name in the peer's certificate, which TLS has verified, is this one. */
+static bool has_certificate(const struct connection *connection, const char *wanted) {
+        const struct certificate_name *names;
+        size_t n = connection_certificate_names(connection, &names);
+
+        for (size_t i = 0; i < n; i++)
+                if (certificate_name_is(&names[i], wanted))
+                        return true;
+        return false;
+}
+
 /* Whether the client says to be this user. */
-static bool is_named(const struct config_user *user, const struct credentials *credentials) {
+static bool is_named(const struct config_user *user, const struct login *login) {
+        const struct credentials *credentials = login->credentials;
+
+        if (user->certificate && !has_certificate(login->connection, user->certificate))
+                return false;
         if (user->password &&
             !bytes_equal(bytes_from_string(user->name), bytes_of(credentials->user)))
                 return false;
@@ -47,7 +63,7 @@ static bool is_slow(const struct secret *secret) {
 }
 
 static bool has_secrets(const struct config_user *user) {
-        return user->password || user->token || user->has_nkey;
+        return user->password || user->token || user->has_nkey || user->certificate;
 }
 
 /* Two texts are not the same as one that is both. */
@@ -70,6 +86,7 @@ struct proof identity_proof(const struct config_user *user) {
                          digest_bytes(context, bytes_from_string(user->name)) &&
                          digest_secret(context, user->password) &&
                          digest_secret(context, user->token) &&
+                         digest_bytes(context, bytes_of(user->certificate)) &&
                          EVP_DigestUpdate(context, &user->nkey, sizeof(user->nkey)) == 1 &&
                          EVP_DigestFinal_ex(context, proof.digest, NULL) == 1;
         EVP_MD_CTX_free(context);
@@ -99,7 +116,7 @@ static enum fit secrets_fit(const struct config_user *user, const struct login *
 
         if (!has_secrets(user))
                 return FITS;
-        if (!is_named(user, credentials))
+        if (!is_named(user, login))
                 return FITS_NOT;
         if (has_proof(user, login->proof))
                 return FITS;

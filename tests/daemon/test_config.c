@@ -480,7 +480,7 @@ static void test_users_are_read_in_their_order(void **state) {
 static void test_wrong_users_are_refused(void **state) {
         load_bad("users = ( { name = \"a\"; } );",
                  "sockd.conf:1: users[0]: found nothing that a user can be known by, expected "
-                 "peer, password, password_file, token, token_file or nkey\n");
+                 "peer, password, password_file, token, token_file, nkey or certificate\n");
         load_bad("users = ( { name = \"a\"; peer = { }; } );",
                  "sockd.conf:1: users[0].peer: found nothing, expected one or more of user, uid, "
                  "group, gid, pid, exe, unit, user_unit and slice\n");
