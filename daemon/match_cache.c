@@ -2,6 +2,7 @@
 #include "daemon/match_cache.h"
 
 #include "daemon/subject_index.h"
+#include "lib/hash.h"
 
 #include <stdlib.h>
 
@@ -16,26 +17,6 @@ void match_cache_deinit(struct match_cache *cache) {
         for (size_t i = 0; i < MATCH_CACHE_SIZE; i++)
                 entry_free(cache->entries[i]);
         match_deinit(&cache->scratch);
-}
-
-/* Where the subject's entry is. Cheap rather than good: a collision costs a lookup. */
-static size_t place_of(struct bytes subject) {
-        const char *text = subject.data;
-        size_t n = subject.length;
-        uint64_t head = 0, tail = 0;
-
-        if (n >= 8) {
-                head = bytes_load64(text);
-                tail = bytes_load64(text + n - 8);
-        } else if (n >= 4) {
-                head = bytes_load32(text);
-                tail = bytes_load32(text + n - 4);
-        } else if (n > 0) {
-                head = (unsigned char)text[0];
-                tail = (unsigned char)text[n - 1];
-        }
-        head = (head ^ (tail * 31) ^ n) * UINT64_C(0x9e3779b97f4a7c15);
-        return head >> 56;
 }
 
 static bool entry_is(const struct match_cache_entry *entry, const struct subject_index *index,
@@ -88,7 +69,7 @@ struct match *match_cache_find(struct match_cache *cache, struct subject_index *
 
         if (subject.length > MATCH_CACHE_SUBJECT_MAX)
                 return look_up(cache, index, subject, rp);
-        place = &cache->entries[place_of(subject)];
+        place = &cache->entries[hash_cheap(subject) >> 56];
         if (!*place)
                 *place = calloc(1, sizeof(**place));
         entry = *place;

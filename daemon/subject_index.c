@@ -376,13 +376,6 @@ static int match_branch(const struct index_map *tokens, struct match *match,
         return r >= 0 ? match_push_steps(tokens, match, branch, token, rest) : r;
 }
 
-static bool subject_has_empty_token(struct bytes subject) {
-        if (subject.length == 0 || subject.data[0] == '.' ||
-            subject.data[subject.length - 1] == '.')
-                return true;
-        return memmem(subject.data, subject.length, "..", 2) != NULL;
-}
-
 static int match_patterns(struct subject_index *index, struct bytes subject, struct match *match) {
         struct match_step step;
         int r;

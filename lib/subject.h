@@ -21,6 +21,18 @@ bool subject_has_wildcard(struct bytes subject);
  * token in the subject matches nothing. */
 bool subject_matches(struct bytes pattern, struct bytes subject);
 
+/* Whether any token of a text is empty, as the only one of an empty text is. */
+bool subject_has_empty_token(struct bytes subject);
+
+/* As subject_matches(), but an empty token is a token like others: for queue names, and for
+ * subjects that have none. */
+bool subject_tokens_match(struct bytes pattern, struct bytes subject);
+
+/* Whether everything that a subscription to the valid `part` gets is also what one to the valid
+ * `whole` gets; and whether there is something that both get. */
+bool subject_is_subset(struct bytes part, struct bytes whole);
+bool subject_overlaps(struct bytes a, struct bytes b);
+
 /* Takes the first token off *rest. Returns false when there is none left. Start with *rest the
  * whole subject; afterwards rest->data is NULL when that was the last token. */
 static inline bool subject_next_token(struct bytes *rest, struct bytes *token) {

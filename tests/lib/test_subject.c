@@ -64,6 +64,43 @@ static void test_an_empty_token_matches_nothing(void **state) {
         assert_false(matches("*.foo", ".foo"));
 }
 
+static void test_a_subset_has_nothing_that_the_whole_lacks(void **state) {
+        static const struct {
+                const char *part, *whole;
+                bool is_subset, overlaps;
+        } rows[] = {
+                {"a.b", "a.b", true, true},     {"a.b", "a.*", true, true},
+                {"a.b", "a.>", true, true},     {"a.b", "a.c", false, false},
+                {"a.b", "a", false, false},     {"a", "a.>", false, false},
+                {"a.*", "a.b", false, true},    {"a.*", "a.>", true, true},
+                {"a.>", "a.*", false, true},    {"a.>", "a.>", true, true},
+                {"a.>", ">", true, true},       {">", "a.>", false, true},
+                {">", "*", false, true},        {"*", ">", true, true},
+                {"*.b", "a.*", false, true},    {"*.b", "a.c", false, false},
+                {"*.>", ">", true, true},       {">", "*.>", false, true},
+                {"a.*.c", "a.>", true, true},   {"a.*.c", "*.b.*", false, true},
+                {"*.*", "*", false, false},     {"a.>", "*.b.c", false, true},
+                {"a.b", "*.b.>", false, false}, {"*.*.*", "*.>", true, true},
+        };
+
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+                struct bytes part = bytes_from_string(rows[i].part);
+                struct bytes whole = bytes_from_string(rows[i].whole);
+
+                assert_int_equal(subject_is_subset(part, whole), rows[i].is_subset);
+                assert_int_equal(subject_overlaps(part, whole), rows[i].overlaps);
+                assert_int_equal(subject_overlaps(whole, part), rows[i].overlaps);
+        }
+}
+
+static void test_empty_tokens_may_be_tokens_like_others(void **state) {
+        assert_true(subject_tokens_match(BYTES(">"), BYTES("a..b")));
+        assert_true(subject_tokens_match(BYTES("*.*"), BYTES(".")));
+        assert_false(subject_tokens_match(BYTES("*"), BYTES(".")));
+        assert_true(subject_has_empty_token(BYTES("a.")));
+        assert_false(subject_has_empty_token(BYTES("a.b")));
+}
+
 static void test_quoting_escapes_like_go(void **state) {
         char text[64];
 
@@ -96,6 +133,8 @@ int main(void) {
                 cmocka_unit_test(test_greater_stands_for_one_or_more_tokens),
                 cmocka_unit_test(test_wildcards_in_a_published_subject_are_text),
                 cmocka_unit_test(test_an_empty_token_matches_nothing),
+                cmocka_unit_test(test_a_subset_has_nothing_that_the_whole_lacks),
+                cmocka_unit_test(test_empty_tokens_may_be_tokens_like_others),
                 cmocka_unit_test(test_quoting_escapes_like_go),
                 cmocka_unit_test(test_numbers_are_read_strictly),
         };
