@@ -107,7 +107,8 @@ static void client_no_responders(struct client *client, struct bytes reply) {
                 .subject = reply, .header_size = size, .payload = {status, size}, .count = 1};
         struct stage *stage;
 
-        if (!subscription)
+        if (!subscription || (atomic_load(&subscription->is_filtered) &&
+                              client_filters(client, client->worker, subscription, reply)))
                 return;
         stage = connection_output(client->worker, client->connection);
         if (stage && client_stage_messages(stage, subscription, &message, true) >= 0)
@@ -159,6 +160,31 @@ static size_t client_send(struct client *client, struct bus *bus, struct message
         return n;
 }
 
+/* Counts what was published, whatever becomes of it. */
+static void client_count_published(struct client *client, const struct message *message) {
+        size_t n_bytes = message->count * message->payload.length;
+
+        counter_add(&client->connection->in_messages, message->count);
+        counter_add(&client->connection->in_bytes, n_bytes);
+        counter_add(&client->worker->stats.in_messages, message->count);
+        counter_add(&client->worker->stats.in_bytes, n_bytes);
+}
+
+/* Answers each message of a run: what is wrong with its subject, and +OK or that it is denied. */
+static void client_answer_publish(struct client *client, const struct message *message,
+                                  const struct permissions_decision *denial) {
+        bool is_wrong = client->pedantic && !subject_is_literal(message->subject);
+
+        for (size_t i = 0; (is_wrong || client->verbose) && i < message->count; i++) {
+                if (is_wrong)
+                        client_error(client, ERROR_INVALID_PUBLISH);
+                if (!denial)
+                        client_acknowledge(client);
+        }
+        if (denial)
+                client_deny_publish(client, message, *denial);
+}
+
 /* Returns how many of the run were dealt with. */
 static size_t client_publish(struct client *client, const struct operation *operation) {
         struct message message = {
@@ -173,26 +199,24 @@ static size_t client_publish(struct client *client, const struct operation *oper
                 .publisher = client->connection,
         };
         struct bus *bus = client_bus(client, message.subject);
-        bool is_wrong = client->pedantic && !subject_is_literal(message.subject);
-        size_t n_taken = 0, n_admitted, n_bytes;
+        struct permissions_decision decision;
+        size_t n_taken = 0, n_permitted;
 
         if (bus && message.count > 1)
                 message.count = bus_limit_run(bus, client->worker, &message);
-        n_admitted = connection_admit(client->connection, message.count,
-                                      message.count * message.payload.length);
-        if (n_admitted == 0)
+        /* Of control subjects the role decides. */
+        n_permitted = bus == client->bus ? client_permit_publish(client, &message, &decision)
+                                         : message.count;
+        if (n_permitted > 0)
+                message.count = n_permitted;
+        message.count = connection_admit(client->connection, message.count,
+                                         message.count * message.payload.length);
+        if (message.count == 0)
                 return operation->count;
-        message.count = n_admitted;
-        n_bytes = message.count * message.payload.length;
-        counter_add(&client->connection->in_messages, message.count);
-        counter_add(&client->connection->in_bytes, n_bytes);
-        counter_add(&client->worker->stats.in_messages, message.count);
-        counter_add(&client->worker->stats.in_bytes, n_bytes);
-        for (size_t i = 0; (is_wrong || client->verbose) && i < message.count; i++) {
-                if (is_wrong)
-                        client_error(client, ERROR_INVALID_PUBLISH);
-                client_acknowledge(client);
-        }
+        client_count_published(client, &message);
+        client_answer_publish(client, &message, n_permitted > 0 ? NULL : &decision);
+        if (n_permitted == 0)
+                return message.count;
         if (bus)
                 n_taken = client_send(client, bus, &message);
         if (n_taken == 0 && client->no_responders && message.reply.length > 0)
@@ -394,6 +418,8 @@ static void client_begin(struct client *client) {
         client->proof.is_given = false;
         credentials_deinit(&client->credentials);
         client_draw_nonce(client);
+        atomic_store(&client->denied_publishes.value, 0);
+        atomic_store(&client->denied_subscriptions.value, 0);
         client_identify(client);
 }
 
@@ -547,6 +573,7 @@ struct client *client_free(struct client *client) {
         free(client->user);
         free(client->signature);
         credentials_deinit(&client->credentials);
+        client_free_permissions(client);
         free(client);
         return NULL;
 }

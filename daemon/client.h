@@ -17,6 +17,9 @@
 
 struct bus;
 struct connection;
+struct grant;
+struct permissions;
+struct responses;
 struct usage;
 
 /* With the NUL. */
@@ -36,7 +39,11 @@ struct client {
         struct proof proof;
         struct usage *usage; /* a reference; NULL: it is no user */
         struct config_limits limits;
-        char *signature;    /* owned; headers that its messages get, NULL: none */
+        char *signature;               /* owned; headers that its messages get, NULL: none */
+        _Atomic(struct grant *) grant; /* owned; what it may do; NULL: everything. Others read it in
+                                        * their batch; see client_permissions.c */
+        struct responses *responses;   /* owned; NULL: none were ever allowed */
+        struct counter denied_publishes, denied_subscriptions;
         bool must_login;    /* nothing but a CONNECT is taken */
         bool is_logging_in; /* a password is checked */
         bool is_refused;    /* it will be told so */
@@ -99,6 +106,10 @@ void client_deadline(struct client *client);
 
 /* Limits or the server's state changed. */
 void client_changed(struct client *client);
+
+/* Says what the client may publish and subscribe to; NULL: everything. A reference is taken. What
+ * it has subscribed to and may not any more ends. In its own worker, within a batch. */
+void client_set_permissions(struct client *client, struct permissions *permissions);
 
 /* Tells this one client to look for another server. Returns whether it understands that. */
 bool client_tell_lame_duck(struct client *client);

@@ -190,6 +190,9 @@ size_t client_deliver(struct receiver *receiver, struct worker *worker,
         bool is_last;
         int r;
 
+        if (atomic_load_explicit(&subscription->is_filtered, memory_order_relaxed) &&
+            client_filters(client, worker, subscription, message->subject))
+                return 0;
         if (!connection_output(worker, connection) ||
             !client_fits(client, worker, subscription, message))
                 return 0;
@@ -198,6 +201,8 @@ size_t client_deliver(struct receiver *receiver, struct worker *worker,
                 return 0;
         if (piece.count < message->count)
                 piece.rendering = NULL; /* of others it is more */
+        if (message->reply.length > 0)
+                client_expect_responses(client, worker, &piece);
         r = client_stage_run(client, worker, subscription, &piece);
         if (r < 0) {
                 if (r == -ENOMEM)

@@ -128,6 +128,9 @@ static void adopt(struct client *client, const struct identity *identity) {
         if (identity->user)
                 client_join_user(client, identity->user);
         client_adopt_limits(client);
+        /* Nobody else can do anything, and who is about to be closed is told of nothing else. */
+        if (identity->state == IDENTITY_KNOWN)
+                client_set_permissions(client, identity->permissions);
 }
 
 void client_identify(struct client *client) {

@@ -1,13 +1,13 @@
 /* What the parts of a client need of each other: client.c (its life and its verbs),
- * client_login.c,
- * client_subscriptions.c, client_liveness.c and client_delivery.c. For the client's own worker, but
- * for client_deliver() and client_stage_messages().
+ * client_login.c, client_permissions.c, client_subscriptions.c, client_liveness.c and
+ * client_delivery.c. For the client's own worker, but for what is said to be for the publisher's.
  */
 #pragma once
 
 #include "daemon/client.h"
 #include "daemon/connection.h"
 #include "daemon/message.h"
+#include "daemon/permissions.h"
 
 #include <time.h>
 
@@ -16,6 +16,9 @@ struct stage;
 /* How long a datagram peer without a subscription is left alone before it is looked whether it has
  * had its last messages: what workers have staged has left by then. */
 #define CLIENT_FORGET_MS 100
+
+/* Room for the longest subject: max_control_line can be no more. */
+#define CLIENT_SUBJECT_MAX (64 * 1024 + 1)
 
 static inline unsigned long long client_id(const struct client *client) {
         return (unsigned long long)client->connection->id;
@@ -88,6 +91,35 @@ void client_end_subscription(struct client *client, struct subscription *subscri
  * there, or NULL. */
 struct subscription *client_expire(struct client *client, struct bytes sid);
 
+/* How many messages of a run the client may publish, the first ones. If that is none, *decisionp
+ * says why. */
+size_t client_permit_publish(struct client *client, const struct message *message,
+                             struct permissions_decision *decisionp);
+
+/* Answers each message of a run that may not be published, and counts it. */
+void client_deny_publish(struct client *client, const struct message *message,
+                         struct permissions_decision decision);
+
+/* Whether the client may subscribe; says so if not. *filteredp: there are messages that are to be
+ * kept from the subscription. */
+bool client_permit_subscription(struct client *client, struct bytes subject, struct bytes queue,
+                                bool *filteredp);
+
+/* Ends subscriptions that are not allowed any more. */
+void client_review_subscriptions(struct client *client);
+
+/* Whether a message is to be kept from a subscription that is filtered. The publisher's thread. */
+bool client_filters(struct client *client, struct worker *worker,
+                    const struct subscription *subscription, struct bytes subject);
+
+/* Remembers that the client may answer to a message, or a run, with a reply, if it may do that at
+ * all. Before it is delivered; the publisher's thread. */
+void client_expect_responses(struct client *client, struct worker *worker,
+                             const struct message *message);
+
+/* Frees what it may do, when nobody else can see it any more. */
+void client_free_permissions(struct client *client);
+
 /* PING: after its PONG no message of a subscription that was ended before may come, also none that
  * another worker has just staged. */
 void client_ping(struct client *client);
@@ -103,6 +135,6 @@ size_t client_deliver(struct receiver *receiver, struct worker *worker,
                       struct subscription *subscription, const struct message *message);
 
 /* Appends a message, or a run, to a stage, in the form that the client gets it. Returns 0 or
- * -ENOMEM. */
+ * -ENOMEM. The publisher's thread. */
 int client_stage_messages(struct stage *stage, struct subscription *subscription,
                           const struct message *message, bool headers);

@@ -17,9 +17,6 @@
 #define MAX_UNPROVED_LENGTH 128
 #define MAX_UNPROVED_TOKENS 8
 
-/* Room for the longest subject: max_control_line can be no more. */
-#define SUBJECT_TEXT_MAX (64 * 1024 + 1)
-
 static void client_count_subscriptions(struct client *client) {
         atomic_store_explicit(&client->n_subscriptions, client->subscriptions.count,
                               memory_order_relaxed);
@@ -67,8 +64,9 @@ static bool client_may_have_subject(const struct client *client, struct bytes su
                 count_tokens(subject) <= MAX_UNPROVED_TOKENS);
 }
 
-/* Whether one more subscription may be had; says so if not. */
-static bool client_may_subscribe(struct client *client, const struct operation *operation) {
+/* Whether one more subscription may be had, and is filtered; says so if not. */
+static bool client_may_subscribe(struct client *client, const struct operation *operation,
+                                 bool *filteredp) {
         uint64_t max = client_max_subscriptions(client);
         char subject[512];
 
@@ -83,6 +81,8 @@ static bool client_may_subscribe(struct client *client, const struct operation *
                              bytes_quote(subject, sizeof(subject), operation->subject));
                 return false;
         }
+        if (!client_permit_subscription(client, operation->subject, operation->queue, filteredp))
+                return false;
         if (!client_may_have_subject(client, operation->subject)) {
                 client_error(client, ERROR_LONG_SUBJECT);
                 return false;
@@ -94,13 +94,15 @@ static bool client_may_subscribe(struct client *client, const struct operation *
         return true;
 }
 
-static int client_add_subscription(struct client *client, const struct operation *operation) {
+static int client_add_subscription(struct client *client, const struct operation *operation,
+                                   bool is_filtered) {
         struct subscription *subscription =
                 subscription_new(&client->receiver, operation->sid, operation->queue);
         int r;
 
         if (!subscription)
                 return -ENOMEM;
+        atomic_init(&subscription->is_filtered, is_filtered);
         r = sid_table_add(&client->subscriptions, subscription);
         if (r < 0) {
                 subscription_free(subscription);
@@ -119,7 +121,7 @@ static int client_add_subscription(struct client *client, const struct operation
 /* Whether a subscription is what a SUB asks for. */
 static bool is_same_subscription(const struct subscription *subscription,
                                  const struct operation *operation) {
-        char subject[SUBJECT_TEXT_MAX];
+        char subject[CLIENT_SUBJECT_MAX];
         size_t length = subject_index_subject(subscription, subject, sizeof(subject));
 
         return length < sizeof(subject) &&
@@ -140,15 +142,16 @@ static bool client_has_sid(struct client *client, const struct operation *operat
 }
 
 void client_subscribe(struct client *client, const struct operation *operation) {
+        bool is_filtered;
         int r;
 
         if (client_has_sid(client, operation)) {
                 client_acknowledge(client);
                 return;
         }
-        if (!client_may_subscribe(client, operation) || !client_settle(client))
+        if (!client_may_subscribe(client, operation, &is_filtered) || !client_settle(client))
                 return;
-        r = client_add_subscription(client, operation);
+        r = client_add_subscription(client, operation, is_filtered);
         if (r == -ENAMETOOLONG) {
                 client_error(client, ERROR_INVALID_SUBJECT);
                 return;

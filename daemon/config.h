@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct permissions;
 struct tls_context;
 
 /* A list of complaints, one line each: "file:line: key: found ..., expected ...". */
@@ -124,6 +125,7 @@ struct config_user {
         char *certificate; /* a name in it; NULL: none is asked for */
         int role; /* enum role; ROLE_NONE: as without this rule */
         struct config_limits limits;
+        struct permissions *permissions; /* a reference; NULL: he has none of his own */
 };
 
 struct config {
@@ -136,8 +138,10 @@ struct config {
         size_t n_listeners;
         struct config_user *users; /* in the order of the file */
         size_t n_users;
-        bool has_secrets; /* some user proves who it is by CONNECT */
-        bool has_nkeys;   /* some user does so by a signature */
+        bool has_secrets;                        /* some user proves who it is by CONNECT */
+        bool has_nkeys;                          /* some user does so by a signature */
+        struct permissions *default_permissions; /* a reference, for who has none of his own, user
+                                                  * or not; NULL: everything is allowed */
 };
 
 /* Reads the file at path. NULL means /etc/sockd/sockd.conf (SYSCONFDIR "/sockd/sockd.conf"), whose

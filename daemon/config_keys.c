@@ -7,6 +7,7 @@
 #include "daemon/config_keys.h"
 
 #include "daemon/cgroup.h"
+#include "daemon/config_permissions.h"
 #include "daemon/role.h"
 #include "lib/log.h"
 #include "lib/text.h"
@@ -459,7 +460,8 @@ static const struct config_key user_keys[] = {
         {"certificate", CONFIG_STRING, FIELD(config_user, certificate),
          .check = is_certificate_name,
          .expected = "a name in a certificate, of at most 512 printable characters"},
-        LATER("permissions"),
+        {"permissions", CONFIG_OTHER, FIELD(config_user, permissions),
+         .read = config_permissions_read, .release = config_permissions_release},
         {"limits", CONFIG_TABLE, FIELD(config_user, limits), .table = &limits_table},
 };
 
@@ -547,6 +549,8 @@ static const struct config_key top_keys[] = {
         {"users", CONFIG_LIST, FIELD(config, users), .table = &user_table,
          .count_offset = offsetof(struct config, n_users), .maximum = USERS_MAX,
          .expected = "at most 4096 users"},
+        {"default_permissions", CONFIG_OTHER, FIELD(config, default_permissions),
+         .read = config_permissions_read, .release = config_permissions_release},
         LATER("services"),
         LATER("accounts"),
         LATER("system_account"),

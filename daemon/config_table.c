@@ -12,8 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PATH_MAX_LENGTH 128 /* "listeners[1023].name" and deeper */
-#define NAME_SHOWN_MAX  64  /* of a key that is not known */
+#define NAME_SHOWN_MAX 64 /* of a key that is not known */
 
 static int key_default(const struct config_key *key, void *field) {
         if (key->type == CONFIG_LATER || key->type == CONFIG_LIST)
@@ -44,6 +43,8 @@ void config_table_deinit(const struct config_table *table, void *target) {
                         struct secret **secretp = (struct secret **)(void *)field;
 
                         *secretp = secret_free(*secretp);
+                } else if (key->type == CONFIG_OTHER && key->release) {
+                        key->release(field);
                 } else if (key->type == CONFIG_TABLE) {
                         config_table_deinit(key->table, field);
                         if (key->release)
@@ -59,15 +60,10 @@ void config_table_deinit(const struct config_table *table, void *target) {
         }
 }
 
-static void path_of(char path[PATH_MAX_LENGTH], const struct config_place *place) {
-        snprintf(path, PATH_MAX_LENGTH, "%s%s%s", place->path, *place->path ? "." : "",
-                 place->key->name);
-}
-
 static void read_table(const struct config_place *place) {
-        char path[PATH_MAX_LENGTH];
+        char path[CONFIG_PATH_MAX];
 
-        path_of(path, place);
+        config_place_path(place, path);
         if (!config_setting_is_group(place->setting))
                 config_value_refuse(place, "expected a group { ... }");
         else
@@ -94,13 +90,13 @@ static void *list_append_element(const struct config_place *place) {
 
 static void read_list(const struct config_place *place) {
         int n = config_setting_length(place->setting);
-        char path[PATH_MAX_LENGTH], name[PATH_MAX_LENGTH], found[CONFIG_FOUND_MAX];
+        char path[CONFIG_PATH_MAX], name[CONFIG_PATH_MAX], found[CONFIG_FOUND_MAX];
 
         if (!config_setting_is_list(place->setting)) {
                 config_value_refuse(place, "expected a list of groups ( { ... }, { ... } )");
                 return;
         }
-        path_of(path, place);
+        config_place_path(place, path);
         if ((uint64_t)n < place->key->minimum || (uint64_t)n > place->key->maximum) {
                 config_reader_complain(place->reader, place->setting, path, NULL,
                                        "found a list of %d, expected %s", n, place->key->expected);
@@ -130,6 +126,9 @@ static void read_setting(const struct config_place *place) {
                 break;
         case CONFIG_LIST:
                 read_list(place);
+                break;
+        case CONFIG_OTHER:
+                place->key->read(place);
                 break;
         case CONFIG_LATER:
                 config_reader_complain(place->reader, place->setting, place->path, place->key->name,

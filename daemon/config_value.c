@@ -65,6 +65,12 @@ void config_reader_warn(struct config_reader *reader, const config_setting_t *se
         va_end(arguments);
 }
 
+const char *config_place_path(const struct config_place *place, char path[CONFIG_PATH_MAX]) {
+        snprintf(path, CONFIG_PATH_MAX, "%s%s%s", place->path, *place->path ? "." : "",
+                 place->key->name);
+        return path;
+}
+
 const char *config_value_describe(const config_setting_t *setting, char text[CONFIG_FOUND_MAX]) {
         const char *string;
         size_t n, shown;

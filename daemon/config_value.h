@@ -26,8 +26,11 @@ enum config_type {
         CONFIG_NKEY,        /* struct nkey_public */
         CONFIG_TABLE,       /* a struct, by table: { ... } */
         CONFIG_LIST,        /* pointer to an array of structs, by table: ( { ... } ) */
+        CONFIG_OTHER,       /* by read; freed by release */
         CONFIG_LATER,       /* known, but this version does not have it yet */
 };
+
+struct config_place;
 
 struct config_reader {
         const struct config_text *text;
@@ -49,7 +52,10 @@ struct config_key {
         bool (*check)(const char *text);  /* strings: whether it is good; may be NULL */
         int (*parse)(const char *text);   /* enum: the value, or negative */
         const struct config_table *table; /* table, list */
-        void (*release)(void *field); /* table: frees what it has beside its keys; may be NULL */
+        void (*read)(const struct config_place *place); /* other: reads a setting into the field */
+        /* table, other: frees what the field has, beside the keys of a table; it may be zeroes.
+         * NULL: nothing. */
+        void (*release)(void *field);
 };
 
 /* Adds the complaint "FILE:LINE: PATH.NAME: ..." about a setting; path may be "", name NULL. */
@@ -72,8 +78,14 @@ struct config_place {
         void *field;
 };
 
-/* Reads a setting of any type but table, list and later. A setting that is refused leaves the
- * field as it was. Complaints go to the reader. */
+/* Room for the path of a setting: "listeners[1023].name" and deeper. */
+#define CONFIG_PATH_MAX 128
+
+/* Writes the path of a setting, for messages about what is in it. Returns path. */
+const char *config_place_path(const struct config_place *place, char path[CONFIG_PATH_MAX]);
+
+/* Reads a setting of any type but table, list, other and later. A setting that is refused leaves
+ * the field as it was. Complaints go to the reader. */
 void config_value_read(const struct config_place *place);
 
 /* Frees strings. Returns NULL. */

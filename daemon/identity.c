@@ -164,9 +164,10 @@ struct identity identity_of(const struct login *login, size_t first) {
                                 fit == FITS ? IDENTITY_KNOWN : IDENTITY_UNPROVED,
                                 user,
                                 user->role != ROLE_NONE ? (enum role)user->role : role,
+                                user->permissions ? user->permissions : config->default_permissions,
                         };
         }
         if (!admits_anonymous(login, role))
-                return (struct identity){IDENTITY_REFUSED, NULL, ROLE_NONE};
-        return (struct identity){IDENTITY_KNOWN, NULL, role};
+                return (struct identity){IDENTITY_REFUSED, NULL, ROLE_NONE, NULL};
+        return (struct identity){IDENTITY_KNOWN, NULL, role, config->default_permissions};
 }

@@ -1,4 +1,5 @@
-/* Who a peer is, and what it may therefore do.
+/* Who a peer is, and what it may therefore do: its role on the control subjects, its permissions on
+ * all others.
  *
  * The users of the configuration are asked in their order, and the first that fits decides; all
  * that it asks for has to hold. The kernel vouches for local peers. What a client says of itself in
@@ -16,6 +17,7 @@ struct config;
 struct config_user;
 struct connection;
 struct credentials;
+struct permissions;
 
 /* That somebody has proved to be a user, for as long as the user's secrets stay the same: a digest
  * of them. */
@@ -43,6 +45,7 @@ struct identity {
         enum identity_state state;
         const struct config_user *user; /* borrowed from the configuration; NULL: anonymous */
         enum role role;
+        struct permissions *permissions; /* borrowed likewise; NULL: everything is allowed */
 };
 
 /* Decides, asking the users from the first-th on. In the connection's worker. */

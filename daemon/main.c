@@ -1,6 +1,7 @@
 /* sockd: the command line and the exit codes. */
 #include "daemon/config.h"
 #include "daemon/server.h"
+#include "lib/hash.h"
 #include "lib/log.h"
 #include "lib/protocol.h"
 
@@ -158,10 +159,11 @@ static int serve(const struct command_line *line, struct config *config,
 static int run(const struct command_line *line) {
         struct config_errors errors = {.n_lines = 0};
         struct config *config = NULL;
-        int r = config_load(&config, line->options.config_path, line->options.listen,
-                            line->options.n_listen, &errors);
-        int status = STATUS_CONFIG;
+        int status = STATUS_CONFIG, r;
 
+        hash_init(); /* the configuration has tables already */
+        r = config_load(&config, line->options.config_path, line->options.listen,
+                        line->options.n_listen, &errors);
         if (r >= 0)
                 status = line->check ? check(config) : serve(line, config, &errors);
         else if (errors.n_lines > 0)

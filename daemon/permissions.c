@@ -60,18 +60,14 @@ struct permissions *permissions_new(void) {
         return permissions;
 }
 
-struct permissions *permissions_nothing(void) {
-        static struct permissions nothing = {
-                .n_references = 1,
-                .id = UINT64_MAX,
-                .lists = {[PERMISSIONS_PUBLISH_ALLOW] = {.is_given = true, .first_pattern = NONE},
-                          [PERMISSIONS_PUBLISH_DENY] = {.first_pattern = NONE},
-                          [PERMISSIONS_SUBSCRIBE_ALLOW] = {.is_given = true, .first_pattern = NONE},
-                          [PERMISSIONS_SUBSCRIBE_DENY] = {.first_pattern = NONE}},
-        };
-
-        return &nothing;
-}
+struct permissions permissions_nothing = {
+        .n_references = 1,
+        .id = UINT64_MAX,
+        .lists = {[PERMISSIONS_PUBLISH_ALLOW] = {.is_given = true, .first_pattern = NONE},
+                  [PERMISSIONS_PUBLISH_DENY] = {.first_pattern = NONE},
+                  [PERMISSIONS_SUBSCRIBE_ALLOW] = {.is_given = true, .first_pattern = NONE},
+                  [PERMISSIONS_SUBSCRIBE_DENY] = {.first_pattern = NONE}},
+};
 
 struct permissions *permissions_ref(struct permissions *permissions) {
         atomic_fetch_add(&permissions->n_references, 1);

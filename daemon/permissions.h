@@ -45,9 +45,9 @@ struct permissions_decision {
 /* New ones, which allow everything, or NULL if there is no memory. */
 struct permissions *permissions_new(void);
 
-/* Those that allow nothing: for who must have some when there is no memory. They need no reference,
- * though one may be taken. */
-struct permissions *permissions_nothing(void);
+/* Those that allow nothing: for who must have some when there is no memory. They last for ever,
+ * whether somebody has a reference or not. */
+extern struct permissions permissions_nothing;
 
 struct permissions *permissions_ref(struct permissions *permissions);
 /* Gives the reference back; NULL is allowed. Returns NULL. Any thread. */

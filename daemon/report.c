@@ -151,6 +151,7 @@ struct totals {
         uint64_t in_messages, in_bytes, out_messages, out_bytes;
         uint64_t slow_consumers, stale_connections, protocol_errors, held_publishers, accept_errors,
                 refused_logins, failed_handshakes;
+        uint64_t denied_publishes, denied_subscriptions;
 };
 
 static struct totals totals_of(const struct server *server) {
@@ -167,6 +168,8 @@ static struct totals totals_of(const struct server *server) {
                 totals.refused_logins += counter_read(&stats->refused_logins);
                 totals.stale_connections += counter_read(&stats->stale_connections);
                 totals.protocol_errors += counter_read(&stats->protocol_errors);
+                totals.denied_publishes += counter_read(&stats->denied_publishes);
+                totals.denied_subscriptions += counter_read(&stats->denied_subscriptions);
                 totals.held_publishers += counter_read(&stats->held_publishers);
                 totals.accept_errors += counter_read(&stats->accept_errors);
                 totals.failed_handshakes += counter_read(&stats->failed_handshakes);
@@ -234,6 +237,8 @@ static void varz_traffic(json_t *varz, const struct server *server) {
         json_object_set_new(varz, "refused_logins", integer(totals.refused_logins));
         json_object_set_new(varz, "stale_connections", integer(totals.stale_connections));
         json_object_set_new(varz, "protocol_errors", integer(totals.protocol_errors));
+        json_object_set_new(varz, "denied_publishes", integer(totals.denied_publishes));
+        json_object_set_new(varz, "denied_subscriptions", integer(totals.denied_subscriptions));
         json_object_set_new(varz, "stalled_clients", integer(totals.held_publishers));
         json_object_set_new(varz, "accept_errors", integer(totals.accept_errors));
         json_object_set_new(varz, "tls_handshake_failures", integer(totals.failed_handshakes));
@@ -474,6 +479,10 @@ json_t *report_connection(struct connection *connection, bool details) {
         if (client->user)
                 json_object_set_new(object, "authorized_user", json_string(client->user));
         json_object_set_new(object, "role", json_string(role_name(client->role)));
+        json_object_set_new(object, "denied_publishes",
+                            integer(counter_read(&client->denied_publishes)));
+        json_object_set_new(object, "denied_subscriptions",
+                            integer(counter_read(&client->denied_subscriptions)));
         connection_security(object, connection);
         if (connection->session) {
                 json_object_set_new(object, "proved",

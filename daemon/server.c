@@ -7,7 +7,6 @@
 #include "daemon/listener.h"
 #include "daemon/reload.h"
 #include "daemon/transport.h"
-#include "lib/hash.h"
 #include "lib/log.h"
 
 #include <errno.h>
@@ -369,7 +368,6 @@ static int server_init(struct server *server, const struct server_options *optio
 
         server->options = *options;
         server->config = config_ref(config);
-        hash_init();
         server->max_descriptors = raise_descriptor_limit();
         r = instance_init(&server->instance, config->server.name, slots_for(server));
         if (r >= 0)

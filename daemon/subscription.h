@@ -40,8 +40,9 @@ struct subscription {
         _Atomic uint64_t n_delivered;
         _Atomic uint64_t max; /* end after so many; 0: no end */
         uint16_t sid_length;
-        uint16_t queue_length; /* 0: no queue group */
-        char text[];           /* sid, queue */
+        uint16_t queue_length;    /* 0: no queue group */
+        _Atomic bool is_filtered; /* not all messages of the subject are for its receiver */
+        char text[];              /* sid, queue */
 };
 
 /* A new subscription on no index, or NULL if there is no memory. */

@@ -223,6 +223,7 @@ static void worker_deinit(struct worker *worker) {
         block_unref(worker->input);
         stages_deinit(&worker->stages);
         match_cache_deinit(&worker->matches);
+        permissions_cache_deinit(&worker->permissions);
         reclaim_flush(&worker->reclaim);
         config_unref(worker->config);
 }

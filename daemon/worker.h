@@ -11,6 +11,7 @@
 
 #include "daemon/mailbox.h"
 #include "daemon/match_cache.h"
+#include "daemon/permissions_cache.h"
 #include "daemon/reclaim.h"
 #include "daemon/stage.h"
 #include "daemon/stats.h"
@@ -64,6 +65,7 @@ struct worker {
         struct list_link deferred; /* tasks for after the flush */
         struct reclaim reclaim;
         struct match_cache matches;
+        struct permissions_cache permissions;
         struct pressure pressure;
         uint64_t random; /* state of worker_random() */
         struct stats stats;

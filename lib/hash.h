@@ -29,5 +29,6 @@ static inline uint64_t hash_cheap(struct bytes bytes) {
         return (head ^ (tail * 31) ^ n) * UINT64_C(0x9e3779b97f4a7c15);
 }
 
-/* Draws the process's random key. Once, before any thread. Without it the key is a constant. */
+/* Draws the process's random key. Once, before any thread, and before any hash that is kept.
+ * Without it the key is a constant. */
 void hash_init(void);

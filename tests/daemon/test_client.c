@@ -10,6 +10,7 @@
 #include "daemon/handler_bus.h"
 #include "daemon/instance.h"
 #include "daemon/listener.h"
+#include "daemon/permissions.h"
 #include "daemon/subject_index.h"
 #include "daemon/transport.h"
 
@@ -91,6 +92,7 @@ static int tear_down(void **state) {
         closed_log_deinit(&closed_log);
         instance_deinit(&instance);
         listener_unref(listener);
+        config.default_permissions = permissions_unref(config.default_permissions);
         return 0;
 }
 
@@ -655,6 +657,255 @@ static void test_one_client_can_be_asked_to_leave(void **state) {
         expect_quiet(old);
 }
 
+/* --- permissions --------------------------------------------------------------------------------
+ */
+
+static void do_nothing(struct errand *errand) {
+        /* What the worker did before comes before what follows here. */
+}
+
+static void set_default_permissions(struct permissions *permissions) {
+        for (unsigned i = 0; i < N_WORKERS; i++) {
+                struct errand errand = {.run = do_nothing};
+
+                send_errand(&errand, i);
+        }
+        permissions_unref(config.default_permissions);
+        config.default_permissions = permissions;
+}
+
+/* Who says CONNECT from now on has these, or, after change_permissions(), everybody: an entry for
+ * each list, or NULL, and how many responses; 0: none because of that. */
+static void permit(const char *const entries[N_PERMISSIONS_LISTS], uint64_t n_responses) {
+        struct permissions *permissions = permissions_new();
+
+        assert_non_null(permissions);
+        for (unsigned list = 0; list < N_PERMISSIONS_LISTS; list++) {
+                const char *blank = entries[list] ? strchr(entries[list], ' ') : NULL;
+                struct bytes subject = {entries[list], blank ? (size_t)(blank - entries[list]) : 0};
+
+                if (!entries[list])
+                        continue;
+                if (!blank)
+                        subject.length = strlen(entries[list]);
+                assert_int_equal(permissions_open(permissions, list, "x", 1), 0);
+                assert_int_equal(permissions_add(permissions, list, subject,
+                                                 blank ? bytes_from_string(blank + 1) : BYTES(""),
+                                                 "x", 2),
+                                 0);
+        }
+        if (n_responses > 0)
+                assert_int_equal(
+                        permissions_allow_responses(permissions, n_responses, 60000, "x", 3), 0);
+        assert_int_equal(permissions_seal(permissions), 0);
+        set_default_permissions(permissions);
+}
+
+static void permit_everything(void) {
+        set_default_permissions(NULL);
+}
+
+#define PERMIT(n_responses, ...)                                                                   \
+        permit((const char *const[N_PERMISSIONS_LISTS]){__VA_ARGS__}, n_responses)
+
+static void change_permissions(void) {
+        for (unsigned i = 0; i < N_WORKERS; i++) {
+                struct errand errand = {.run = tell_of_changes};
+
+                send_errand(&errand, i);
+        }
+}
+
+static uint64_t count_denied(void) {
+        uint64_t n = 0;
+
+        for (unsigned i = 0; i < N_WORKERS; i++)
+                n += counter_read(&workers.all[i].stats.denied_publishes) +
+                     counter_read(&workers.all[i].stats.denied_subscriptions);
+        return n;
+}
+
+static void test_denied_publishes_are_told_and_dropped(void **state) {
+        /* Without +OK and without a 503; a pedantic error comes before. */
+        int other = join_quietly(1), fd;
+
+        say(other, "SUB > 1\r\n");
+        expect_quiet(other);
+        PERMIT(0, [PERMISSIONS_PUBLISH_ALLOW] = "a.>", [PERMISSIONS_PUBLISH_DENY] = "a.no");
+        fd = join_saying(0, "CONNECT {\"headers\":true,\"no_responders\":true}\r\nSUB r 1\r\n");
+        expect(fd, "+OK\r\n+OK\r\n");
+        say(fd, "PUB a.x 1\r\nx\r\nPUB b r 1\r\nx\r\nPUB a.no 1\r\nx\r\nPUB b.* 1\r\nx\r\n"
+                "PUB $SYS.x 0\r\n\r\n");
+        expect(fd, "+OK\r\n-ERR 'Permissions Violation for Publish to \"b\"'\r\n"
+                   "-ERR 'Permissions Violation for Publish to \"a.no\"'\r\n"
+                   "-ERR 'Invalid Publish Subject'\r\n"
+                   "-ERR 'Permissions Violation for Publish to \"b.*\"'\r\n"
+                   "-ERR 'Permissions Violation for Publish to \"$SYS.x\"'\r\n");
+        expect_quiet(fd);
+        expect(other, "MSG a.x 1 1\r\nx\r\n");
+        expect_quiet(other);
+        assert_int_equal(count_denied(), 4);
+}
+
+static void test_each_message_of_a_run_is_denied(void **state) {
+        int other, fd;
+
+        PERMIT(0, [PERMISSIONS_PUBLISH_DENY] = "no");
+        other = join_quietly(1);
+        say(other, "SUB > 1\r\n");
+        expect_quiet(other);
+        fd = join_quietly(0);
+        say(fd, "PUB no 1\r\na\r\nPUB no 1\r\nb\r\nPUB no 1\r\nc\r\nPUB yes 1\r\nd\r\n");
+        for (unsigned i = 0; i < 3; i++)
+                expect(fd, "-ERR 'Permissions Violation for Publish to \"no\"'\r\n");
+        expect_quiet(fd);
+        expect(other, "MSG yes 1 1\r\nd\r\n");
+        expect_quiet(other);
+}
+
+static void test_denied_subscriptions_are_told(void **state) {
+        int fd;
+
+        PERMIT(0, [PERMISSIONS_SUBSCRIBE_ALLOW] = "a.* v1", [PERMISSIONS_SUBSCRIBE_DENY] = "a.no");
+        fd = join_saying(0, "CONNECT {}\r\nSUB b 1\r\nSUB a.x 2\r\nSUB a.x v\"2 3\r\n"
+                            "SUB a.x v1 4\r\nSUB a.no v1 5\r\nSUB a.> v1 6\r\n");
+        expect(fd, "+OK\r\n-ERR 'Permissions Violation for Subscription to \"b\"'\r\n"
+                   "-ERR 'Permissions Violation for Subscription to \"a.x\"'\r\n"
+                   "-ERR 'Permissions Violation for Subscription to \"a.x\" using queue "
+                   "\"v\\\"2\"'\r\n+OK\r\n"
+                   "-ERR 'Permissions Violation for Subscription to \"a.no\" using queue "
+                   "\"v1\"'\r\n"
+                   "-ERR 'Permissions Violation for Subscription to \"a.>\" using queue "
+                   "\"v1\"'\r\n");
+        expect_quiet(fd);
+        assert_int_equal(subject_index_count(bus.index), 1);
+        assert_int_equal(count_denied(), 5);
+}
+
+static void test_what_is_denied_in_part_is_kept_back(void **state) {
+        /* It does not count for a maximum, and another member of the queue group has it. */
+        int publisher = join_quietly(0), free, fd;
+
+        free = join_quietly(1);
+        expect_quiet(publisher);
+        expect_quiet(free);
+        PERMIT(0, [PERMISSIONS_SUBSCRIBE_DENY] = "a.no");
+        fd = join_quietly(1);
+        say(fd, "SUB a.* 1\r\nUNSUB 1 2\r\nSUB a.* q 2\r\n");
+        expect_quiet(fd);
+        say(free, "SUB a.no q 3\r\n");
+        expect_quiet(free);
+        for (unsigned i = 0; i < 10; i++)
+                say(publisher, "PUB a.no 1\r\nn\r\n");
+        say(publisher, "UNSUB 9\r\n");
+        expect_quiet(publisher);
+        for (unsigned i = 0; i < 10; i++)
+                expect(free, "MSG a.no 3 1\r\nn\r\n");
+        expect_quiet(free);
+        expect_quiet(fd);
+        say(fd, "UNSUB 2\r\n");
+        expect_quiet(fd);
+        say(publisher, "PUB a.x 1\r\n1\r\nPUB a.no 1\r\nn\r\nPUB a.y 1\r\n2\r\nPUB a.z 1\r\n3\r\n");
+        expect_quiet(publisher);
+        expect(fd, "MSG a.x 1 1\r\n1\r\nMSG a.y 1 1\r\n2\r\n");
+        expect_quiet(fd);
+}
+
+static void test_no_responders_is_kept_back_as_well(void **state) {
+        int fd;
+
+        PERMIT(0, [PERMISSIONS_SUBSCRIBE_DENY] = "r.no");
+        fd = join_saying(0,
+                         "CONNECT {\"verbose\":false,\"headers\":true,\"no_responders\":true}\r\n"
+                         "SUB r.* 1\r\nPUB nobody r.no 0\r\n\r\nPUB nobody r.x 0\r\n\r\n");
+        expect(fd, "HMSG r.x 1 16 16\r\nNATS/1.0 503\r\n\r\n\r\n");
+        expect_quiet(fd);
+}
+
+static void test_responders_may_answer(void **state) {
+        /* As often as is allowed, for each request; nobody else, and nothing else. */
+        int asker = join_quietly(0), service;
+
+        say(asker, "SUB r.> 1\r\n");
+        expect_quiet(asker);
+        PERMIT(2, [PERMISSIONS_SUBSCRIBE_ALLOW] = "svc");
+        service = join_quietly(1);
+        say(service, "SUB svc 5\r\nPUB r.1 1\r\na\r\n");
+        expect(service, "-ERR 'Permissions Violation for Publish to \"r.1\"'\r\n");
+        expect_quiet(service);
+        say(asker, "PUB svc r.1 1\r\n?\r\n");
+        expect(service, "MSG svc 5 r.1 1\r\n?\r\n");
+        say(service, "PUB r.2 1\r\na\r\n"
+                     "PUB r.1 1\r\na\r\nPUB r.1 1\r\nb\r\nPUB r.1 1\r\nc\r\n");
+        expect(service, "-ERR 'Permissions Violation for Publish to \"r.2\"'\r\n"
+                        "-ERR 'Permissions Violation for Publish to \"r.1\"'\r\n");
+        expect_quiet(service);
+        expect(asker, "MSG r.1 1 1\r\na\r\nMSG r.1 1 1\r\nb\r\n");
+        expect_quiet(asker);
+        /* What was asked outlasts a reload. */
+        say(asker, "PUB svc r.3 1\r\n?\r\n");
+        expect(service, "MSG svc 5 r.3 1\r\n?\r\n");
+        PERMIT(1, [PERMISSIONS_SUBSCRIBE_DENY] = "x");
+        change_permissions();
+        say(service, "PUB r.3 1\r\nd\r\n");
+        expect_quiet(service);
+        expect(asker, "MSG r.3 1 1\r\nd\r\n");
+}
+
+static void test_a_reload_ends_what_is_not_allowed_any_more(void **state) {
+        int publisher = join_quietly(0), fd = join_quietly(1);
+
+        say(fd, "SUB a.x 1\r\nSUB b \"q 2\r\nSUB a.* 3\r\n");
+        expect_quiet(fd);
+        expect_quiet(publisher);
+        PERMIT(0, [PERMISSIONS_SUBSCRIBE_ALLOW] = "a.*", [PERMISSIONS_SUBSCRIBE_DENY] = "a.x");
+        change_permissions();
+        for (unsigned i = 0; i < 2; i++) {
+                char line[256];
+
+                expect_line(fd, "-ERR 'Permissions Violation for Subscription to ", line,
+                            sizeof(line));
+                if (!strstr(line, "to \"a.x\" (sid \"1\")'") &&
+                    !strstr(line, "to \"b\" using queue \"\\\"q\" (sid \"2\")'"))
+                        fail_msg("%s", line);
+        }
+        expect_quiet(fd);
+        assert_int_equal(subject_index_count(bus.index), 1);
+        say(publisher, "PUB a.x 1\r\nx\r\nPUB a.y 1\r\ny\r\n");
+        expect_quiet(publisher);
+        expect(fd, "MSG a.y 3 1\r\ny\r\n");
+        expect_quiet(fd);
+        permit_everything();
+        change_permissions();
+        say(publisher, "PUB a.x 1\r\nx\r\n");
+        expect_quiet(publisher);
+        expect(fd, "MSG a.x 3 1\r\nx\r\n");
+        expect_quiet(fd);
+}
+
+static void test_permissions_change_while_messages_come(void **state) {
+        /* Whatever the other worker delivers meanwhile. */
+        int publisher = join_quietly(0), fd;
+        char line[64];
+
+        expect_quiet(publisher);
+        PERMIT(1, [PERMISSIONS_PUBLISH_ALLOW] = "a.>", [PERMISSIONS_SUBSCRIBE_DENY] = "a.no");
+        fd = join_quietly(1);
+        say(fd, "SUB a.* 1\r\n");
+        expect_quiet(fd);
+        for (unsigned i = 0; i < 200; i++) {
+                for (unsigned k = 0; k < 20; k++)
+                        say(publisher, "PUB a.no r 0\r\n\r\nPUB a.y r 0\r\n\r\n");
+                PERMIT(1, [PERMISSIONS_PUBLISH_ALLOW] = "a.>",
+                       [PERMISSIONS_SUBSCRIBE_DENY] = i % 2 ? "a.no" : "a.*.b");
+                change_permissions();
+                for (unsigned n = 0; n < 20; n += strcmp(line, "MSG a.y 1 r 0\r\n") == 0)
+                        expect_line(fd, "", line, sizeof(line));
+        }
+        expect(fd, "\r\n");
+        expect_quiet(fd);
+}
+
 /* --- order and cuts -----------------------------------------------------------------------------
  */
 
@@ -722,6 +973,14 @@ int main(void) {
                 TEST(test_silence_is_asked_and_then_ended),
                 TEST(test_changes_are_told_to_those_who_understand),
                 TEST(test_one_client_can_be_asked_to_leave),
+                TEST(test_denied_publishes_are_told_and_dropped),
+                TEST(test_each_message_of_a_run_is_denied),
+                TEST(test_denied_subscriptions_are_told),
+                TEST(test_what_is_denied_in_part_is_kept_back),
+                TEST(test_no_responders_is_kept_back_as_well),
+                TEST(test_responders_may_answer),
+                TEST(test_a_reload_ends_what_is_not_allowed_any_more),
+                TEST(test_permissions_change_while_messages_come),
                 TEST(test_the_way_input_is_cut_does_not_matter),
                 TEST(test_messages_of_one_publisher_stay_in_order),
         };
