@@ -66,8 +66,20 @@ write_config() {
         cat <<EOF
 server = { name = "interop"; workers = 2; };
 log = { target = "stderr"; level = "info"; };
+default_permissions = { publish = { deny = [ "denied.>" ]; }; subscribe = { deny = [ "denied.>" ]; }; };
 listeners = ( { name = "main"; listen = "tcp://127.0.0.1:$1"; $tls },
               { name = "datagrams"; listen = "udp://127.0.0.1:$2"; } );
+EOF
+}
+
+# The same for nats-server, where permissions are those of users.
+write_nats_config() {
+        cat <<EOF
+authorization {
+  users = [ { user: anyone, password: none, permissions: {
+    publish: { deny: [ "denied.>" ] }, subscribe: { deny: [ "denied.>" ] } } } ]
+}
+no_auth_user: anyone
 EOF
 }
 
@@ -103,7 +115,8 @@ start_server() {
                 listening='listener "main" listening on tcp://127\.0\.0\.1:'
                 ;;
         nats-server)
-                launch nats-server -a 127.0.0.1 -p "${port:--1}"
+                write_nats_config >"$directory/nats.conf"
+                launch nats-server -c "$directory/nats.conf" -a 127.0.0.1 -p "${port:--1}"
                 listening='Listening for client connections on 127\.0\.0\.1:'
                 ;;
         esac

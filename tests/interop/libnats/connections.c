@@ -40,6 +40,36 @@ static void flush_returns_when_the_server_has_processed_all(void **state) {
         assert_true(round_trip_ns >= 0);
 }
 
+static void expect_denial(natsConnection *connection, const char *expected) {
+        const char *text = NULL;
+
+        assert_status(NATS_NOT_PERMITTED, natsConnection_GetLastError(connection, &text));
+        if (!text || !strstr(text, expected))
+                fail_msg("\"%s\", expected to contain \"%s\"", text ? text : "", expected);
+}
+
+static void denied_publish_is_told_and_the_connection_stays(void **state) {
+        struct scene *scene = *state;
+        natsSubscription *news = subscribe(scene, "news");
+
+        publish(scene->sender, "denied.x", "dropped");
+        flush(scene->sender);
+        expect_denial(scene->sender, "Permissions Violation for Publish to \"denied.x\"");
+        publish(scene->sender, "news", "allowed");
+        expect(news, "news", "allowed");
+}
+
+static void denied_subscription_is_told_and_the_connection_stays(void **state) {
+        struct scene *scene = *state;
+        natsSubscription *news = subscribe(scene, "news");
+
+        (void)subscribe_in_group(scene, "denied.y", "workers");
+        expect_denial(scene->receiver, "Permissions Violation for Subscription to \"denied.y\" "
+                                       "using queue \"workers\"");
+        publish(scene->sender, "news", "allowed");
+        expect(news, "news", "allowed");
+}
+
 static void connection_without_echo_does_not_hear_itself(void **state) {
         struct scene *scene = *state;
         natsOptions *options = scene_options(scene);
@@ -226,6 +256,8 @@ static void auto_unsubscribe_counts_across_a_restart(void **state) {
 const struct CMUnitTest libnats_connections[] = {
         LIBNATS_CASE(server_introduces_itself),
         LIBNATS_CASE(flush_returns_when_the_server_has_processed_all),
+        LIBNATS_CASE(denied_publish_is_told_and_the_connection_stays),
+        LIBNATS_CASE(denied_subscription_is_told_and_the_connection_stays),
         LIBNATS_CASE(connection_without_echo_does_not_hear_itself),
         LIBNATS_CASE(verbose_connection_works),
         LIBNATS_CASE(pedantic_connection_works),

@@ -339,6 +339,40 @@ test("the round trip can be measured", async ({ sender }) => {
         assert.ok(await within_deadline(sender.rtt(), "pong") >= 0);
 });
 
+/* The first event of that type. */
+async function next_status(connection, type) {
+        for await (const status of connection.status())
+                if (status.type === type)
+                        return status;
+        throw new Error("the connection is closed");
+}
+
+test("a denied publish is told, and the connection stays", async ({ sender, receiver }) => {
+        const messages = collect(receiver, "news");
+        const told = next_status(sender, "error");
+        await flush(receiver);
+        sender.publish("denied.x", "dropped");
+        const { error } = await within_deadline(told, "error");
+        assert.equal(error.operation, "publish");
+        assert.equal(error.subject, "denied.x");
+        sender.publish("news", "allowed");
+        await expect(messages, [["news", "allowed"]]);
+});
+
+test("a denied subscription is told, with its queue", async ({ receiver, sender }) => {
+        for (const queue of [undefined, "workers"]) {
+                const error = await within_deadline(new Promise((resolve) =>
+                        receiver.subscribe("denied.y", { queue, callback: resolve })), "error");
+                assert.equal(error.operation, "subscription");
+                assert.equal(error.subject, "denied.y");
+                assert.equal(error.queue, queue);
+        }
+        const messages = collect(receiver, "news");
+        await flush(receiver);
+        sender.publish("news", "allowed");
+        await expect(messages, [["news", "allowed"]]);
+});
+
 test("without echo a connection does not hear itself", async (scene) => {
         const mute = await scene.connect({ noEcho: true });
         const own = collect(mute, "news");
