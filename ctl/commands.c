@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ctl/access.h"
 #include "ctl/actions.h"
 #include "ctl/bench.h"
 #include "ctl/clients.h"
@@ -52,6 +53,19 @@ static const struct command commands[] = {
          .has_subject = true,
          .n_most = 1,
          .summary = "list subscriptions, all or those that SUBJECT reaches"},
+        {.name = "access",
+         .arguments = "whoami | check USER pub|sub SUBJECT",
+         .run = access_run,
+         .is_offline = true,
+         .n_least = 1,
+         .n_most = 4,
+         .options = OPTION_QUEUE,
+         .summary = "show who you are to the daemon, or what a user may",
+         .details = "check sends nothing; it exits with 0 if USER may, with 1 if not, and says by\n"
+                    "which entry of which file. Who is no user is called anonymous.\n\n"
+                    "Examples:\n"
+                    "  sockctl access whoami\n"
+                    "  sockctl access check alice pub orders.new\n"},
         {.name = "ping",
          .arguments = "",
          .run = action_ping,

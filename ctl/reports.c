@@ -101,10 +101,13 @@ static void add_clients(struct table *table, const json_t *data) {
         table_add_format(table, "%" PRIu64, report_number(data, "subscriptions"));
         table_add(table, "Slow consumers:");
         table_add_format(table, "%" PRIu64, report_number(data, "slow_consumers"));
-        table_add(table, "Denied:");
-        table_add_format(table, "%" PRIu64 " publishes, %" PRIu64 " subscriptions",
-                         report_number(data, "denied_publishes"),
-                         report_number(data, "denied_subscriptions"));
+        if (report_number(data, "denied_publishes") + report_number(data, "denied_subscriptions") >
+            0) {
+                table_add(table, "Denied:");
+                table_add_format(table, "%" PRIu64 " publishes, %" PRIu64 " subscriptions",
+                                 report_number(data, "denied_publishes"),
+                                 report_number(data, "denied_subscriptions"));
+        }
         if (report_number(data, "refused_logins") > 0) {
                 table_add(table, "Refused logins:");
                 table_add_format(table, "%" PRIu64, report_number(data, "refused_logins"));

@@ -182,9 +182,14 @@ static void config_sum_up_users(struct config *config) {
                 config->has_secrets |=
                         user->password || user->token || user->has_nkey || user->certificate;
         }
-        for (size_t i = 0; i < config->n_listeners; i++)
-                if (!config->listeners[i].anonymous_is_given)
-                        config->listeners[i].anonymous = !config->has_secrets;
+        for (size_t i = 0; i < config->n_listeners; i++) {
+                struct config_listener *listener = &config->listeners[i];
+
+                /* Of local peers the kernel says who they are. */
+                if (!listener->anonymous_is_given)
+                        listener->anonymous =
+                                !config->has_secrets || address_is_unix(&listener->address);
+        }
 }
 
 /* Fills in what depends on the host, and on several keys. */
@@ -224,6 +229,13 @@ int config_load(struct config **configp, const char *path, const char *const *li
         *configp = config;
         config = NULL;
         return 0;
+}
+
+const struct config_user *config_find_user(const struct config *config, const char *name) {
+        for (size_t i = 0; i < config->n_users; i++)
+                if (strcmp(config->users[i].name, name) == 0)
+                        return &config->users[i];
+        return NULL;
 }
 
 struct config *config_ref(struct config *config) {

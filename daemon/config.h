@@ -93,6 +93,12 @@ struct config_listener {
         uint64_t max_sessions_per_source;
 };
 
+/* Where something stands: in which file, and at which line. */
+struct config_origin {
+        char *file; /* owned; NULL: nowhere */
+        unsigned line;
+};
+
 /* What a user may have; 0: no more is said than for everybody. */
 struct config_limits {
         uint64_t connections;    /* of all its clients */
@@ -116,6 +122,7 @@ struct config_peer {
 /* A rule: who is this user, and what may he do. The first that fits a peer decides. */
 struct config_user {
         char *name;    /* unique */
+        struct config_origin origin;
         bool has_peer; /* else nothing is asked of the kernel */
         struct config_peer peer;
         struct secret *password; /* a hash of crypt(3) or plain; NULL: none */
@@ -153,6 +160,9 @@ struct config {
  * negative errno (-ENOMEM). */
 int config_load(struct config **configp, const char *path, const char *const *listen,
                 size_t n_listen, struct config_errors *errors);
+
+/* The user of that name, or NULL. */
+const struct config_user *config_find_user(const struct config *config, const char *name);
 
 struct config *config_ref(struct config *config);
 /* Gives the reference back; NULL is allowed. Returns NULL. */

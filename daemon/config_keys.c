@@ -446,6 +446,7 @@ static bool is_user_name(const char *text) {
 }
 
 static const struct config_key user_keys[] = {
+        {"", CONFIG_ORIGIN, FIELD(config_user, origin)},
         {"name", CONFIG_STRING, FIELD(config_user, name), .is_required = true,
          .check = is_user_name,
          .expected = "a name of at most 64 printable ASCII characters without blanks"},
@@ -509,7 +510,26 @@ static void check_listeners(struct config_reader *reader, const config_setting_t
         }
 }
 
-/* Complains about users that have the name of an earlier one. */
+/* The user before i that has the same name, or the same nkey; i if there is none. */
+static size_t find_namesake(const struct config_user *users, size_t i) {
+        size_t k = 0;
+
+        while (k < i &&
+               (!users[i].name || !users[k].name || strcmp(users[i].name, users[k].name) != 0))
+                k++;
+        return k;
+}
+
+static size_t find_same_nkey(const struct config_user *users, size_t i) {
+        size_t k = 0;
+
+        while (k < i && !(users[i].has_nkey && users[k].has_nkey &&
+                          memcmp(&users[i].nkey, &users[k].nkey, sizeof(users[i].nkey)) == 0))
+                k++;
+        return k;
+}
+
+/* Complains about users that have the name or the nkey of an earlier one. */
 static void check_users(struct config_reader *reader, const config_setting_t *group,
                         const struct config *config) {
         const config_setting_t *list = config_setting_get_member(group, "users");
@@ -519,18 +539,18 @@ static void check_users(struct config_reader *reader, const config_setting_t *gr
                 return;
         for (size_t i = 1; i < config->n_users; i++) {
                 const config_setting_t *setting = config_setting_get_elem(list, (unsigned)i);
+                size_t namesake = find_namesake(users, i), other = find_same_nkey(users, i);
                 char name[32];
-                size_t k = 0;
 
-                while (k < i && (!users[i].name || !users[k].name ||
-                                 strcmp(users[i].name, users[k].name) != 0))
-                        k++;
-                if (k == i)
-                        continue;
                 snprintf(name, sizeof(name), "users[%zu]", i);
-                config_reader_complain(reader, config_setting_get_member(setting, "name"), name,
-                                       "name", "found \"%s\", which users[%zu] has already",
-                                       users[i].name, k);
+                if (namesake < i)
+                        config_reader_complain(reader, config_setting_get_member(setting, "name"),
+                                               name, "name",
+                                               "found \"%s\", which users[%zu] has already",
+                                               users[i].name, namesake);
+                if (other < i)
+                        config_reader_complain(reader, config_setting_get_member(setting, "nkey"),
+                                               name, "nkey", "it is that of users[%zu]", other);
         }
 }
 

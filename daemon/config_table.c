@@ -15,7 +15,7 @@
 #define NAME_SHOWN_MAX 64 /* of a key that is not known */
 
 static int key_default(const struct config_key *key, void *field) {
-        if (key->type == CONFIG_LATER || key->type == CONFIG_LIST)
+        if (key->type == CONFIG_LATER || key->type == CONFIG_LIST || key->type == CONFIG_ORIGIN)
                 return 0;
         if (key->type == CONFIG_TABLE)
                 return config_table_default(key->table, field);
@@ -43,6 +43,8 @@ void config_table_deinit(const struct config_table *table, void *target) {
                         struct secret **secretp = (struct secret **)(void *)field;
 
                         *secretp = secret_free(*secretp);
+                } else if (key->type == CONFIG_ORIGIN) {
+                        free(((struct config_origin *)(void *)field)->file);
                 } else if (key->type == CONFIG_OTHER && key->release) {
                         key->release(field);
                 } else if (key->type == CONFIG_TABLE) {
@@ -164,7 +166,7 @@ static void refuse_unknown(struct config_reader *reader, const struct config_tab
 
         snprintf(shown, sizeof(shown), "%s", name);
         for (size_t i = 0; i < table->n_keys && length < sizeof(known); i++)
-                if (table->keys[i].type != CONFIG_LATER)
+                if (table->keys[i].type != CONFIG_LATER && table->keys[i].type != CONFIG_ORIGIN)
                         length += (size_t)snprintf(known + length, sizeof(known) - length, "%s%s",
                                                    length ? ", " : "", table->keys[i].name);
         if (nearest)
@@ -183,11 +185,26 @@ static const struct config_key *find_key(const struct config_table *table, const
         return NULL;
 }
 
+static void note_origin(struct config_reader *reader, const config_setting_t *group,
+                        struct config_origin *origin) {
+        const char *file =
+                config_text_locate(reader->text, config_setting_source_line(group), &origin->line);
+
+        free(origin->file);
+        origin->file = strdup(file);
+        if (!origin->file)
+                reader->error = -ENOMEM;
+}
+
 void config_table_read(struct config_reader *reader, const struct config_table *table,
                        const char *path, const config_setting_t *group, void *target) {
         size_t n_errors = reader->errors->n_lines;
         int n = config_setting_length(group);
 
+        for (size_t i = 0; i < table->n_keys; i++)
+                if (table->keys[i].type == CONFIG_ORIGIN)
+                        note_origin(reader, group,
+                                    (void *)((char *)target + table->keys[i].offset));
         for (int i = 0; i < n && reader->error == 0; i++) {
                 const config_setting_t *setting = config_setting_get_elem(group, (unsigned)i);
                 const struct config_key *key = find_key(table, config_setting_name(setting));

@@ -27,7 +27,9 @@ enum config_type {
         CONFIG_TABLE,       /* a struct, by table: { ... } */
         CONFIG_LIST,        /* pointer to an array of structs, by table: ( { ... } ) */
         CONFIG_OTHER,       /* by read; freed by release */
-        CONFIG_LATER,       /* known, but this version does not have it yet */
+        CONFIG_ORIGIN, /* struct config_origin: where the group itself stands; a row without a name
+                        */
+        CONFIG_LATER,  /* known, but this version does not have it yet */
 };
 
 struct config_place;

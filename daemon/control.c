@@ -177,6 +177,8 @@ static const struct control_row rows[] = {
         {"SUBSZ", false, ROLE_MONITOR, control_run_subsz},
         {"HEALTHZ", false, ROLE_LOCAL, control_run_healthz},
         {"LISTENERZ", false, ROLE_MONITOR, control_run_listenerz},
+        {"WHOAMI", false, ROLE_LOCAL, control_run_whoami},
+        {"ACCESS", false, ROLE_MONITOR, control_run_access},
         {"RELOAD", false, ROLE_ADMIN, control_run_reload},
         {"DRAIN", false, ROLE_ADMIN, control_run_drain},
         {"STOP", false, ROLE_ADMIN, control_run_stop},
@@ -206,6 +208,12 @@ static const struct control_row *row_of(struct bytes subject) {
                         return rows[i].role == ROLE_ADMIN && bytes_are(who, "PING") ? NULL
                                                                                     : &rows[i];
         return NULL;
+}
+
+enum role control_role_of(struct bytes subject) {
+        const struct control_row *row = row_of(subject);
+
+        return row ? row->role : ROLE_ADMIN;
 }
 
 static char *copy_text(struct bytes bytes) {

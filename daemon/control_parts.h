@@ -1,5 +1,5 @@
 /* What the parts of control need of each other: control.c (from a message to its row and back to an
- * answer), control_reports.c and control_actions.c. All of it is for the server's thread, but for
+ * answer), control_reports.c, control_access.c and control_actions.c. All of it is for the server's thread, but for
  * what a visit calls in the workers' threads.
  */
 #pragma once
@@ -12,6 +12,9 @@ const char *control_option_string(const struct control_request *request, const c
 uint64_t control_option_number(const struct control_request *request, const char *key,
                                uint64_t otherwise);
 bool control_option_bool(const struct control_request *request, const char *key);
+
+/* The role that a request on a control subject needs. */
+enum role control_role_of(struct bytes subject);
 
 /* Runs `run` in each worker's thread for the request, then `done` in the server's. */
 void control_visit(struct control_request *request,
@@ -36,6 +39,10 @@ void control_run_healthz(struct control_request *request);
 void control_run_listenerz(struct control_request *request);
 void control_run_connz(struct control_request *request);
 void control_run_subsz(struct control_request *request);
+
+/* Requests about who is who. */
+void control_run_whoami(struct control_request *request);
+void control_run_access(struct control_request *request);
 
 /* Requests that act. */
 void control_run_reload(struct control_request *request);

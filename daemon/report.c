@@ -451,6 +451,27 @@ static void connection_security(json_t *object, const struct connection *connect
                 set_text(object, "tls_subject", facts->certificate->subject);
 }
 
+/* Which rule decided who it is, and by what. */
+static void connection_rule(json_t *object, const struct client *client) {
+        const struct config_user *user =
+                client->user ? config_find_user(client->worker->config, client->user) : NULL;
+        json_t *by = user ? json_array() : NULL;
+
+        if (!user)
+                return;
+        if (user->has_peer)
+                json_array_append_new(by, json_string("peer"));
+        if (user->password)
+                json_array_append_new(by, json_string("password"));
+        if (user->token)
+                json_array_append_new(by, json_string("token"));
+        if (user->has_nkey)
+                json_array_append_new(by, json_string("nkey"));
+        json_object_set_new(object, "rule",
+                            json_sprintf("%s:%u", user->origin.file, user->origin.line));
+        json_object_set_new(object, "rule_by", by);
+}
+
 json_t *report_connection(struct connection *connection, bool details) {
         const struct client *client = connection->state;
         uint64_t now = now_ns();
@@ -490,8 +511,10 @@ json_t *report_connection(struct connection *connection, bool details) {
                 json_object_set_new(object, "datagrams",
                                     datagrams_object(&connection->session->counters));
         }
-        if (details)
+        if (details) {
+                connection_rule(object, client);
                 json_object_set_new(object, "subscriptions_list", subject_list(client));
+        }
         return object;
 }
 

@@ -418,6 +418,13 @@ static void test_conflicts_are_refused(void **state) {
                  "lame_duck_duration, which is \"2m\"\n");
 }
 
+static void test_users_have_nkeys_of_their_own(void **state) {
+#define NKEY "nkey = \"UAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RLKK\"; }"
+        load_bad("users = ( { name = \"a\"; " NKEY ",\n { name = \"b\"; " NKEY " );",
+                 "sockd.conf:2: users[1].nkey: it is that of users[0]\n");
+#undef NKEY
+}
+
 static void test_keys_of_datagrams_must_make_sense(void **state) {
         load_good("listeners = ( { name = \"a\"; listen = \"udp://*:1\";"
                   " join = [\"239.1.1.1\", \"ff05::1\"]; } );");
@@ -1200,6 +1207,7 @@ int main(void) {
                 cmocka_unit_test_teardown(test_path_over_the_limit_says_so, tear_down),
                 cmocka_unit_test_teardown(test_all_errors_are_reported_at_once, tear_down),
                 cmocka_unit_test_teardown(test_conflicts_are_refused, tear_down),
+                cmocka_unit_test_teardown(test_users_have_nkeys_of_their_own, tear_down),
                 cmocka_unit_test_teardown(test_keys_of_datagrams_must_make_sense, tear_down),
                 cmocka_unit_test_teardown(test_users_are_read_in_their_order, tear_down),
                 cmocka_unit_test_teardown(test_wrong_users_are_refused, tear_down),

@@ -1,0 +1,68 @@
+#!/bin/sh
+# sockctl access: who one is to the daemon, and what users may, by which entry of which file, without
+# anything being sent.
+#
+# shellcheck disable=SC2016,SC2119,SC2317 # dollars of subjects; functions without arguments
+. "$SOCKD_SOURCE_DIR/tests/system/daemon.sh"
+
+configure "listeners = ( { name = \"local\"; listen = \"$unix\"; }, { name = \"tcp\"; listen = \"tcp://127.0.0.1:0\"; anonymous = true; } );" \
+        'default_permissions = { publish = ["public.>"]; subscribe = ["public.>", "_INBOX.>"]; };' \
+        'users = ( { name = "watch"; token = "tower"; role = "monitor"; },' \
+        "  { name = \"boss\"; peer = { uid = $(id -u); }; role = \"admin\"; permissions = { publish = [\">\"]; }; }," \
+        '  { name = "alice"; password = "wonderland"; permissions = {' \
+        '      publish = ["a.>"];' \
+        '      subscribe = { allow = ["b.*", "c q1"];' \
+        '                    deny = ["b.x"]; }; }; }' \
+        ');'
+start_daemon
+
+# may STATUS OUTPUT ARG...: what `access check` says, and how it ends.
+may() {
+        may_status=$1 may_output=$2
+        shift 2
+        output=$(ctl access check "$@" 2>&1)
+        status=$?
+        check "access check $*: exit status" "$may_status" "$status"
+        check_matches "access check $*: reason" "$may_output" "$output"
+}
+
+may 0 "^allowed by \"a.>\", $config:6\$" alice pub a.b
+may 1 "^denied: not among what is allowed, $config:6\$" alice pub z
+may 0 "^allowed in part: allowed but for \"b.x\", $config:8\$" alice sub 'b.*'
+may 1 "^denied by \"b.x\", $config:8\$" alice sub b.x
+may 0 "^allowed by \"b\\.\\*\", $config:7\$" alice sub b.y
+may 1 'other queues, by "c q1"' alice sub c
+may 0 '^allowed by "c q1"' --queue q1 alice sub c
+may 1 'not among what is allowed, .*:2$' watch pub z
+may 0 'allowed by "public.>"' anonymous pub public.x
+may 1 'role admin, and watch has monitor' watch pub '$SYS.REQ.SERVER.x.STOP'
+may 0 'role monitor, and watch has monitor' watch pub '$SYS.REQ.SERVER.PING.CONNZ'
+may 3 'no such user: carol$' carol pub a
+may 2 'the subject is not valid$' alice pub a..b
+may 2 'neither pub nor sub$' alice read a
+check 'in JSON, the file and the line' "$config 6" \
+        "$(ctl --json access check alice pub a.b | "$support/json" file) $(ctl_json line access check alice pub a.b)"
+check 'nothing was published' 0 "$(ctl_json denied_publishes status)"
+
+said=$(ctl access whoami)
+check_matches 'whoami: the user, by what, and where that stands' "^User: +boss, by peer \\($config:4\\)\$" "$said"
+check_matches 'whoami: the role' '^Role: +admin$' "$said"
+check_matches 'whoami: the account' '^Account: +\$G$' "$said"
+check_matches 'whoami: the listener' '^Listener: +local$' "$said"
+check_matches 'whoami: the process' "^Process: +uid $(id -u), gid $(id -g), pid [0-9]+\$" "$said"
+umask 077
+printf 'tower\n' >"$directory/token"
+check_matches 'whoami: over TCP, by a token' "^User: +watch, by token \\($config:3\\)\$" \
+        "$(timeout 20 "$SOCKCTL" -s "tcp://127.0.0.1:$(port_of tcp)" --token-file "$directory/token" access whoami 2>&1)"
+umask 022
+if can_be_nobody; then
+        check_matches 'whoami: any local process may ask' '^User: +none; no rule of "users" fits$' \
+                "$(as_nobody "$nobody_ctl" -s "$unix" access whoami 2>&1)"
+        check_matches 'what others may is for monitors' 'needs the role "monitor"' \
+                "$(as_nobody "$nobody_ctl" -s "$unix" access check alice pub a 2>&1)"
+else
+        skip 'whoami: any local process may ask' 'needs root and setpriv'
+fi
+stop_daemon
+check 'the daemon ended in order' 0 "$status"
+end_tests
