@@ -117,17 +117,23 @@ static int stage_shared(struct stage *stage, const struct writer_message *line, 
         return outbox_append_shared(&stage->outbox, block, payload);
 }
 
-int client_stage_messages(struct stage *stage, struct subscription *subscription,
-                          const struct message *message, bool headers) {
-        size_t skipped = headers ? 0 : message->header_size;
-        struct bytes payload = {message->payload.data + skipped, message->payload.length - skipped};
-        struct writer_message line = {
+/* What a subscription gets of a message: a client without headers the payload alone. */
+static struct writer_message line_of(const struct subscription *subscription,
+                                     const struct message *message, bool headers) {
+        return (struct writer_message){
                 .subject = message->subject,
                 .sid = subscription_sid(subscription),
                 .reply = message->reply,
                 .header_size = headers ? message->header_size : 0,
-                .size = payload.length,
+                .size = message->payload.length - (headers ? 0 : message->header_size),
         };
+}
+
+int client_stage_messages(struct stage *stage, struct subscription *subscription,
+                          const struct message *message, bool headers) {
+        struct writer_message line = line_of(subscription, message, headers);
+        struct bytes payload = {message->payload.data + message->payload.length - line.size,
+                                line.size};
         int r = 0;
 
         stage->n_messages += message->count;
@@ -145,14 +151,15 @@ int client_stage_messages(struct stage *stage, struct subscription *subscription
 static bool client_fits(struct client *client, struct worker *worker,
                         const struct subscription *subscription, const struct message *message) {
         struct connection *connection = client->connection;
-        struct writer_message line = {
-                .subject = message->subject,
-                .sid = subscription_sid(subscription),
-                .reply = message->reply,
-        };
+        struct writer_message line;
 
-        if (message->payload.length + 2 + writer_message_line_max(&line) <= connection->max_frame)
+        if (connection->max_frame == SIZE_MAX)
                 return true;
+        line = line_of(subscription, message,
+                       atomic_load_explicit(&client->headers, memory_order_relaxed));
+        if (writer_message_line_length(&line) + line.size + strlen("\r\n") <= connection->max_frame)
+                return true;
+        connection_note_too_large(connection, message->count);
         connection_write(worker, connection, BYTES("-ERR '" ERROR_FRAME_TOO_LARGE "'\r\n"));
         return false;
 }

@@ -530,6 +530,11 @@ void connection_note_malformed(struct connection *connection) {
                 session_drop(connection->session, DROP_MALFORMED);
 }
 
+void connection_note_too_large(struct connection *connection, size_t n_messages) {
+        for (size_t i = 0; connection->session && i < n_messages; i++)
+                session_drop(connection->session, DROP_TOO_LARGE);
+}
+
 bool connection_cookie(struct connection *connection, char text[COOKIE_TEXT_SIZE]) {
         return connection->session && session_cookie(connection->session, text) == 0;
 }

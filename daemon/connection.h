@@ -199,6 +199,9 @@ bool connection_may_complain(struct connection *connection, size_t length);
 /* A frame of a datagram peer was malformed. */
 void connection_note_malformed(struct connection *connection);
 
+/* So many messages for it fit no frame of its transport. Any worker. */
+void connection_note_too_large(struct connection *connection, size_t n_messages);
+
 /* The cookie that a datagram peer proves its address with; false if it has none. */
 bool connection_cookie(struct connection *connection, char text[COOKIE_TEXT_SIZE]);
 

@@ -19,6 +19,25 @@ char *writer_message_line(char *to, const struct writer_message *message) {
         return bytes_copy(to, BYTES("\r\n"));
 }
 
+static size_t count_digits(size_t number) {
+        size_t n = 1;
+
+        for (; number >= 10; number /= 10)
+                n++;
+        return n;
+}
+
+size_t writer_message_line_length(const struct writer_message *message) {
+        size_t length = strlen("MSG   \r\n") + message->subject.length + message->sid.length +
+                        count_digits(message->size);
+
+        if (message->reply.length > 0)
+                length += message->reply.length + strlen(" ");
+        if (message->header_size > 0)
+                length += strlen("H ") + count_digits(message->header_size);
+        return length;
+}
+
 char *writer_error(char *to, struct bytes text) {
         to = bytes_copy(to, BYTES("-ERR '"));
         to = bytes_copy(to, text);

@@ -22,6 +22,9 @@ static inline size_t writer_message_line_max(const struct writer_message *messag
                message->reply.length + 2 * BYTES_NUMBER_MAX;
 }
 
+/* How long the line is that writer_message_line() writes. */
+size_t writer_message_line_length(const struct writer_message *message);
+
 /* Writes the MSG or HMSG line, up to and with its CR LF. */
 char *writer_message_line(char *to, const struct writer_message *message);
 

@@ -17,6 +17,7 @@ static void check_line(const struct writer_message *message, const char *expecte
         end = writer_message_line(line, message);
         assert_true((size_t)(end - line) <= room);
         assert_int_equal(end - line, strlen(expected));
+        assert_int_equal(writer_message_line_length(message), strlen(expected));
         assert_memory_equal(line, expected, strlen(expected));
         free(line);
 }
@@ -56,6 +57,23 @@ static void test_headers_with_reply_are_written(void **state) {
                                          .size = 16};
 
         check_line(&message, "HMSG foo 1 r 16 16\r\n");
+}
+
+static void test_lengths_are_known_before(void **state) {
+        /* Of every number of digits. */
+        size_t size = 1;
+
+        for (unsigned n_digits = 1; n_digits <= 15; n_digits++, size *= 10) {
+                struct writer_message message = {
+                        .subject = BYTES("s"), .sid = BYTES("i"), .size = size};
+                char line[64];
+
+                assert_int_equal(writer_message_line_length(&message),
+                                 writer_message_line(line, &message) - line);
+                message.size = message.header_size = size * 10 - 1;
+                assert_int_equal(writer_message_line_length(&message),
+                                 writer_message_line(line, &message) - line);
+        }
 }
 
 static void test_any_bytes_pass_unchanged(void **state) {
@@ -116,6 +134,7 @@ int main(void) {
                 cmocka_unit_test(test_message_with_reply_is_written),
                 cmocka_unit_test(test_headers_without_reply_are_written),
                 cmocka_unit_test(test_headers_with_reply_are_written),
+                cmocka_unit_test(test_lengths_are_known_before),
                 cmocka_unit_test(test_any_bytes_pass_unchanged),
                 cmocka_unit_test(test_the_largest_sizes_fit_the_room),
                 cmocka_unit_test(test_errors_are_written_in_quotes),

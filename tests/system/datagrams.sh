@@ -664,6 +664,24 @@ test_abuse() {
         stop_daemon
 }
 
+# --- what is too large ---------------------------------------------------------------------------------
+
+test_large() {
+        listen '' 'name = "udp"; listen = "udp://127.0.0.1:0";'
+        gather $near
+        tell "open A udp://127.0.0.1:0 udp://127.0.0.1:$(port udp)"
+        tell 'send A SUB large 1\r\nPING\r\n'
+        tell 'expect A' PONG >/dev/null
+        ctl pub large "$(blanks 65486)"
+        ctl pub large "$(blanks 65487)"
+        check_matches 'a datagram is as large as can be' '^A .* 65507 MSG large 1 65486' "$(tell 'expect A' '^A .* MSG')"
+        check_matches 'of what is larger the peer is told' "ERR 'Message Too Large for Transport'" \
+                "$(tell 'expect A' '^A .* -ERR')"
+        check 'and it is counted' 1 "$(ctl_json listeners.1.datagrams.dropped.too_large listeners)"
+        dismiss
+        stop_daemon
+}
+
 # --- what the kernel drops -------------------------------------------------------------------------------
 
 is_stopped() {
@@ -785,7 +803,7 @@ elif ! command -v ip >/dev/null || ! command -v nsenter >/dev/null; then
 elif ! make_networks 2>"$directory/why"; then
         why_not="networks cannot be made here: $(tail -n 1 "$directory/why")"
 fi
-for part in source amplification cookies shares broadcast drain gone together stall abuse overflow multicast workers; do
+for part in source amplification cookies shares broadcast drain gone together stall abuse large overflow multicast workers; do
         if [ -n "$why_not" ]; then
                 skip "datagrams: $part" "$why_not"
         elif [ -z "${DATAGRAM_PARTS:-}" ] || echo " $DATAGRAM_PARTS " | grep -q " $part "; then
