@@ -187,7 +187,36 @@ static struct batch *batch_new(void) {
         return batch;
 }
 
-/* Tells of the network's errors; each belongs to the peer that it names, and to nobody else. */
+/* What the network reports of a datagram that we have sent. */
+struct report {
+        int error;
+        struct in6_addr local; /* where it was sent from; all zero: the address of the socket */
+};
+
+static void report_read_control(struct report *report, const struct cmsghdr *cmsg) {
+        const void *data = CMSG_DATA(cmsg);
+
+        if ((cmsg->cmsg_level == IPPROTO_IP && cmsg->cmsg_type == IP_RECVERR) ||
+            (cmsg->cmsg_level == IPPROTO_IPV6 && cmsg->cmsg_type == IPV6_RECVERR)) {
+                struct sock_extended_err reported;
+
+                memcpy(&reported, data, sizeof(reported));
+                report->error = (int)reported.ee_errno;
+        } else if (cmsg->cmsg_level == IPPROTO_IP && cmsg->cmsg_type == IP_PKTINFO) {
+                struct in_pktinfo info;
+
+                memcpy(&info, data, sizeof(info));
+                report->local = session_map_address(info.ipi_addr);
+        } else if (cmsg->cmsg_level == IPPROTO_IPV6 && cmsg->cmsg_type == IPV6_PKTINFO) {
+                struct in6_pktinfo info;
+
+                memcpy(&info, data, sizeof(info));
+                report->local = info.ipi6_addr;
+        }
+}
+
+/* Tells of the network's errors; each belongs to the peer that it names, at the local address that
+ * it was sent to, and to nobody else. */
 static void endpoint_take_errors(struct endpoint *endpoint) {
         union session_address name;
         struct control control;
@@ -196,6 +225,8 @@ static void endpoint_take_errors(struct endpoint *endpoint) {
         socklen_t length = sizeof(error);
 
         for (;;) {
+                struct report report = {.local = in6addr_any};
+
                 message = (struct msghdr){.msg_name = &name,
                                           .msg_namelen = sizeof(name),
                                           .msg_control = &control,
@@ -203,16 +234,10 @@ static void endpoint_take_errors(struct endpoint *endpoint) {
                 if (recvmsg(endpoint->fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
                         break;
                 for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(&message); cmsg;
-                     cmsg = CMSG_NXTHDR(&message, cmsg)) {
-                        struct sock_extended_err reported;
-
-                        if (!(cmsg->cmsg_level == IPPROTO_IP && cmsg->cmsg_type == IP_RECVERR) &&
-                            !(cmsg->cmsg_level == IPPROTO_IPV6 && cmsg->cmsg_type == IPV6_RECVERR))
-                                continue;
-                        memcpy(&reported, CMSG_DATA(cmsg), sizeof(reported));
-                        if (reported.ee_errno == ECONNREFUSED)
-                                sessions_end_peer(endpoint, &name.any, message.msg_namelen);
-                }
+                     cmsg = CMSG_NXTHDR(&message, cmsg))
+                        report_read_control(&report, cmsg);
+                if (report.error == ECONNREFUSED)
+                        session_end_peer(endpoint, &name.any, message.msg_namelen, &report.local);
         }
         /* It would be reported to whoever sends next. */
         (void)getsockopt(endpoint->fd, SOL_SOCKET, SO_ERROR, &error, &length);

@@ -322,19 +322,17 @@ void sessions_expire(struct endpoint *endpoint) {
         }
 }
 
-void sessions_end_peer(struct endpoint *endpoint, const struct sockaddr *peer, socklen_t length) {
-        struct session_path path = {.peer_length = length};
-        struct session *session, *next;
+void session_end_peer(struct endpoint *endpoint, const struct sockaddr *peer, socklen_t length,
+                      const struct in6_addr *local) {
+        struct session_path path = {.peer_length = length, .local = *local};
+        struct session *session;
 
-        if (endpoint->n_sessions == 0 || length > sizeof(path.peer))
+        if (length > sizeof(path.peer))
                 return;
         memcpy(&path.peer, peer, length);
-        for (session = *bucket_of(endpoint, path_hash(&path)); session; session = next) {
-                next = session->next;
-                path.local = session->path.local;
-                if (is_same_path(&session->path, &path))
-                        connection_close(session->connection, REASON_UNREACHABLE);
-        }
+        session = session_find(endpoint, &path);
+        if (session)
+                connection_close(session->connection, REASON_UNREACHABLE);
 }
 
 void sessions_end(struct endpoint *endpoint) {

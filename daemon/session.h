@@ -112,10 +112,12 @@ void session_detach(struct session *session);
 /* Its connection is freed. */
 void session_free(struct session *session);
 
-/* Ends the sessions of peers that have been silent for too long; those of one peer, at all local
- * addresses; all. */
+/* Ends the session of a peer, with a local address as in struct session_path, if there is one. */
+void session_end_peer(struct endpoint *endpoint, const struct sockaddr *peer, socklen_t length,
+                      const struct in6_addr *local);
+
+/* Ends the sessions of peers that have been silent for too long; all. */
 void sessions_expire(struct endpoint *endpoint);
-void sessions_end_peer(struct endpoint *endpoint, const struct sockaddr *peer, socklen_t length);
 void sessions_end(struct endpoint *endpoint);
 
 /* Whether what the peer is sent is limited by what came from it. Any thread. */

@@ -7,6 +7,8 @@
  *
  *      open NAME FROM TO        a socket bound to FROM that speaks to TO, both as sockd writes them
  *      aim NAME TO              it speaks to TO from now on
+ *      twin NAME PEER TO        a socket at the Internet address of PEER that speaks to TO; each of
+ *                               the two hears only whom it speaks to
  *      send NAME TEXT           one datagram; TEXT knows \r \n \\ \xNN, and @PEER@ for the cookie
  *                               that PEER got last
  *      expect NAME              waits for a datagram and prints `NAME FROM LENGTH TEXT`
@@ -174,6 +176,9 @@ static void peer_open(const char *name, const char *from, const char *to) {
         peer->fd = socket(own.family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
         if (own.family != AF_UNIX)
                 (void)setsockopt(peer->fd, SOL_SOCKET, SO_BROADCAST, &(int){1}, sizeof(int));
+        /* Only a twin is given a port. */
+        if (strstr(from, ":0") != from + strlen(from) - 2)
+                (void)setsockopt(peer->fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
         if (peer->fd < 0 || bind(peer->fd, &own.socket.any, own.length) < 0)
                 err(1, "datagram: %s", from);
         /* What is sent is lost nowhere but at the daemon. */
@@ -183,6 +188,25 @@ static void peer_open(const char *name, const char *from, const char *to) {
 static void peer_close(struct peer *peer) {
         close(peer->fd);
         *peer = peers[--n_peers];
+}
+
+static void peer_connect(struct peer *peer) {
+        if (connect(peer->fd, &peer->target.socket.any, peer->target.length) < 0)
+                err(1, "datagram: %s cannot connect", peer->name);
+}
+
+static void peer_twin(const char *name, struct peer *peer, const char *to) {
+        struct address_socket own = {.length = sizeof(own.socket)};
+        char from[ADDRESS_TEXT_MAX];
+        int on = 1;
+
+        if (getsockname(peer->fd, &own.socket.any, &own.length) < 0)
+                err(1, "datagram: %s has no name", peer->name);
+        peer_connect(peer);
+        (void)setsockopt(peer->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+        address_format_socket(peer->scheme, &own.socket.any, own.length, from);
+        peer_open(name, from, to);
+        peer_connect(&peers[n_peers - 1]);
 }
 
 static void peer_write(struct peer *peer, const char *bytes, size_t n) {
@@ -383,6 +407,10 @@ static void obey_aim(const struct words *words) {
         (void)resolve(words->word[1], &peer_find(words->word[0])->target);
 }
 
+static void obey_twin(const struct words *words) {
+        peer_twin(words->word[0], peer_find(words->word[1]), words->word[2]);
+}
+
 static void obey_send(const struct words *words) {
         peer_send(peer_find(words->word[0]), words->text);
 }
@@ -425,10 +453,10 @@ static const struct order {
         size_t n_words;
         void (*obey)(const struct words *words);
 } orders[] = {
-        {"open", 3, obey_open},     {"aim", 2, obey_aim},       {"send", 1, obey_send},
-        {"expect", 1, obey_expect}, {"settle", 1, obey_settle}, {"insist", 2, obey_insist},
-        {"count", 1, obey_count},   {"burst", 2, obey_burst},   {"flood", 3, obey_flood},
-        {"close", 1, obey_close},   {"say", 0, obey_say},
+        {"open", 3, obey_open},     {"aim", 2, obey_aim},       {"twin", 3, obey_twin},
+        {"send", 1, obey_send},     {"expect", 1, obey_expect}, {"settle", 1, obey_settle},
+        {"insist", 2, obey_insist}, {"count", 1, obey_count},   {"burst", 2, obey_burst},
+        {"flood", 3, obey_flood},   {"close", 1, obey_close},   {"say", 0, obey_say},
 };
 
 static void obey(char *line) {

@@ -470,6 +470,24 @@ gone() {
         dismiss
 }
 
+# gone_from NAME FROM TO TO: of two sockets at one address, that speak to two of ours, one is closed.
+gone_from() {
+        gather $near
+        tell "open A udp://$2:0 udp://$3"
+        tell "twin B A udp://$4"
+        for peer in A B; do
+                tell "send $peer SUB gone.$peer 1\\r\\nPING\\r\\n"
+                tell "expect $peer" "^$peer .* PONG" >/dev/null
+        done
+        tell 'close B'
+        tell 'say B is closed' '^B is closed' >/dev/null
+        ctl pub gone.B x
+        check_does "$1: what is closed at one of our addresses ends there" await_that has_sessions 1
+        ctl pub gone.A x
+        check_matches "$1: and lives on at the other" '^A .* MSG gone.A' "$(tell 'expect A' '^A .*')"
+        dismiss
+}
+
 test_gone() {
         listen '' 'name = "four"; listen = "udp://0.0.0.0:0";' 'name = "dual"; listen = "udp://[::]:0";' \
                 'name = "one"; listen = "udp://127.0.0.1:0";'
@@ -480,7 +498,13 @@ test_gone() {
         gone 'IPv4, from afar' "$far" 10.9.1.1 10.9.0.2:"$(port four)"
         restart
         gone 'IPv4 on a socket of IPv6' "$far" 10.9.1.1 10.9.0.1:"$(port dual)"
+        restart
+        gone_from 'IPv4, two addresses' 127.0.0.1 127.0.0.1:"$(port four)" 127.0.0.2:"$(port four)"
+        restart
+        gone_from 'IPv4 on a socket of IPv6, two addresses' 127.0.0.1 127.0.0.1:"$(port dual)" 127.0.0.2:"$(port dual)"
         if $has_six; then
+                restart
+                gone_from 'IPv6, two addresses' '[fd00:9::1]' "[fd00:9::1]:$(port dual)" "[fd00:9::2]:$(port dual)"
                 restart
                 gone 'IPv6' "$near" '[::1]' "[::1]:$(port dual)"
                 restart
