@@ -269,8 +269,10 @@ int session_keep(struct session *session) {
 
         if (session->is_kept)
                 return 0;
-        if (!session_is_answerable(session))
+        if (!session_is_answerable(session)) {
+                session_drop(session, DROP_UNANSWERABLE);
                 return -EDESTADDRREQ;
+        }
         if (atomic_load(&endpoint->worker->instance->is_lame_duck))
                 return -ESHUTDOWN;
         if (table_grow(endpoint) < 0)
@@ -372,9 +374,7 @@ bool session_prove(struct session *session, struct bytes cookie) {
         return true;
 }
 
-bool session_may_send(const struct session *session, size_t n_bytes) {
-        if (!session_is_answerable(session))
-                return false;
+bool session_has_credit(const struct session *session, size_t n_bytes) {
         return !session_needs_proof(session) ||
                (atomic_load_explicit(&session->credit, memory_order_relaxed) >= (int64_t)n_bytes &&
                 atomic_load_explicit(&session->credit_frames, memory_order_relaxed) > 0);
@@ -414,10 +414,11 @@ void session_sent(struct session *session, uint64_t n) {
 
 const char *drop_name(enum drop why) {
         static const char *const names[N_DROPS] = {
-                [DROP_BROADCAST] = "broadcast",   [DROP_MALFORMED] = "malformed",
-                [DROP_TOO_LARGE] = "too_large",   [DROP_AMPLIFICATION] = "amplification",
-                [DROP_SESSION] = "session",       [DROP_RATE] = "rate",
-                [DROP_CONGESTION] = "congestion", [DROP_KERNEL] = "kernel",
+                [DROP_BROADCAST] = "broadcast",       [DROP_MALFORMED] = "malformed",
+                [DROP_TOO_LARGE] = "too_large",       [DROP_AMPLIFICATION] = "amplification",
+                [DROP_SESSION] = "session",           [DROP_RATE] = "rate",
+                [DROP_CONGESTION] = "congestion",     [DROP_KERNEL] = "kernel",
+                [DROP_UNANSWERABLE] = "unanswerable",
         };
 
         return names[why];

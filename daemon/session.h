@@ -49,6 +49,8 @@ enum drop {
         DROP_RATE,          /* in: more than the listener's rate allows */
         DROP_CONGESTION,    /* out: the peer, or the network, does not take it */
         DROP_KERNEL,        /* in: the socket's receive buffer was full */
+        DROP_UNANSWERABLE,  /* out: the peer has no address, or the listener answers nobody; in:
+                               SUB of such a peer */
         N_DROPS,
 };
 
@@ -131,7 +133,7 @@ bool session_prove(struct session *session, struct bytes cookie);
 
 /* Whether the peer may be sent a datagram: three bytes for each that came from it, and three
  * datagrams for each. Then what was sent is paid for. Under the connection's lock. */
-bool session_may_send(const struct session *session, size_t n_bytes);
+bool session_has_credit(const struct session *session, size_t n_bytes);
 void session_pay(struct session *session, size_t n_bytes);
 
 /* Whether an error may be sent: all those of a datagram are not longer than it is. */

@@ -280,6 +280,13 @@ static int datagram_send_each(struct stage *const *stages, unsigned n) {
         return send_messages(stages[0]->connection, messages, n);
 }
 
+/* Why a frame may not be sent; N_DROPS if it may. */
+static enum drop refusal(struct session *session, size_t length) {
+        if (!session_is_answerable(session))
+                return DROP_UNANSWERABLE;
+        return session_has_credit(session, length) ? N_DROPS : DROP_AMPLIFICATION;
+}
+
 static ssize_t datagram_send(struct connection *connection, struct outbox *outbox) {
         struct session *session = connection->session;
         size_t before = outbox->n_bytes;
@@ -290,16 +297,17 @@ static ssize_t datagram_send(struct connection *connection, struct outbox *outbo
                 /* Strangers, and those whose credit is counted, get one frame at a time. */
                 unsigned max = session->is_kept && !session_needs_proof(session) ? SEND_FRAMES : 1;
                 unsigned n_frames = outbox_peek_frames(outbox, messages, max, iov, SEND_RANGES);
+                enum drop why = N_DROPS;
                 size_t length;
                 int n;
 
                 if (n_frames == 0)
                         break;
                 length = outbox_frame_length(outbox);
-                if (max == 1 && !session_may_send(session, length)) {
-                        if (session_is_answerable(session))
-                                session_drop(session, DROP_AMPLIFICATION);
-                        outbox_consume_frames(outbox, 1);
+                if (max == 1)
+                        why = refusal(session, length);
+                if (why != N_DROPS) {
+                        drop_frame(connection, outbox, why);
                         continue;
                 }
                 n = send_frames(connection, messages, n_frames);
