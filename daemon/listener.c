@@ -20,7 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What all peers of a Unix datagram socket share, if nothing else is configured. */
+/* What all peers of a datagram socket share, if nothing else is configured. */
 #define SHARED_SEND_BUFFER (2 << 20)
 
 struct listener *listener_ref(struct listener *listener) {
@@ -226,12 +226,12 @@ static void set_buffer(int fd, int option, int forced, uint64_t size) {
 }
 
 void listener_set_buffers(const struct listener *listener, int fd) {
-        bool is_shared = listener->family == AF_UNIX && listener->transport->is_connectionless;
         uint64_t send_buffer = atomic_load(&listener->send_buffer);
 
+        if (send_buffer == 0 && listener->transport->is_connectionless)
+                send_buffer = SHARED_SEND_BUFFER;
         set_buffer(fd, SO_RCVBUF, SO_RCVBUFFORCE, atomic_load(&listener->receive_buffer));
-        set_buffer(fd, SO_SNDBUF, SO_SNDBUFFORCE,
-                   send_buffer == 0 && is_shared ? SHARED_SEND_BUFFER : send_buffer);
+        set_buffer(fd, SO_SNDBUF, SO_SNDBUFFORCE, send_buffer);
 }
 
 /* That it is less than configured is worth a warning. The kernel doubles it. */

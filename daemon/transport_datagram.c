@@ -13,6 +13,7 @@
 #include "daemon/unread.h"
 
 #include <errno.h>
+#include <linux/sock_diag.h>
 #include <netinet/udp.h>
 
 /* Ranges and frames in one system call. */
@@ -25,6 +26,8 @@
 /* The longest that is sent as a segment: it fits the path to any peer, of IPv6 too. */
 #define SEGMENT_MAX   1232
 #define UNIX_OVERHEAD 32
+/* Peers whose address is not proved get no more of the send buffer than this part. */
+#define UNPROVED_PART 4
 
 union source {
         struct cmsghdr align;
@@ -280,11 +283,28 @@ static int datagram_send_each(struct stage *const *stages, unsigned n) {
         return send_messages(stages[0]->connection, messages, n);
 }
 
+/* Whether the socket's buffer has room for peers that may be forged. What is sent to hosts that are
+ * not there lies in it for seconds, until that is known. */
+static bool has_room_for_unproved(int fd) {
+        uint32_t memory[SK_MEMINFO_VARS];
+        socklen_t length = sizeof(memory);
+
+        return getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &length) < 0 ||
+               length < sizeof(memory) ||
+               memory[SK_MEMINFO_WMEM_ALLOC] <= memory[SK_MEMINFO_SNDBUF] / UNPROVED_PART;
+}
+
 /* Why a frame may not be sent; N_DROPS if it may. */
-static enum drop refusal(struct session *session, size_t length) {
+static enum drop refusal(struct connection *connection, size_t length) {
+        struct session *session = connection->session;
+
         if (!session_is_answerable(session))
                 return DROP_UNANSWERABLE;
-        return session_has_credit(session, length) ? N_DROPS : DROP_AMPLIFICATION;
+        if (!session_has_credit(session, length))
+                return DROP_AMPLIFICATION;
+        return session_needs_proof(session) && !has_room_for_unproved(connection->fd)
+                       ? DROP_CONGESTION
+                       : N_DROPS;
 }
 
 static ssize_t datagram_send(struct connection *connection, struct outbox *outbox) {
@@ -305,7 +325,7 @@ static ssize_t datagram_send(struct connection *connection, struct outbox *outbo
                         break;
                 length = outbox_frame_length(outbox);
                 if (max == 1)
-                        why = refusal(session, length);
+                        why = refusal(connection, length);
                 if (why != N_DROPS) {
                         drop_frame(connection, outbox, why);
                         continue;

@@ -688,6 +688,32 @@ test_abuse() {
         stop_daemon
 }
 
+# --- forged hosts that are not there -------------------------------------------------------------------
+
+# What is sent to them waits for seconds until nobody says where they are.
+test_absent() {
+        listen 'workers = 1;' 'name = "udp"; listen = "udp://0.0.0.0:0"; send_buffer = "64K";'
+        gather $far
+        tell "open N udp://10.9.1.1:0 udp://10.9.0.1:$(port udp)"
+        prove N 'SUB to.n 1\r\n'
+        tell 'count N' '^N in' | tr '/' ' ' >"$directory/before"
+        tell 'flood 400 10.9.5.1 N PING\r\n' '^N flooded' >/dev/null
+        tell 'count N' '^N in .*' | tr '/' ' ' >"$directory/after"
+        # After each 64, and at the end.
+        check 'whose address is proved is answered each time, beside forged hosts that are not there' 7 \
+                "$(awk '{ n = $4 - n } END { print n }' "$directory/before" "$directory/after")"
+        ctl pub --count 1000 to.n x
+        check_matches 'and gets all messages' '^N settled 1000' "$(tell 'settle N' '^N settled')"
+        check 'and so does who is on this machine' 100 "$({
+                echo "open L udp://127.0.0.1:0 udp://127.0.0.1:$(port udp)"
+                for i in $(seq 100); do
+                        printf '%s\n' 'send L PING\r\n' 'expect L'
+                done
+        } | peers $near | grep -c PONG)"
+        dismiss
+        stop_daemon
+}
+
 # --- what is too large ---------------------------------------------------------------------------------
 
 test_large() {
@@ -828,7 +854,7 @@ elif ! command -v ip >/dev/null || ! command -v nsenter >/dev/null; then
 elif ! make_networks 2>"$directory/why"; then
         why_not="networks cannot be made here: $(tail -n 1 "$directory/why")"
 fi
-for part in source amplification cookies shares broadcast drain gone together stall abuse large overflow multicast workers; do
+for part in source amplification cookies shares broadcast drain gone together stall abuse absent large overflow multicast workers; do
         if [ -n "$why_not" ]; then
                 skip "datagrams: $part" "$why_not"
         elif [ -z "${DATAGRAM_PARTS:-}" ] || echo " $DATAGRAM_PARTS " | grep -q " $part "; then
