@@ -268,6 +268,7 @@ void connection_close(struct connection *connection, const char *reason) {
                 (void)close(connection->fd);
         connection->fd = -1;
         outbox_deinit(&connection->pending);
+        connection_count_pending(connection);
         pthread_mutex_unlock(&connection->lock);
         instance_hide_slot(worker->instance, connection->slot);
         if (connection->is_kept)

@@ -162,6 +162,7 @@ struct connection {
         bool needs_attention; /* `attention` is on its way to the own worker */
         struct tls *tls; /* owned; NULL: none. Set and taken away by the own worker; see tls.h */
         struct outbox pending;
+        size_t n_counted; /* of its bytes, as waiting for peers of the listener */
         const char *doom; /* why it must be closed, or NULL */
         struct task attention;
         _Atomic uint64_t n_sent; /* bytes the socket has taken; any thread reads */

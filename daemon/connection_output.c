@@ -4,6 +4,7 @@
 
 #include "daemon/block.h"
 #include "daemon/config.h"
+#include "daemon/listener.h"
 #include "daemon/session.h"
 #include "daemon/transport.h"
 
@@ -13,7 +14,7 @@
 #define STAGE_MAX (160 * 1024)
 /* What is left of a stage is shared rather than copied from this length on. */
 #define SHARE_MIN 2048
-/* What waits for a datagram peer; more is dropped. */
+/* What waits for a datagram peer at most, if there is so much left for all; more is dropped. */
 #define SESSION_PENDING_MAX (256 * 1024)
 /* How often one is tried whose socket was full. */
 #define RETRY_MS     2
@@ -96,6 +97,43 @@ static int connection_keep_output(struct worker *worker, struct connection *conn
         return r < 0 ? r : outbox_copy_frames(&connection->pending, outbox);
 }
 
+void connection_count_pending(struct connection *connection) {
+        size_t n = connection->pending.n_bytes;
+
+        if (!connection->session || n == connection->n_counted)
+                return;
+        atomic_fetch_add_explicit(&connection->listener->n_pending,
+                                  (uint64_t)n - connection->n_counted, memory_order_relaxed);
+        connection->n_counted = n;
+}
+
+/* How much may wait. */
+static uint64_t connection_max_pending(const struct worker *worker,
+                                       const struct connection *connection) {
+        uint64_t max = worker->config->server.max_pending;
+        uint64_t own = atomic_load_explicit(&connection->max_pending, memory_order_relaxed);
+
+        return own > 0 && own < max ? own : max;
+}
+
+/* Under the lock. Whether what is staged may wait. Of datagram peers none has more waiting than is
+ * left for all of its listener, so that there is always something left for one more. */
+static bool connection_may_wait(const struct worker *worker, const struct connection *connection,
+                                const struct stage *stage) {
+        size_t n = connection->pending.n_bytes + stage->outbox.n_bytes;
+
+        if (!connection->transport->is_connectionless)
+                return true;
+        return n <= SESSION_PENDING_MAX && n <= connection_max_pending(worker, connection) &&
+               n + atomic_load_explicit(&connection->listener->n_pending, memory_order_relaxed) <=
+                       worker->config->server.max_pending;
+}
+
+static void connection_drop_stage(struct connection *connection, const struct stage *stage) {
+        for (unsigned i = 0; i < outbox_count_frames(&stage->outbox); i++)
+                session_drop(connection->session, DROP_CONGESTION);
+}
+
 /* Under the lock. Has the own worker look at the connection. */
 static void connection_call_attention(struct worker *worker, struct connection *connection) {
         if (connection->needs_attention)
@@ -114,6 +152,7 @@ static void connection_condemn(struct worker *worker, struct connection *connect
                 connection->doom = reason;
         atomic_store_explicit(&connection->is_output_closed, true, memory_order_relaxed);
         outbox_deinit(&connection->pending);
+        connection_count_pending(connection);
         connection_call_attention(worker, connection);
 }
 
@@ -121,15 +160,6 @@ void connection_condemn_output(struct worker *worker, struct connection *connect
         pthread_mutex_lock(&connection->lock);
         connection_condemn(worker, connection, REASON_SLOW_PENDING);
         pthread_mutex_unlock(&connection->lock);
-}
-
-/* How much may wait. */
-static uint64_t connection_max_pending(const struct worker *worker,
-                                       const struct connection *connection) {
-        uint64_t max = worker->config->server.max_pending;
-        uint64_t own = atomic_load_explicit(&connection->max_pending, memory_order_relaxed);
-
-        return own > 0 && own < max ? own : max;
 }
 
 /* Under the lock. */
@@ -157,10 +187,9 @@ static void connection_flush_locked(struct worker *worker, struct connection *co
         uint64_t max_pending = connection_max_pending(worker, connection);
         int r = 0;
 
-        if (connection->transport->is_connectionless &&
-            connection->pending.n_bytes + stage->outbox.n_bytes > SESSION_PENDING_MAX) {
-                for (unsigned i = 0; i < outbox_count_frames(&stage->outbox); i++)
-                        session_drop(connection->session, DROP_CONGESTION);
+        if (!outbox_is_empty(&connection->pending) &&
+            !connection_may_wait(worker, connection, stage)) {
+                connection_drop_stage(connection, stage);
                 return;
         }
         connection->out_messages += stage->n_messages;
@@ -173,7 +202,12 @@ static void connection_flush_locked(struct worker *worker, struct connection *co
         }
         if (outbox_is_empty(&stage->outbox))
                 return;
+        if (!connection_may_wait(worker, connection, stage)) {
+                connection_drop_stage(connection, stage);
+                return;
+        }
         r = connection_keep_output(worker, connection, &stage->outbox);
+        connection_count_pending(connection);
         if (r < 0 || connection->pending.n_bytes > max_pending) {
                 connection_condemn(worker, connection, REASON_SLOW_PENDING);
                 return;
@@ -226,6 +260,7 @@ void connection_continue_output(struct connection *connection) {
         connection->is_waiting = !is_empty;
         if (is_empty)
                 outbox_deinit(&connection->pending);
+        connection_count_pending(connection);
         connection_judge_congestion(connection, connection_max_pending(worker, connection));
         pthread_mutex_unlock(&connection->lock);
 

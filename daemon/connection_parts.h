@@ -28,6 +28,10 @@ void connection_continue_output(struct connection *connection);
 /* Under the lock. Something has left. Any worker. */
 void connection_note_sent(struct worker *worker, struct connection *connection, size_t n_bytes);
 
+/* Under the lock. What waits has changed: counts it, if it is for a datagram peer, with what waits
+ * for the others of the listener. Any worker. */
+void connection_count_pending(struct connection *connection);
+
 /* Counts what is flushed as the worker's. Any worker. */
 void connection_count_output(struct worker *worker, const struct stage *stage);
 

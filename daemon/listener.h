@@ -64,6 +64,7 @@ struct listener {
 
         /* Likewise, of datagrams. */
         struct datagram_counters datagrams;
+        _Atomic uint64_t n_pending; /* bytes that wait for all peers */
         struct cookie_jar cookies;
         _Atomic uint64_t session_timeout_ms, cookie_lifetime_ms;
         _Atomic uint64_t max_sessions, max_sessions_per_source;

@@ -14,6 +14,7 @@
  *      expect NAME              waits for a datagram and prints `NAME FROM LENGTH TEXT`
  *      settle NAME              prints all that comes up to the answer of a datagram sent now, and
  *                               `NAME settled N`, the number of those before it
+ *      take NAME                prints `NAME took N`, the number of those that are there already
  *      insist NAME WORD TEXT    sends TEXT until an answer comes that WORD is in, and prints that
  *      count NAME               prints `NAME in BYTES/DATAGRAMS out BYTES/DATAGRAMS error BYTES`:
  *                               what was sent, what came, and the longest error; without those of
@@ -293,6 +294,18 @@ static void peer_settle(struct peer *peer) {
         printf("%s settled %zu\n", peer->name, n_before);
 }
 
+static void peer_take(struct peer *peer) {
+        struct address_socket from;
+        size_t n_taken = 0;
+        ssize_t n;
+
+        while ((n = peer_receive(peer, 0, &from)) >= 0) {
+                peer_note(peer, (size_t)n);
+                n_taken++;
+        }
+        printf("%s took %zu\n", peer->name, n_taken);
+}
+
 /* Sends until an answer comes that this is in. Returns its length. */
 static size_t peer_ask(struct peer *peer, const char *word, const char *text,
                        struct address_socket *from) {
@@ -423,6 +436,10 @@ static void obey_settle(const struct words *words) {
         peer_settle(peer_find(words->word[0]));
 }
 
+static void obey_take(const struct words *words) {
+        peer_take(peer_find(words->word[0]));
+}
+
 static void obey_insist(const struct words *words) {
         peer_insist(peer_find(words->word[0]), words->word[1], words->text);
 }
@@ -453,10 +470,11 @@ static const struct order {
         size_t n_words;
         void (*obey)(const struct words *words);
 } orders[] = {
-        {"open", 3, obey_open},     {"aim", 2, obey_aim},       {"twin", 3, obey_twin},
-        {"send", 1, obey_send},     {"expect", 1, obey_expect}, {"settle", 1, obey_settle},
-        {"insist", 2, obey_insist}, {"count", 1, obey_count},   {"burst", 2, obey_burst},
-        {"flood", 3, obey_flood},   {"close", 1, obey_close},   {"say", 0, obey_say},
+        {"open", 3, obey_open},   {"aim", 2, obey_aim},       {"twin", 3, obey_twin},
+        {"send", 1, obey_send},   {"expect", 1, obey_expect}, {"settle", 1, obey_settle},
+        {"take", 1, obey_take},   {"insist", 2, obey_insist}, {"count", 1, obey_count},
+        {"burst", 2, obey_burst}, {"flood", 3, obey_flood},   {"close", 1, obey_close},
+        {"say", 0, obey_say},
 };
 
 static void obey(char *line) {

@@ -597,6 +597,44 @@ test_stall() {
         $near sysctl -qw net.unix.max_dgram_qlen="$qlen"
 }
 
+# n_waiting: bytes, for all peers.
+n_waiting() {
+        ctl --json clients | tr ',' '\n' | sed -n 's/.*"pending_bytes":\([0-9]*\).*/\1/p' |
+                awk '{ n += $1 } END { print n + 0 }'
+}
+# have_read PEER...: all that was for them.
+have_read() {
+        for peer in "$@"; do
+                tell "take $peer" "^$peer took" >/dev/null
+        done
+        [ "$(n_waiting)" -eq 0 ]
+}
+
+# What waits is limited for each peer, and for all of a listener.
+test_waiting() {
+        listen 'workers = 2; max_pending = "256K"; max_payload = "64K";' \
+                "name = \"dgram\"; listen = \"unix+dgram://$directory/d\"; send_buffer = \"208K\";"
+        gather $near
+        for i in 1 2 3 4 5 6 7 8 A; do
+                tell "open P$i unix+dgram://$directory/$i unix+dgram://$directory/d"
+        done
+        for i in 1 2 3 4 5 6 7 8; do
+                tell "send P$i SUB waiting 1\\r\\nPING\\r\\n"
+                tell "expect P$i" "^P$i .* PONG" >/dev/null
+        done
+        for round in first second; do
+                tell "burst 300 PA PUB waiting 1000\\r\\n$(blanks 1000)\\r\\n" '^PA burst' >/dev/null
+                tell 'send PA PING\r\n'
+                tell 'expect PA' '^PA .* PONG' >/dev/null
+                n=$(n_waiting)
+                check_at_most "$round time: for eight who do not read no more waits than may" 262144 "$n"
+                check_at_most "$round time: but hardly less" "$n" 200000
+                check_does "$round time: nothing does when they have read" await_that have_read P1 P2 P3 P4 P5 P6 P7 P8
+        done
+        dismiss
+        stop_daemon
+}
+
 # --- abuse ---------------------------------------------------------------------------------------------
 
 # ask: whether a request of somebody else is answered.
@@ -854,7 +892,7 @@ elif ! command -v ip >/dev/null || ! command -v nsenter >/dev/null; then
 elif ! make_networks 2>"$directory/why"; then
         why_not="networks cannot be made here: $(tail -n 1 "$directory/why")"
 fi
-for part in source amplification cookies shares broadcast drain gone together stall abuse absent large overflow multicast workers; do
+for part in source amplification cookies shares broadcast drain gone together stall waiting abuse absent large overflow multicast workers; do
         if [ -n "$why_not" ]; then
                 skip "datagrams: $part" "$why_not"
         elif [ -z "${DATAGRAM_PARTS:-}" ] || echo " $DATAGRAM_PARTS " | grep -q " $part "; then
