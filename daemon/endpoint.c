@@ -1,9 +1,11 @@
 /* Receiving datagrams, and the life of an endpoint. See endpoint.h. */
 #include "daemon/endpoint.h"
 
+#include "daemon/abstract_names.h"
 #include "daemon/connection.h"
 #include "daemon/handler.h"
 #include "daemon/listener.h"
+#include "daemon/peer_name.h"
 #include "daemon/unread.h"
 #include "daemon/worker.h"
 #include "lib/log.h"
@@ -82,12 +84,14 @@ static void envelope_read(struct envelope *envelope, struct msghdr *message) {
         struct cmsghdr *cmsg = CMSG_FIRSTHDR(message);
 
         envelope->has_credentials = envelope->is_for_all = false;
+        envelope->credentials = (struct ucred){.uid = (uid_t)-1, .gid = (gid_t)-1};
         envelope->path.local = in6addr_any;
         envelope->path.local_index = 0;
         /* An unbound Unix socket has a family and no name. */
         envelope->path.peer_length = message->msg_namelen > offsetof(struct sockaddr_un, sun_path)
                                              ? message->msg_namelen
                                              : 0;
+        envelope->path.peer.any.sa_family = AF_UNIX;
         memcpy(&envelope->path.peer, message->msg_name, envelope->path.peer_length);
         for (; cmsg; cmsg = CMSG_NXTHDR(message, cmsg))
                 envelope_read_control(envelope, cmsg);
@@ -110,17 +114,32 @@ static bool is_same_user(const struct session *session, const struct envelope *e
                 peer->gid == envelope->credentials.gid);
 }
 
-/* The session of a known peer, or the stranger. NULL if there is no memory. */
-static struct session *endpoint_session(struct endpoint *endpoint,
-                                        const struct envelope *envelope) {
+/* The session that a datagram belongs to, or NULL. Ends one whose peer it shows to be gone. */
+static struct session *endpoint_find(struct endpoint *endpoint, struct envelope *envelope) {
         struct session *session = session_find(endpoint, &envelope->path);
+        bool is_other = session && !is_same_user(session, envelope);
 
-        /* Somebody else, or who had been told to go, and is there again. */
-        if (session && (!is_same_user(session, envelope) ||
-                        session->connection->state_of_life != CONNECTION_OPEN)) {
-                connection_close(session->connection, REASON_CLIENT_CLOSED);
-                session = NULL;
+        if (!session)
+                return NULL;
+        if (is_other && !(envelope->has_credentials &&
+                          session_is_named(endpoint, &envelope->path, envelope->credentials.uid))) {
+                /* The name is not its own here. */
+                envelope->path.peer_length = 0;
+                return NULL;
         }
+        /* Somebody else, or who had been told to go, and is there again. */
+        if (is_other || session->connection->state_of_life != CONNECTION_OPEN ||
+            !session_keeps_name(session, envelope->credentials.pid)) {
+                connection_close(session->connection, REASON_CLIENT_CLOSED);
+                return NULL;
+        }
+        return session;
+}
+
+/* The session of a known peer, or the stranger. NULL if there is no memory. */
+static struct session *endpoint_session(struct endpoint *endpoint, struct envelope *envelope) {
+        struct session *session = endpoint_find(endpoint, envelope);
+
         if (session) {
                 session_renew(session);
                 return session;
@@ -383,6 +402,7 @@ static void endpoint_free(struct endpoint *endpoint) {
         (void)close(endpoint->fd);
         listener_unref(endpoint->listener);
         unread_free(endpoint->unread);
+        abstract_names_free(endpoint->names);
         free(endpoint->batch);
         free(endpoint->buckets);
         free(endpoint);
@@ -416,15 +436,39 @@ static void endpoint_start_here(struct task *task) {
         (void)uv_timer_start(&endpoint->sweep, endpoint_on_sweep, timeout_ms, timeout_ms);
 }
 
+static bool is_abstract(const struct address_socket *socket) {
+        const struct sockaddr_un *name = (const struct sockaddr_un *)&socket->socket;
+
+        return peer_name_is_abstract(peer_name_bytes(name, socket->length));
+}
+
+/* What sending to Unix peers takes. Returns whether there was memory. */
+static bool endpoint_init_unix(struct endpoint *endpoint, const struct listener *listener, int fd) {
+        /* Only those who have their names here reach a socket that has an abstract one. */
+        bool is_reached_from_afar = !is_abstract(&listener->bound);
+
+        endpoint->unread = unread_new(fd);
+        if (is_reached_from_afar)
+                endpoint->names = abstract_names_new(fd);
+        return endpoint->unread && (endpoint->names || !is_reached_from_afar);
+}
+
+static struct endpoint *endpoint_new(const struct listener *listener, int fd) {
+        struct endpoint *endpoint = calloc(1, sizeof(*endpoint));
+
+        if (!endpoint || listener->family != AF_UNIX || endpoint_init_unix(endpoint, listener, fd))
+                return endpoint;
+        unread_free(endpoint->unread);
+        abstract_names_free(endpoint->names);
+        free(endpoint);
+        return NULL;
+}
+
 /* Starts to receive in a worker. Takes the descriptor. */
 static void endpoint_start(struct listener *listener, struct worker *worker, int fd) {
-        bool is_shared = listener->family == AF_UNIX;
-        struct endpoint *endpoint = fd >= 0 ? calloc(1, sizeof(*endpoint)) : NULL;
+        struct endpoint *endpoint = fd >= 0 ? endpoint_new(listener, fd) : NULL;
 
-        if (endpoint && is_shared)
-                endpoint->unread = unread_new(fd);
-        if (!endpoint || (is_shared && !endpoint->unread)) {
-                free(endpoint);
+        if (!endpoint) {
                 log_error("listener \"%s\": a worker cannot receive: %s", listener->name,
                           strerror(fd < 0 ? -fd : ENOMEM));
                 if (fd >= 0)

@@ -14,6 +14,7 @@
 struct listener;
 struct worker;
 struct workers;
+struct abstract_names;
 struct unread;
 struct batch;
 
@@ -28,10 +29,11 @@ struct endpoint {
         uv_poll_t poll;
         uv_timer_t sweep; /* for sessions whose peers are silent */
         unsigned n_handles;
-        struct unread *unread;    /* owned; of a Unix socket, else NULL */
-        struct batch *batch;      /* owned; what datagrams are received into */
-        struct session **buckets; /* owned; kept sessions by address */
-        size_t n_buckets;         /* a power of two, or 0 */
+        struct unread *unread;        /* owned; of a Unix socket, else NULL */
+        struct abstract_names *names; /* owned; of one with a path, else NULL */
+        struct batch *batch;          /* owned; what datagrams are received into */
+        struct session **buckets;     /* owned; kept sessions by address */
+        size_t n_buckets;             /* a power of two, or 0 */
         size_t n_sessions;
         struct list_link sessions; /* kept ones */
         struct session *stranger;  /* for the next unknown peer; NULL: none is made */

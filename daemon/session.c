@@ -79,7 +79,8 @@ static _Atomic uint32_t *source_of(const struct session *session) {
 }
 
 bool session_is_answerable(const struct session *session) {
-        return session->path.peer_length > 0 && !session->connection->listener->is_silent;
+        return session->path.peer_length > 0 && session->name != SESSION_NAME_FOREIGN &&
+               !session->connection->listener->is_silent;
 }
 
 /* --- the table ---------------------------------------------------------------------------- */
@@ -142,6 +143,7 @@ static struct session *session_new(struct endpoint *endpoint) {
         if (!session)
                 return NULL;
         session->endpoint = endpoint;
+        session->target_fd = -1;
         list_init(&session->link);
         if (connection_open_session(endpoint->worker, endpoint->listener, endpoint->fd, session) <
             0)
@@ -154,6 +156,7 @@ struct session *session_stranger(struct endpoint *endpoint, const struct session
                 endpoint->stranger = session_new(endpoint);
         if (!endpoint->stranger)
                 return NULL;
+        session_drop_target(endpoint->stranger);
         endpoint->stranger->path = *path;
         endpoint->stranger->counters = (struct datagram_counters){.n_sent = 0};
         atomic_store_explicit(&endpoint->stranger->is_proved, is_local(&path->peer),
@@ -214,12 +217,15 @@ void session_done(struct session *session) {
         struct worker *worker = session->endpoint->worker;
         struct stage *stage = stages_find(&worker->stages, session->connection->slot);
 
-        if (session->is_kept || !stage)
+        if (session->is_kept)
                 return;
         /* The next datagram is of somebody else. What this one has published leaves before its
          * answer does. */
-        stages_put_last(&worker->stages, stage);
-        worker_flush(worker);
+        if (stage) {
+                stages_put_last(&worker->stages, stage);
+                worker_flush(worker);
+        }
+        session_drop_target(session);
 }
 
 /* Whose address may be forged gets none of the second half of what there is. */
@@ -266,19 +272,21 @@ static void session_show_peer(struct session *session) {
 
 int session_keep(struct session *session) {
         struct endpoint *endpoint = session->endpoint;
+        int r;
 
         if (session->is_kept)
                 return 0;
-        if (!session_is_answerable(session)) {
-                session_drop(session, DROP_UNANSWERABLE);
-                return -EDESTADDRREQ;
+        r = session_is_answerable(session) ? session_find_target(session) : -EDESTADDRREQ;
+        if (r < 0) {
+                session_drop(session, r == -EDESTADDRREQ ? DROP_UNANSWERABLE : DROP_CONGESTION);
+                return r;
         }
         if (atomic_load(&endpoint->worker->instance->is_lame_duck))
                 return -ESHUTDOWN;
         if (table_grow(endpoint) < 0)
                 return -ENOMEM;
         session->connection->source = source_hash(session);
-        if (!session_take_place(session)) {
+        if (!session_hold_target(session) || !session_take_place(session)) {
                 session_drop(session, DROP_SESSION);
                 return -EAGAIN;
         }
@@ -297,6 +305,7 @@ void session_detach(struct session *session) {
 
         if (endpoint->stranger == session)
                 endpoint->stranger = NULL;
+        session_drop_target(session);
         if (!session->is_kept)
                 return;
         session->is_kept = false;

@@ -18,6 +18,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <sys/un.h>
 
 struct connection;
@@ -63,10 +64,26 @@ struct datagram_counters {
         _Atomic uint64_t n_dropped[N_DROPS];
 };
 
+/* Whether the name of a Unix peer is its own; see peer_name.h. */
+enum session_name {
+        SESSION_NAME_UNKNOWN, /* nobody has had to know */
+        SESSION_NAME_OWN,     /* and of Internet peers */
+        SESSION_NAME_FOREIGN, /* it cannot be answered */
+};
+
 struct session {
         struct endpoint *endpoint;
         struct connection *connection;
         struct session_path path;
+        enum session_name name;
+        uint64_t named_ms; /* loop time when that was found out */
+
+        /* Where it is sent to. Once it is kept, under the connection's lock. */
+        union session_address target;
+        socklen_t target_length;
+        int target_fd;       /* the socket that stands at its path; else -1 */
+        uint64_t unread_key; /* see unread.h */
+
         uint32_t hash;         /* of the peer's address */
         struct session *next;  /* in the endpoint's table */
         struct list_link link; /* the endpoint's sessions, the one silent for longest first */
@@ -100,8 +117,30 @@ size_t session_admit(struct session *session, size_t n_messages);
 /* The datagram has been dealt with: what it brought a stranger is sent. */
 void session_done(struct session *session);
 
-/* Whether its peer has an address, and the listener sends anything at all. */
+/* Whether its peer has an address that may be its own, and the listener sends anything at all. */
 bool session_is_answerable(const struct session *session);
+
+/* Finds out whether the name of its peer is its own, and where that leads. Returns 0, -EAGAIN if
+ * that cannot be known now, -EDESTADDRREQ if it is not, or another negative errno. */
+int session_find_target(struct session *session);
+
+/* Whether the name of a Unix peer that may have no session is its own, as far as can be known. */
+bool session_is_named(struct endpoint *endpoint, const struct session_path *path, uid_t uid);
+
+/* The session is to stay, with what it is sent to. Returns whether descriptors are left for others
+ * then. */
+bool session_hold_target(struct session *session);
+
+/* What it was sent to may be gone. Returns whether another socket of the same user stands at its
+ * path now; that is what it is sent to from now on. Under the connection's lock. */
+bool session_retarget(struct session *session);
+
+/* A process of the session's user has sent something under its name. Returns whether the name is
+ * still its own. */
+bool session_keeps_name(struct session *session, pid_t pid);
+
+/* Forgets what session_find_target() has found. Nobody sends any more. */
+void session_drop_target(struct session *session);
 
 /* Makes a stranger stay. Returns 0, -EAGAIN if there are as many sessions as may be, in all or from
  * its source, -ESHUTDOWN in lame duck mode, -EDESTADDRREQ if it cannot be answered, or -ENOMEM.

@@ -8,6 +8,7 @@
 #include <linux/unix_diag.h>
 #include <netinet/tcp.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -25,30 +26,42 @@ static int unix_ask(int fd) {
                            .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
                 .request = {.sdiag_family = AF_UNIX,
                             .udiag_states = 1U << TCP_ESTABLISHED | 1U << TCP_CLOSE,
-                            .udiag_show = UDIAG_SHOW_NAME | UDIAG_SHOW_RQLEN},
+                            .udiag_show = UDIAG_SHOW_NAME | UDIAG_SHOW_RQLEN | UDIAG_SHOW_UID},
         };
 
         return send(fd, &message, sizeof(message), MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-static void unix_tell(const struct nlmsghdr *header, sock_diag_unix_fn *tell, void *context) {
-        const struct unix_diag_msg *socket = NLMSG_DATA(header);
-        const struct rtattr *attribute = (const struct rtattr *)(socket + 1);
-        size_t length = header->nlmsg_len - NLMSG_LENGTH(sizeof(*socket));
-        struct bytes name = {NULL, 0};
-        bool has_unread = false;
+/* Without the end of a path. */
+static size_t name_length(const char *name, size_t length) {
+        return length > 0 && name[0] != '\0' ? strnlen(name, length) : length;
+}
 
-        if (header->nlmsg_len < NLMSG_LENGTH(sizeof(*socket)) || socket->udiag_type != SOCK_DGRAM)
+static void unix_read(struct sock_diag_unix *socket, const struct rtattr *attribute) {
+        const void *data = RTA_DATA(attribute);
+        size_t length = RTA_PAYLOAD(attribute);
+
+        if (attribute->rta_type == UNIX_DIAG_NAME)
+                socket->name = (struct bytes){data, name_length(data, length)};
+        else if (attribute->rta_type == UNIX_DIAG_RQLEN && length >= sizeof(struct unix_diag_rqlen))
+                socket->has_unread = ((const struct unix_diag_rqlen *)data)->udiag_rqueue > 0;
+        else if (attribute->rta_type == UNIX_DIAG_UID && length >= sizeof(socket->uid))
+                memcpy(&socket->uid, data, sizeof(socket->uid));
+}
+
+static void unix_tell(const struct nlmsghdr *header, sock_diag_unix_fn *tell, void *context) {
+        const struct unix_diag_msg *message = NLMSG_DATA(header);
+        const struct rtattr *attribute = (const struct rtattr *)(message + 1);
+        size_t length = header->nlmsg_len - NLMSG_LENGTH(sizeof(*message));
+        struct sock_diag_unix socket = {.uid = (uid_t)-1};
+
+        if (header->nlmsg_len < NLMSG_LENGTH(sizeof(*message)) || message->udiag_type != SOCK_DGRAM)
                 return;
-        for (; RTA_OK(attribute, length); attribute = RTA_NEXT(attribute, length)) {
-                if (attribute->rta_type == UNIX_DIAG_NAME)
-                        name = (struct bytes){RTA_DATA(attribute), RTA_PAYLOAD(attribute)};
-                else if (attribute->rta_type == UNIX_DIAG_RQLEN)
-                        has_unread = ((const struct unix_diag_rqlen *)RTA_DATA(attribute))
-                                             ->udiag_rqueue > 0;
-        }
-        if (name.length > 0)
-                tell(context, name, has_unread);
+        socket.inode = message->udiag_ino;
+        for (; RTA_OK(attribute, length); attribute = RTA_NEXT(attribute, length))
+                unix_read(&socket, attribute);
+        if (socket.name.length > 0)
+                tell(context, &socket);
 }
 
 /* Takes one datagram of the answer. Returns 1 if there is more, 0 at the end, or -errno. */

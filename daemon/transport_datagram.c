@@ -78,23 +78,34 @@ static void drop_frame(struct connection *connection, struct outbox *outbox, enu
         outbox_consume_frames(outbox, 1);
 }
 
-/* Why a frame was not sent. Returns 0 if the frame was dropped, or the error if it is the end of
- * the peer. */
-static int take_error(struct connection *connection, struct outbox *outbox, int error) {
-        bool is_unix = connection->session->path.peer.any.sa_family == AF_UNIX;
+/* Whether a peer that is remembered has closed its socket. */
+static bool is_gone(const struct session *session, int error) {
+        return session->is_kept && session->path.peer.any.sa_family == AF_UNIX &&
+               (error == -ECONNREFUSED || error == -ENOENT || error == -ECONNRESET);
+}
 
-        if (is_unix && (error == -ECONNREFUSED || error == -ENOENT || error == -ECONNRESET) &&
-            connection->session->is_kept)
+/* A frame was not sent. Returns 0 to go on, or the error if it is the end of the peer; that the
+ * program has been started again is looked for once. */
+static int take_error(struct connection *connection, struct outbox *outbox, int error,
+                      bool *has_lookedp) {
+        struct session *session = connection->session;
+
+        if (!is_gone(session, error)) {
+                drop_frame(connection, outbox,
+                           error == -EMSGSIZE ? DROP_TOO_LARGE : DROP_CONGESTION);
+                return 0;
+        }
+        if (*has_lookedp || !session_retarget(session))
                 return error;
-        drop_frame(connection, outbox, error == -EMSGSIZE ? DROP_TOO_LARGE : DROP_CONGESTION);
+        *has_lookedp = true;
         return 0;
 }
 
 /* Where a message goes, and from where. */
 static void address(struct mmsghdr *message, struct session *session, union source *source,
                     size_t source_length) {
-        message->msg_hdr.msg_name = &session->path.peer;
-        message->msg_hdr.msg_namelen = session->path.peer_length;
+        message->msg_hdr.msg_name = &session->target;
+        message->msg_hdr.msg_namelen = session->target_length;
         message->msg_hdr.msg_control = source_length ? source : NULL;
         message->msg_hdr.msg_controllen = source_length;
 }
@@ -109,7 +120,7 @@ static size_t message_length(const struct mmsghdr *message) {
 
 /* Who is sent a message. */
 static struct session *message_session(const struct mmsghdr *message) {
-        return container_of(message->msg_hdr.msg_name, struct session, path.peer);
+        return container_of(message->msg_hdr.msg_name, struct session, target);
 }
 
 /* How many of the first messages may leave, so that those who do not read leave room for others. */
@@ -120,8 +131,8 @@ static unsigned admit_messages(struct unread *unread, const struct mmsghdr *mess
         while (n < n_messages) {
                 const struct session *session = message_session(&messages[n]);
 
-                if (!unread_admit(unread, &session->path.peer.any, session->path.peer_length,
-                                  session->connection->peer.uid, message_length(&messages[n])))
+                if (!unread_admit(unread, session->unread_key, session->connection->peer.uid,
+                                  message_length(&messages[n])))
                         break;
                 n++;
         }
@@ -133,8 +144,7 @@ static void withdraw_messages(struct unread *unread, const struct mmsghdr *messa
         for (unsigned i = 0; i < n_messages; i++) {
                 const struct session *session = message_session(&messages[i]);
 
-                unread_withdraw(unread, &session->path.peer.any, session->path.peer_length,
-                                message_length(&messages[i]));
+                unread_withdraw(unread, session->unread_key, message_length(&messages[i]));
         }
 }
 
@@ -297,9 +307,10 @@ static bool has_room_for_unproved(int fd) {
 /* Why a frame may not be sent; N_DROPS if it may. */
 static enum drop refusal(struct connection *connection, size_t length) {
         struct session *session = connection->session;
+        int r = session_is_answerable(session) ? session_find_target(session) : -EDESTADDRREQ;
 
-        if (!session_is_answerable(session))
-                return DROP_UNANSWERABLE;
+        if (r < 0)
+                return r == -EDESTADDRREQ ? DROP_UNANSWERABLE : DROP_CONGESTION;
         if (!session_has_credit(session, length))
                 return DROP_AMPLIFICATION;
         return session_needs_proof(session) && !has_room_for_unproved(connection->fd)
@@ -310,6 +321,7 @@ static enum drop refusal(struct connection *connection, size_t length) {
 static ssize_t datagram_send(struct connection *connection, struct outbox *outbox) {
         struct session *session = connection->session;
         size_t before = outbox->n_bytes;
+        bool has_looked = false;
 
         while (!outbox_is_empty(outbox)) {
                 struct mmsghdr messages[SEND_FRAMES];
@@ -335,7 +347,7 @@ static ssize_t datagram_send(struct connection *connection, struct outbox *outbo
                 if (n == -EAGAIN && session->is_kept)
                         break;
                 if (n < 0)
-                        n = take_error(connection, outbox, n);
+                        n = take_error(connection, outbox, n, &has_looked);
                 if (n < 0)
                         return n;
                 session_sent(session, (uint64_t)n);

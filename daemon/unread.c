@@ -5,15 +5,13 @@
 #include "lib/hash.h"
 #include "lib/log.h"
 
-#include <errno.h>
 #include <linux/sockios.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/un.h>
-#include <unistd.h>
+#include <sys/socket.h>
 #include <uv.h>
 
 /* What a datagram takes of the buffer, beside its bytes: the kernel has a head, and a tail that
@@ -23,20 +21,18 @@
 #define COST_TAIL   320
 #define COST_LINEAR 16384
 #define COST_PAGE   4096
-/* Peers in the table. No datagram counts as less than this part of the buffer, so that it has room
- * for all that can be there. */
-#define PEERS_MAX 512
+/* No datagram counts as less than this part of the buffer. */
+#define PARTS_MAX 512
+/* Peers in the table: all that can have such a part, and as many for users who have nothing yet. */
+#define PEERS_MAX (2 * PARTS_MAX)
 /* How often the kernel is asked at most. */
 #define ASK_NS   2000000
 #define ASK_PART 20
 
 struct unread_peer {
         uid_t uid;
-        size_t n_bytes; /* of the buffer, at most */
-        bool is_found;
+        size_t n_bytes; /* of the buffer, at most; not 0 */
         bool is_behind; /* it had something unread when the kernel was asked last */
-        socklen_t length;
-        struct sockaddr_un address;
 };
 
 struct unread {
@@ -47,7 +43,7 @@ struct unread {
         size_t n_behind; /* of them, what those who were behind then had */
         uint64_t ask_ns; /* when the kernel may be asked again */
         size_t n_peers;
-        uint32_t hashes[PEERS_MAX]; /* of the addresses */
+        uint64_t keys[PEERS_MAX];
         struct unread_peer peers[PEERS_MAX];
 };
 
@@ -83,7 +79,7 @@ void unread_resize(struct unread *unread) {
 }
 
 static size_t cost_of(const struct unread *unread, size_t length) {
-        size_t kept = length + COST_TAIL, cost = 512, min = unread->size / PEERS_MAX + 1;
+        size_t kept = length + COST_TAIL, cost = 512, min = unread->size / PARTS_MAX + 1;
 
         while (cost < kept && cost < COST_LINEAR)
                 cost *= 2;
@@ -95,45 +91,30 @@ static size_t cost_of(const struct unread *unread, size_t length) {
 
 /* --- who has what --------------------------------------------------------------------------- */
 
-static uint32_t name_hash(struct bytes name) {
-        return (uint32_t)hash_bytes(name, 0);
+uint64_t unread_key(struct bytes name, uid_t uid) {
+        return hash_bytes(name, uid);
 }
 
-static struct bytes name_of(const void *address, socklen_t length) {
-        const size_t offset = offsetof(struct sockaddr_un, sun_path);
-
-        return (struct bytes){(const char *)address + offset, length - offset};
-}
-
-static struct unread_peer *find(struct unread *unread, struct bytes name) {
-        uint32_t hash = name_hash(name);
-
-        for (size_t i = 0; i < unread->n_peers; i++) {
-                struct bytes other;
-
-                if (unread->hashes[i] != hash)
-                        continue;
-                other = name_of(&unread->peers[i].address, unread->peers[i].length);
-                if (bytes_equal(name, other))
+static struct unread_peer *find(struct unread *unread, uint64_t key) {
+        for (size_t i = 0; i < unread->n_peers; i++)
+                if (unread->keys[i] == key)
                         return &unread->peers[i];
-        }
         return NULL;
 }
 
-static struct unread_peer *add(struct unread *unread, const struct sockaddr *address,
-                               socklen_t length, uid_t uid) {
+static struct unread_peer *add(struct unread *unread, uint64_t key, uid_t uid) {
         struct unread_peer *peer = &unread->peers[unread->n_peers];
 
-        unread->hashes[unread->n_peers++] = name_hash(name_of(address, length));
-        *peer = (struct unread_peer){.uid = uid, .length = length};
-        memcpy(&peer->address, address, length);
+        unread->keys[unread->n_peers++] = key;
+        *peer = (struct unread_peer){.uid = uid};
         return peer;
 }
 
-static void drop(struct unread *unread, size_t i) {
-        unread->n_peers--;
-        unread->hashes[i] = unread->hashes[unread->n_peers];
-        unread->peers[i] = unread->peers[unread->n_peers];
+static void drop(struct unread *unread, struct unread_peer *peer) {
+        size_t last = --unread->n_peers;
+
+        unread->keys[peer - unread->peers] = unread->keys[last];
+        *peer = unread->peers[last];
 }
 
 /* --- what has been read --------------------------------------------------------------------- */
@@ -155,55 +136,39 @@ static void lower(size_t *n, size_t max) {
 static void look_at_buffer(struct unread *unread) {
         size_t n = buffer_used(unread), of_others;
 
-        if (n == 0)
-                unread->n_peers = 0;
         lower(&unread->n_bytes, n);
         lower(&unread->n_behind, n);
         of_others = n <= unread->size / 4 * 3 ? n - unread->n_behind : n;
-        for (size_t i = 0; i < unread->n_peers; i++) {
+        for (size_t i = unread->n_peers; i-- > 0;) {
                 struct unread_peer *peer = &unread->peers[i];
 
                 lower(&peer->n_bytes, peer->is_behind ? n : of_others);
+                if (peer->n_bytes == 0)
+                        drop(unread, peer);
         }
 }
 
-static void note_socket(void *context, struct bytes name, bool has_unread) {
-        struct unread_peer *peer = find(context, name);
+static void note_socket(void *context, const struct sock_diag_unix *socket) {
+        struct unread_peer *peer;
 
-        if (!peer)
+        if (!socket->has_unread)
                 return;
-        peer->is_found = true;
-        peer->is_behind |= has_unread;
+        peer = find(context, unread_key(socket->name, socket->uid));
+        if (peer)
+                peer->is_behind = true;
 }
 
-/* Whether a peer is there that the kernel did not tell of, as it is in another network namespace.
- */
-static bool is_there(const struct unread_peer *peer) {
-        int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-        bool is_there;
-
-        if (fd < 0)
-                return true;
-        is_there = connect(fd, (const struct sockaddr *)&peer->address, peer->length) == 0 ||
-                   (errno != ECONNREFUSED && errno != ENOENT);
-        (void)close(fd);
-        return is_there;
-}
-
-/* Forgets those who have read all, or are gone. */
+/* Forgets those who have read all, and of whom nothing is told. */
 static void forget_readers(struct unread *unread) {
         size_t n_bytes = 0;
 
         for (size_t i = unread->n_peers; i-- > 0;) {
                 struct unread_peer *peer = &unread->peers[i];
 
-                if (!peer->is_found)
-                        peer->is_behind = is_there(peer);
-                n_bytes += peer->n_bytes;
-                if (!peer->is_behind) {
-                        n_bytes -= peer->n_bytes;
-                        drop(unread, i);
-                }
+                if (peer->is_behind)
+                        n_bytes += peer->n_bytes;
+                else
+                        drop(unread, peer);
         }
         lower(&unread->n_bytes, n_bytes);
         unread->n_behind = buffer_used(unread);
@@ -216,10 +181,10 @@ static void ask(struct unread *unread) {
         uint64_t begin_ns = uv_hrtime(), pause_ns;
         int r;
 
-        if (begin_ns < unread->ask_ns && unread->n_peers < PEERS_MAX)
+        if (begin_ns < unread->ask_ns)
                 return;
         for (size_t i = 0; i < unread->n_peers; i++)
-                unread->peers[i].is_found = unread->peers[i].is_behind = false;
+                unread->peers[i].is_behind = false;
         r = sock_diag_unix_datagrams(note_socket, unread);
         if (r < 0) {
                 log_limited(&limit, LOG_LEVEL_WARNING,
@@ -258,51 +223,51 @@ static bool is_within(const struct unread *unread, const struct unread_peer *pee
         return of_peer == 0 || of_peer + cost <= rest(max, of_user - of_peer) / 2;
 }
 
-/* The peer, if it may have so much more. */
-static struct unread_peer *charge(struct unread *unread, const struct sockaddr *address,
-                                  socklen_t length, uid_t uid, size_t cost) {
-        struct unread_peer *peer = find(unread, name_of(address, length));
+/* Whether the peer may have so much more, which it has then. */
+static bool charge(struct unread *unread, uint64_t key, uid_t uid, size_t cost) {
+        struct unread_peer *peer = find(unread, key);
 
         if ((!peer && unread->n_peers == PEERS_MAX) || !is_within(unread, peer, uid, cost))
-                return NULL;
+                return false;
         if (!peer)
-                peer = add(unread, address, length, uid);
+                peer = add(unread, key, uid);
         peer->n_bytes += cost;
         unread->n_bytes += cost;
-        return peer;
+        return true;
 }
 
-bool unread_admit(struct unread *unread, const struct sockaddr *address, socklen_t length,
-                  uid_t uid, size_t n_bytes) {
-        const struct unread_peer *peer;
+bool unread_admit(struct unread *unread, uint64_t key, uid_t uid, size_t length) {
+        bool is_admitted;
         size_t cost;
 
         pthread_mutex_lock(&unread->lock);
-        cost = cost_of(unread, n_bytes);
-        peer = charge(unread, address, length, uid, cost);
-        if (!peer) {
+        cost = cost_of(unread, length);
+        is_admitted = charge(unread, key, uid, cost);
+        if (!is_admitted) {
                 look_at_buffer(unread);
-                peer = charge(unread, address, length, uid, cost);
+                is_admitted = charge(unread, key, uid, cost);
         }
-        if (!peer) {
+        if (!is_admitted) {
                 ask(unread);
-                peer = charge(unread, address, length, uid, cost);
+                is_admitted = charge(unread, key, uid, cost);
         }
         pthread_mutex_unlock(&unread->lock);
-        return peer != NULL;
+        return is_admitted;
 }
 
-void unread_withdraw(struct unread *unread, const struct sockaddr *address, socklen_t length,
-                     size_t n_bytes) {
+void unread_withdraw(struct unread *unread, uint64_t key, size_t length) {
         struct unread_peer *peer;
 
         pthread_mutex_lock(&unread->lock);
-        peer = find(unread, name_of(address, length));
+        peer = find(unread, key);
         if (peer) {
-                size_t cost = cost_of(unread, n_bytes);
+                size_t cost = cost_of(unread, length);
 
-                peer->n_bytes -= cost < peer->n_bytes ? cost : peer->n_bytes;
                 unread->n_bytes -= cost < unread->n_bytes ? cost : unread->n_bytes;
+                if (cost < peer->n_bytes)
+                        peer->n_bytes -= cost;
+                else
+                        drop(unread, peer);
         }
         pthread_mutex_unlock(&unread->lock);
 }

@@ -7,13 +7,17 @@
  *
  * What was sent is known, what was read is not. It is asked for when a peer has come to the end of
  * its share: how full the buffer is, and, if that does not help, whose queues are empty (by
- * sock_diag, which may take a twentieth of the time). Any thread.
+ * sock_diag, which may take a twentieth of the time). Peers of other network namespaces, of which
+ * that does not tell, count as having read. So this is for peers that fail to read, and does not
+ * stop one who means harm. Any thread.
  */
 #pragma once
 
+#include "lib/bytes.h"
+
 #include <stdbool.h>
 #include <stddef.h>
-#include <sys/socket.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct unread;
@@ -25,10 +29,11 @@ void unread_free(struct unread *unread);
 /* The socket's buffer has been set. */
 void unread_resize(struct unread *unread);
 
-/* Whether a datagram may be sent to a peer, a bound one, of a user. It counts as unread if so. */
-bool unread_admit(struct unread *unread, const struct sockaddr *peer, socklen_t peer_length,
-                  uid_t uid, size_t length);
+/* What a peer is known by: its name as in peer_name.h, and its user. */
+uint64_t unread_key(struct bytes name, uid_t uid);
+
+/* Whether a datagram may be sent to a peer of a user. It counts as unread if so. */
+bool unread_admit(struct unread *unread, uint64_t key, uid_t uid, size_t length);
 
 /* A datagram that was admitted has not been sent. */
-void unread_withdraw(struct unread *unread, const struct sockaddr *peer, socklen_t peer_length,
-                     size_t length);
+void unread_withdraw(struct unread *unread, uint64_t key, size_t length);

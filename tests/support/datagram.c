@@ -5,22 +5,19 @@
  *
  * obeys orders on standard input, one a line, until its end:
  *
- *      open NAME FROM TO        a socket bound to FROM that speaks to TO, both as sockd writes them
- *      aim NAME TO              it speaks to TO from now on
- *      twin NAME PEER TO        a socket at the Internet address of PEER that speaks to TO; each of
- *                               the two hears only whom it speaks to
- *      send NAME TEXT           one datagram; TEXT knows \r \n \\ \xNN, and @PEER@ for the cookie
- *                               that PEER got last
- *      expect NAME              waits for a datagram and prints `NAME FROM LENGTH TEXT`
- *      settle NAME              prints all that comes up to the answer of a datagram sent now, and
- *                               `NAME settled N`, the number of those before it
- *      take NAME                prints `NAME took N`, the number of those that are there already
- *      insist NAME WORD TEXT    sends TEXT until an answer comes that WORD is in, and prints that
- *      count NAME               prints `NAME in BYTES/DATAGRAMS out BYTES/DATAGRAMS error BYTES`:
- *                               what was sent, what came, and the longest error; without those of
- *                               `settle`
- *      burst N NAME TEXT        N datagrams, whether anybody reads them or not
- *      flood N FROM NAME TEXT   N datagrams to where NAME speaks to, one each from FROM and the
+ *      open NAME FROM TO        a socket bound to FROM that speaks to TO, both as sockd writes
+ * them; FROM may be name:PATH, of any path that the kernel takes, and any: is a Unix name that it
+ * chooses, none: none aim NAME TO              it speaks to TO from now on twin NAME PEER TO a
+ * socket at the Internet address of PEER that speaks to TO; each of the two hears only whom it
+ * speaks to send NAME TEXT           one datagram; TEXT knows \r \n \\ \xNN, and @PEER@ for the
+ * cookie that PEER got last expect NAME              waits for a datagram and prints `NAME FROM
+ * LENGTH TEXT` settle NAME              prints all that comes up to the answer of a datagram sent
+ * now, and `NAME settled N`, the number of those before it take NAME                prints `NAME
+ * took N`, the number of those that are there already insist NAME WORD TEXT    sends TEXT until an
+ * answer comes that WORD is in, and prints that count NAME               prints `NAME in
+ * BYTES/DATAGRAMS out BYTES/DATAGRAMS error BYTES`: what was sent, what came, and the longest
+ * error; without those of `settle` burst N NAME TEXT        N datagrams, whether anybody reads them
+ * or not flood N FROM NAME TEXT   N datagrams to where NAME speaks to, one each from FROM and the
  *                               IPv4 addresses behind it, and rubbish if there is no TEXT; now and
  *                               then NAME waits for a PONG, so that none is lost; needs raw sockets
  *      close NAME
@@ -163,6 +160,22 @@ static enum address_scheme resolve(const char *text, struct address_socket *to) 
         return address.scheme;
 }
 
+/* Names of a kind that sockd does not write. Returns whether it is one. */
+static bool resolve_name(const char *text, struct address_socket *to) {
+        const char *path = text + strlen("name:");
+        size_t n = strlen(text) > strlen("name:") ? strlen(path) : 0;
+
+        *to = (struct address_socket){.family = AF_UNIX, .length = sizeof(sa_family_t)};
+        to->socket.un.sun_family = AF_UNIX;
+        if (strcmp(text, "any:") == 0 || strcmp(text, "none:") == 0)
+                return true;
+        if (strncmp(text, "name:", strlen("name:")) != 0 || n > sizeof(to->socket.un.sun_path))
+                return false;
+        memcpy(to->socket.un.sun_path, path, n);
+        to->length += (socklen_t)n;
+        return true;
+}
+
 static void peer_open(const char *name, const char *from, const char *to) {
         struct peer *peer = &peers[n_peers++];
         struct address_socket own;
@@ -173,14 +186,16 @@ static void peer_open(const char *name, const char *from, const char *to) {
         *peer = (struct peer){.longest_error = 0};
         snprintf(peer->name, sizeof(peer->name), "%s", name);
         peer->scheme = resolve(to, &peer->target);
-        (void)resolve(from, &own);
+        if (!resolve_name(from, &own))
+                (void)resolve(from, &own);
         peer->fd = socket(own.family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
         if (own.family != AF_UNIX)
                 (void)setsockopt(peer->fd, SOL_SOCKET, SO_BROADCAST, &(int){1}, sizeof(int));
         /* Only a twin is given a port. */
-        if (strstr(from, ":0") != from + strlen(from) - 2)
+        if (own.family != AF_UNIX && strstr(from, ":0") != from + strlen(from) - 2)
                 (void)setsockopt(peer->fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
-        if (peer->fd < 0 || bind(peer->fd, &own.socket.any, own.length) < 0)
+        if (peer->fd < 0 ||
+            (strcmp(from, "none:") != 0 && bind(peer->fd, &own.socket.any, own.length) < 0))
                 err(1, "datagram: %s", from);
         /* What is sent is lost nowhere but at the daemon. */
         (void)setsockopt(peer->fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
