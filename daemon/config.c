@@ -174,9 +174,33 @@ static unsigned count_cpus(void) {
         return n < 1 ? 1 : n > WORKERS_MAX ? WORKERS_MAX : (unsigned)n;
 }
 
+static void config_add_rules(struct config *config, const struct config_user *users, size_t n_users,
+                             const char *account) {
+        for (size_t i = 0; i < n_users; i++)
+                config->rules[config->n_rules++] = (struct config_rule){&users[i], account};
+}
+
+/* Puts all users in the order in which they are asked. */
+static int config_list_rules(struct config *config) {
+        size_t n = config->n_users;
+
+        for (size_t i = 0; i < config->n_accounts; i++)
+                n += config->accounts[i].n_users;
+        config->rules = calloc(n + 1, sizeof(*config->rules));
+        if (!config->rules)
+                return -ENOMEM;
+        config_add_rules(config, config->users, config->n_users, NULL);
+        for (size_t i = 0; i < config->n_accounts; i++) {
+                const struct config_account *account = &config->accounts[i];
+
+                config_add_rules(config, account->users, account->n_users, account->name);
+        }
+        return 0;
+}
+
 static void config_sum_up_users(struct config *config) {
-        for (size_t i = 0; i < config->n_users; i++) {
-                const struct config_user *user = &config->users[i];
+        for (size_t i = 0; i < config->n_rules; i++) {
+                const struct config_user *user = config->rules[i].user;
 
                 config->has_nkeys |= user->has_nkey;
                 config->has_secrets |=
@@ -198,6 +222,8 @@ static int config_complete(struct config *config) {
 
         if (config->server.workers == 0)
                 config->server.workers = count_cpus();
+        if (config_list_rules(config) < 0)
+                return -ENOMEM;
         config_sum_up_users(config);
         if (config->server.name)
                 return 0;
@@ -232,9 +258,9 @@ int config_load(struct config **configp, const char *path, const char *const *li
 }
 
 const struct config_user *config_find_user(const struct config *config, const char *name) {
-        for (size_t i = 0; i < config->n_users; i++)
-                if (strcmp(config->users[i].name, name) == 0)
-                        return &config->users[i];
+        for (size_t i = 0; i < config->n_rules; i++)
+                if (strcmp(config->rules[i].user->name, name) == 0)
+                        return config->rules[i].user;
         return NULL;
 }
 
@@ -248,8 +274,16 @@ struct config *config_unref(struct config *config) {
                 return NULL;
         config_table_deinit(&config_keys, config);
         config_errors_deinit(&config->warnings);
+        free(config->rules);
         free(config->path);
         free(config);
+        return NULL;
+}
+
+const struct config_account *config_find_account(const struct config *config, const char *name) {
+        for (size_t i = 0; i < config->n_accounts; i++)
+                if (strcmp(config->accounts[i].name, name) == 0)
+                        return &config->accounts[i];
         return NULL;
 }
 

@@ -79,6 +79,7 @@ struct config_listener {
 
         bool anonymous; /* who proves nothing is admitted; default: unless somebody has a secret */
         bool anonymous_is_given;
+        char *account; /* of whom no user fits; NULL: the default one */
         bool identify; /* messages tell who sent them */
         struct config_rate rate;
         uint64_t receive_buffer, send_buffer; /* bytes of each socket; 0: the system's default */
@@ -130,9 +131,47 @@ struct config_user {
         bool has_nkey;
         struct nkey_public nkey;
         char *certificate; /* a name in it; NULL: none is asked for */
-        int role; /* enum role; ROLE_NONE: as without this rule */
+        int role;          /* enum role; ROLE_NONE: as without this rule */
         struct config_limits limits;
         struct permissions *permissions; /* a reference; NULL: he has none of his own */
+};
+
+/* The account of the users at the top, and of whom no user fits. */
+#define CONFIG_DEFAULT_ACCOUNT "$G"
+
+/* How many imports a message can take after each other. */
+#define CONFIG_IMPORT_CHAIN_MAX 3
+
+/* What an account lets others have: messages, or the answers of a service. */
+struct config_export {
+        char *stream, *service; /* a subject; one of the two */
+        char **accounts;        /* which may import it, NULL at the end; NULL: all */
+};
+
+/* What an account has of another one. */
+struct config_import {
+        char *stream, *service; /* the subject there; one of the two */
+        char *account;
+        char *prefix; /* of the subject here; NULL: not given */
+        char *to;     /* the subject here, whatever was given */
+};
+
+/* A subject space of its own, with its users. */
+struct config_account {
+        char *name; /* unique, a subject token */
+        struct config_user *users;
+        size_t n_users;
+        struct config_export *exports;
+        size_t n_exports;
+        struct config_import *imports;
+        size_t n_imports;
+};
+
+/* Which users are asked after each other, and where they belong; all borrowed from the same
+ * configuration. */
+struct config_rule {
+        const struct config_user *user;
+        const char *account; /* NULL: the default one */
 };
 
 struct config {
@@ -145,6 +184,11 @@ struct config {
         size_t n_listeners;
         struct config_user *users; /* in the order of the file */
         size_t n_users;
+        struct config_account *accounts; /* in the order of the file */
+        size_t n_accounts;
+        char *system_account;
+        struct config_rule *rules; /* the users, then those of each account */
+        size_t n_rules;
         bool has_secrets;                        /* some user proves who it is by CONNECT */
         bool has_nkeys;                          /* some user does so by a signature */
         struct permissions *default_permissions; /* a reference, for who has none of his own, user
@@ -161,12 +205,15 @@ struct config {
 int config_load(struct config **configp, const char *path, const char *const *listen,
                 size_t n_listen, struct config_errors *errors);
 
-/* The user of that name, or NULL. */
+/* The user of that name, of any account, or NULL. */
 const struct config_user *config_find_user(const struct config *config, const char *name);
 
 struct config *config_ref(struct config *config);
 /* Gives the reference back; NULL is allowed. Returns NULL. */
 struct config *config_unref(struct config *config);
+
+/* The account of that name, or NULL if the configuration does not describe it. */
+const struct config_account *config_find_account(const struct config *config, const char *name);
 
 /* Frees the lines. */
 void config_errors_deinit(struct config_errors *errors);

@@ -7,6 +7,7 @@
 #include "daemon/config_keys.h"
 
 #include "daemon/cgroup.h"
+#include "daemon/config_accounts.h"
 #include "daemon/config_permissions.h"
 #include "daemon/role.h"
 #include "lib/log.h"
@@ -21,8 +22,7 @@
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
-#define FIELD(name, member)                                                                        \
-        .offset = offsetof(struct name, member), .size = sizeof(((struct name *)0)->member)
+#define FIELD(name, member) CONFIG_FIELD(name, member)
 #define LATER(key)                                                                                 \
         { .name = (key), .type = CONFIG_LATER }
 
@@ -38,11 +38,9 @@
 #define LISTENERS_MAX        1024
 #define USER_NAME_MAX        64
 #define CERTIFICATE_NAME_MAX 512
-#define USERS_MAX            4096
 #define PID_MAX              4194304 /* of a 64-bit Linux */
 
-/* Whether text is printable ASCII without blanks and none of the excluded characters. */
-static bool is_name(const char *text, size_t n_max, const char *excluded) {
+bool config_keys_is_name(const char *text, size_t n_max, const char *excluded) {
         size_t length = strlen(text);
 
         for (size_t i = 0; i < length; i++)
@@ -52,13 +50,13 @@ static bool is_name(const char *text, size_t n_max, const char *excluded) {
 }
 
 bool config_keys_is_server_name(const char *text) {
-        return is_name(text, SERVER_NAME_MAX, "*>") && *text != '.' && !strstr(text, "..") &&
-               text[strlen(text) - 1] != '.';
+        return config_keys_is_name(text, SERVER_NAME_MAX, "*>") && *text != '.' &&
+               !strstr(text, "..") && text[strlen(text) - 1] != '.';
 }
 
 /* A listener's name is also that of its descriptor at socket activation, which excludes ':'. */
 static bool is_listener_name(const char *text) {
-        return is_name(text, LISTENER_NAME_MAX, "*>.:");
+        return config_keys_is_name(text, LISTENER_NAME_MAX, "*>.:");
 }
 
 static bool is_multicast_group(const char *text) {
@@ -71,7 +69,7 @@ static bool is_multicast_group(const char *text) {
 }
 
 static bool is_interface_name(const char *text) {
-        return is_name(text, IF_NAMESIZE - 1, "/:");
+        return config_keys_is_name(text, IF_NAMESIZE - 1, "/:");
 }
 
 static void check_server(struct config_reader *reader, const char *path,
@@ -288,6 +286,8 @@ static const struct config_key listener_keys[] = {
         {"keepalive", CONFIG_BOOL, FIELD(config_listener, keepalive), .fallback = "true"},
         {"anonymous", CONFIG_BOOL, FIELD(config_listener, anonymous)},
         {"identify", CONFIG_BOOL, FIELD(config_listener, identify)},
+        {"account", CONFIG_STRING, FIELD(config_listener, account),
+         .check = config_accounts_is_name, .expected = CONFIG_ACCOUNT_EXPECTED},
         {"rate", CONFIG_TABLE, FIELD(config_listener, rate), .table = &rate_table},
         {"receive_buffer", CONFIG_SIZE, FIELD(config_listener, receive_buffer),
          .maximum = 1024 * MIB, .fallback = "0"},
@@ -442,7 +442,7 @@ static const struct config_table limits_table = {
 };
 
 static bool is_user_name(const char *text) {
-        return is_name(text, USER_NAME_MAX, "");
+        return config_keys_is_name(text, USER_NAME_MAX, "");
 }
 
 static const struct config_key user_keys[] = {
@@ -466,7 +466,7 @@ static const struct config_key user_keys[] = {
         {"limits", CONFIG_TABLE, FIELD(config_user, limits), .table = &limits_table},
 };
 
-static const struct config_table user_table = {
+const struct config_table config_keys_user = {
         user_keys,
         ARRAY_SIZE(user_keys),
         sizeof(struct config_user),
@@ -510,54 +510,10 @@ static void check_listeners(struct config_reader *reader, const config_setting_t
         }
 }
 
-/* The user before i that has the same name, or the same nkey; i if there is none. */
-static size_t find_namesake(const struct config_user *users, size_t i) {
-        size_t k = 0;
-
-        while (k < i &&
-               (!users[i].name || !users[k].name || strcmp(users[i].name, users[k].name) != 0))
-                k++;
-        return k;
-}
-
-static size_t find_same_nkey(const struct config_user *users, size_t i) {
-        size_t k = 0;
-
-        while (k < i && !(users[i].has_nkey && users[k].has_nkey &&
-                          memcmp(&users[i].nkey, &users[k].nkey, sizeof(users[i].nkey)) == 0))
-                k++;
-        return k;
-}
-
-/* Complains about users that have the name or the nkey of an earlier one. */
-static void check_users(struct config_reader *reader, const config_setting_t *group,
-                        const struct config *config) {
-        const config_setting_t *list = config_setting_get_member(group, "users");
-        const struct config_user *users = config->users;
-
-        if (!list || config->n_users != (size_t)config_setting_length(list))
-                return;
-        for (size_t i = 1; i < config->n_users; i++) {
-                const config_setting_t *setting = config_setting_get_elem(list, (unsigned)i);
-                size_t namesake = find_namesake(users, i), other = find_same_nkey(users, i);
-                char name[32];
-
-                snprintf(name, sizeof(name), "users[%zu]", i);
-                if (namesake < i)
-                        config_reader_complain(reader, config_setting_get_member(setting, "name"),
-                                               name, "name",
-                                               "found \"%s\", which users[%zu] has already",
-                                               users[i].name, namesake);
-                if (other < i)
-                        config_reader_complain(reader, config_setting_get_member(setting, "nkey"),
-                                               name, "nkey", "it is that of users[%zu]", other);
-        }
-}
-
 static void check_config(struct config_reader *reader, const char *path,
                          const config_setting_t *group, void *target, bool is_whole) {
         check_listeners(reader, group, target);
-        check_users(reader, group, target);
+        config_accounts_check(reader, group, target, is_whole);
 }
 
 static const struct config_key top_keys[] = {
@@ -566,14 +522,18 @@ static const struct config_key top_keys[] = {
         {"listeners", CONFIG_LIST, FIELD(config, listeners), .table = &config_keys_listener,
          .count_offset = offsetof(struct config, n_listeners), .minimum = 1,
          .maximum = LISTENERS_MAX, .expected = "from 1 to 1024 listeners"},
-        {"users", CONFIG_LIST, FIELD(config, users), .table = &user_table,
-         .count_offset = offsetof(struct config, n_users), .maximum = USERS_MAX,
+        {"users", CONFIG_LIST, FIELD(config, users), .table = &config_keys_user,
+         .count_offset = offsetof(struct config, n_users), .maximum = CONFIG_USERS_MAX,
          .expected = "at most 4096 users"},
         {"default_permissions", CONFIG_OTHER, FIELD(config, default_permissions),
          .read = config_permissions_read, .release = config_permissions_release},
+        {"accounts", CONFIG_LIST, FIELD(config, accounts), .table = &config_accounts_table,
+         .count_offset = offsetof(struct config, n_accounts), .maximum = CONFIG_ACCOUNTS_MAX,
+         .expected = "at most 1024 accounts"},
+        {"system_account", CONFIG_STRING, FIELD(config, system_account),
+         .check = config_accounts_is_name, .fallback = CONFIG_SYSTEM_ACCOUNT,
+         .expected = CONFIG_ACCOUNT_EXPECTED},
         LATER("services"),
-        LATER("accounts"),
-        LATER("system_account"),
         LATER("monitor"),
         LATER("leaf"),
 };

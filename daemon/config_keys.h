@@ -13,5 +13,12 @@ extern const struct config_table config_keys_listener;
 extern const struct config_table config_keys_tls;
 void config_tls_release(void *field);
 
+/* Describes struct config_user, and how many there may be in a list. */
+extern const struct config_table config_keys_user;
+#define CONFIG_USERS_MAX 4096
+
+/* Whether text is printable ASCII without blanks and none of the excluded characters. */
+bool config_keys_is_name(const char *text, size_t n_max, const char *excluded);
+
 /* Whether text can be the name of a server. */
 bool config_keys_is_server_name(const char *text);

@@ -16,6 +16,10 @@ struct config_table {
                       void *target, bool is_whole);
 };
 
+/* For rows: where a field is. */
+#define CONFIG_FIELD(name, member)                                                                 \
+        .offset = offsetof(struct name, member), .size = sizeof(((struct name *)0)->member)
+
 /* Sets all fields of a zeroed struct to their defaults. Returns 0 or -ENOMEM. */
 int config_table_default(const struct config_table *table, void *target);
 

@@ -390,7 +390,7 @@ static void test_all_errors_are_reported_at_once(void **state) {
                  "sockd.conf:6: log: found 5, expected a group { ... }\n"
                  "sockd.conf:8: listeners[0].mod: unknown key, did you mean \"mode\"? Known here "
                  "are name, listen, mode, owner, group, backlog, v6only, nodelay, keepalive, "
-                 "anonymous, identify, "
+                 "anonymous, identify, account, "
                  "rate, receive_buffer, send_buffer, tls, join, interface, session_timeout, "
                  "cookie_lifetime, "
                  "max_sessions, "
@@ -399,7 +399,7 @@ static void test_all_errors_are_reported_at_once(void **state) {
                  "address, but there is no port, as in tcp://127.0.0.1:4222\n"
                  "sockd.conf:12: listeners[3]: found 7, expected a group { ... }\n"
                  "sockd.conf:14: colour: unknown key; known here are server, log, listeners, "
-                 "users, default_permissions\n"
+                 "users, default_permissions, accounts, system_account\n"
                  "sockd.conf:9: listeners[1].name: found \"local\", which listeners[0] has "
                  "already\n"
                  "sockd.conf:9: listeners[1].listen: found \"unix:///run/x\", where listeners[0] "
@@ -874,8 +874,6 @@ static void test_wrong_secrets_are_refused_unseen(void **state) {
 static void test_keys_of_later_versions_are_told_from_unknown_ones(void **state) {
         static const char *const top[] = {
                 "services = ( )",
-                "accounts = ( )",
-                "system_account = \"SYS\"",
                 "monitor = { listen = \"http://127.0.0.1:8222\"; }",
                 "leaf = { }",
         };
