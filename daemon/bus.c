@@ -15,6 +15,8 @@
 
 int bus_init(struct bus *bus, const char *account) {
         bus->account = account;
+        atomic_init(&bus->n_own, 0);
+        atomic_init(&bus->n_clients, 0);
         bus->index = subject_index_new();
         return bus->index ? 0 : -ENOMEM;
 }
@@ -31,6 +33,27 @@ int bus_subscribe(struct bus *bus, struct reclaim *reclaim, struct bytes subject
 void bus_unsubscribe(struct bus *bus, struct reclaim *reclaim, struct subscription *subscription) {
         subject_index_remove(bus->index, subscription, reclaim);
         subscription_retire(subscription, reclaim);
+}
+
+int bus_subscribe_own(struct bus *bus, struct reclaim *reclaim, struct bytes subject,
+                      struct subscription *subscription) {
+        int r = bus_subscribe(bus, reclaim, subject, subscription);
+
+        if (r >= 0)
+                atomic_fetch_add(&bus->n_own, 1);
+        return r;
+}
+
+void bus_unsubscribe_own(struct bus *bus, struct reclaim *reclaim,
+                         struct subscription *subscription) {
+        bus_unsubscribe(bus, reclaim, subscription);
+        atomic_fetch_sub(&bus->n_own, 1);
+}
+
+uint64_t bus_count(const struct bus *bus) {
+        uint64_t n = subject_index_count(bus->index), n_own = atomic_load(&bus->n_own);
+
+        return n > n_own ? n - n_own : 0;
 }
 
 static size_t deliver(struct worker *worker, struct subscription *subscription,
@@ -94,7 +117,7 @@ static struct match *bus_match(struct bus *bus, struct worker *worker, struct by
         struct match *match;
         int r;
 
-        match = match_cache_find(&worker->matches, bus->index, subject, &r);
+        match = match_cache_find(&worker->matches[worker->depth], bus->index, subject, &r);
         if (r < 0)
                 log_limited(&limit, LOG_LEVEL_ERROR,
                             "no memory to find all receivers of a message");
@@ -111,24 +134,66 @@ static size_t discount(struct match *match, const struct message *run) {
         return is_delivered_singly(match, run) ? 1 : RUN_DISCOUNT;
 }
 
+/* What the receivers that publish further allow. They are sockd's own, and plain. */
+static size_t limit_by_receivers(struct worker *worker, const struct match *match,
+                                 const struct message *message, size_t max) {
+        for (unsigned i = 0; i < match->n_plain; i++) {
+                struct receiver *receiver = match->plain[i]->receiver;
+                size_t n =
+                        receiver->limit_run ? receiver->limit_run(receiver, worker, message) : max;
+
+                if (n < max)
+                        max = n;
+        }
+        return max;
+}
+
 size_t bus_limit_run(struct bus *bus, struct worker *worker, const struct message *message) {
         struct match *match = bus_match(bus, worker, message->subject);
         size_t max = RUN_WORK / (match_count(match) + 1) * discount(match, message) + 1;
 
+        if (atomic_load_explicit(&bus->n_own, memory_order_relaxed) > 0)
+                max = limit_by_receivers(worker, match, message, max);
         return message->count < max ? message->count : max;
 }
 
 size_t bus_publish(struct bus *bus, struct worker *worker, const struct message *message,
                    const struct receiver *except) {
-        uint64_t n_visited = worker->matches.n_visited;
+        struct match_cache *matches = &worker->matches[worker->depth];
+        uint64_t n_visited = matches->n_visited;
         struct match *match = bus_match(bus, worker, message->subject);
         size_t n_receivers = match->n_plain + match->n_groups;
         size_t n_rounds = message->count / discount(match, message) + 1;
 
-        worker->pressure.n_work +=
-                worker->matches.n_visited - n_visited + n_rounds * (n_receivers + 1);
+        worker->pressure.n_work += matches->n_visited - n_visited + n_rounds * (n_receivers + 1);
         return is_delivered_singly(match, message) ? deliver_singly(worker, match, message, except)
                                                    : deliver_to_all(worker, match, message, except);
+}
+
+size_t bus_publish_onward(struct bus *bus, struct worker *worker, const struct message *message) {
+        size_t n_taken;
+
+        if (worker->depth + 1 >= WORKER_DEPTH_MAX)
+                return 0;
+        worker->depth++;
+        n_taken = bus_publish(bus, worker, message, NULL);
+        worker->depth--;
+        return n_taken;
+}
+
+size_t bus_limit_onward(struct bus *bus, struct worker *worker, const struct message *message) {
+        size_t max;
+
+        if (worker->depth + 1 >= WORKER_DEPTH_MAX)
+                return message->count;
+        worker->depth++;
+        max = bus_limit_run(bus, worker, message);
+        worker->depth--;
+        return max;
+}
+
+bool bus_reaches(struct bus *bus, struct worker *worker, struct bytes subject) {
+        return match_count(bus_match(bus, worker, subject)) > 0;
 }
 
 size_t bus_publish_to(struct bus *bus, struct worker *worker, const struct message *message,

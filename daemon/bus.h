@@ -11,6 +11,8 @@
 struct bus {
         const char *account;         /* its name; borrowed */
         struct subject_index *index; /* owned */
+        _Atomic uint64_t n_own;      /* subscriptions of sockd itself; any thread */
+        _Atomic uint64_t n_clients;  /* that are counted; any thread */
 };
 
 /* Returns 0 or -ENOMEM. */
@@ -24,6 +26,16 @@ int bus_subscribe(struct bus *bus, struct reclaim *reclaim, struct bytes subject
                   struct subscription *subscription);
 void bus_unsubscribe(struct bus *bus, struct reclaim *reclaim, struct subscription *subscription);
 
+/* The same for subscriptions of sockd itself, which are not among those that are shown. Any thread
+ * that makes changes by itself. */
+int bus_subscribe_own(struct bus *bus, struct reclaim *reclaim, struct bytes subject,
+                      struct subscription *subscription);
+void bus_unsubscribe_own(struct bus *bus, struct reclaim *reclaim,
+                         struct subscription *subscription);
+
+/* How many subscriptions there are, but for those of sockd itself. Any thread. */
+uint64_t bus_count(const struct bus *bus);
+
 /* How many of a run may be published in one go, so that it does not take too long. */
 size_t bus_limit_run(struct bus *bus, struct worker *worker, const struct message *message);
 
@@ -31,6 +43,14 @@ size_t bus_limit_run(struct bus *bus, struct worker *worker, const struct messag
  * out). In a worker's thread, within a batch. Returns how many deliveries that were. */
 size_t bus_publish(struct bus *bus, struct worker *worker, const struct message *message,
                    const struct receiver *except);
+
+/* The same, and bus_limit_run(), for who does so while a message is being delivered to it. Beyond
+ * WORKER_DEPTH_MAX nothing is delivered. */
+size_t bus_publish_onward(struct bus *bus, struct worker *worker, const struct message *message);
+size_t bus_limit_onward(struct bus *bus, struct worker *worker, const struct message *message);
+
+/* Whether a message to `subject` would reach anybody. */
+bool bus_reaches(struct bus *bus, struct worker *worker, struct bytes subject);
 
 /* Delivers a message to the subscriptions of one receiver only, which nobody else can read or
  * answer in its place. Otherwise as above. */

@@ -24,6 +24,10 @@ struct receiver {
          * again for the rest, until it takes none. */
         size_t (*deliver)(struct receiver *receiver, struct worker *worker,
                           struct subscription *subscription, const struct message *message);
+        /* How many of a run may be delivered to it in one go, so that it does not take too long;
+         * NULL: there is no need to ask. In the same thread. */
+        size_t (*limit_run)(struct receiver *receiver, struct worker *worker,
+                            const struct message *message);
 };
 
 struct subscription {

@@ -222,7 +222,8 @@ static void worker_deinit(struct worker *worker) {
         worker_forget_copies(worker);
         block_unref(worker->input);
         stages_deinit(&worker->stages);
-        match_cache_deinit(&worker->matches);
+        for (unsigned i = 0; i < WORKER_DEPTH_MAX; i++)
+                match_cache_deinit(&worker->matches[i]);
         permissions_cache_deinit(&worker->permissions);
         reclaim_flush(&worker->reclaim);
         config_unref(worker->config);

@@ -28,6 +28,10 @@ struct workers;
 /* Bytes read at once. */
 #define WORKER_INPUT_SIZE (128 * 1024)
 
+/* How deep deliveries that publish further can be nested, and the first one: what comes to an
+ * account goes on to others. */
+#define WORKER_DEPTH_MAX 5
+
 /* A part of a block that was copied to one of its own, because receivers could not take it in
  * time. */
 struct worker_copy {
@@ -64,7 +68,8 @@ struct worker {
         struct stages stages;
         struct list_link deferred; /* tasks for after the flush */
         struct reclaim reclaim;
-        struct match_cache matches;
+        struct match_cache matches[WORKER_DEPTH_MAX]; /* what is being delivered stays untouched */
+        unsigned depth;
         struct permissions_cache permissions;
         struct pressure pressure;
         uint64_t random; /* state of worker_random() */

@@ -60,7 +60,8 @@ static int tear_down(void **state) {
         for (unsigned i = 0; i < n_subscriptions; i++)
                 bus_unsubscribe(&bus, &reclaim, subscriptions[i]);
         bus_deinit(&bus);
-        match_cache_deinit(&worker.matches);
+        for (unsigned i = 0; i < WORKER_DEPTH_MAX; i++)
+                match_cache_deinit(&worker.matches[i]);
         reclaim_flush(&reclaim);
         reclaim_drain();
         return 0;
@@ -306,6 +307,96 @@ static void test_a_run_is_shared_out_in_a_group(void **state) {
         assert_int_equal(fakes[0].n_tried, fakes[0].n_taken);
 }
 
+/* A receiver that publishes what comes to it further, to another bus. */
+struct bridge {
+        struct receiver receiver;
+        struct bus *bus;
+        struct subscription *subscription;
+};
+
+static size_t pass_on(struct receiver *receiver, struct worker *in,
+                      struct subscription *subscription, const struct message *message) {
+        struct bridge *bridge = container_of(receiver, struct bridge, receiver);
+        struct message onward = *message;
+
+        onward.rendering = NULL;
+        return bus_publish_onward(bridge->bus, in, &onward) > 0 ? message->count : 0;
+}
+
+static size_t limit_onward(struct receiver *receiver, struct worker *in,
+                           const struct message *message) {
+        return bus_limit_onward(container_of(receiver, struct bridge, receiver)->bus, in, message);
+}
+
+static void bridge_init(struct bridge *bridge, struct bus *from, struct bus *to) {
+        *bridge = (struct bridge){.receiver = {pass_on, limit_onward}, .bus = to};
+        bridge->subscription = subscription_new(&bridge->receiver, BYTES(""), BYTES(""));
+        assert_non_null(bridge->subscription);
+        assert_int_equal(bus_subscribe_own(from, &reclaim, BYTES("a"), bridge->subscription), 0);
+}
+
+static void test_what_goes_further_leaves_the_match_alone(void **state) {
+        /* The same subject there has its own receivers, and the outer ones are all served. */
+        struct bridge bridge;
+        struct bus other;
+
+        assert_int_equal(bus_init(&other, "B"), 0);
+        subscribe(0, "a", "");
+        bridge_init(&bridge, &bus, &other);
+        subscribe(1, "a", "");
+        subscribe(2, "a", "group");
+        for (unsigned i = 0; i < 3; i++)
+                assert_int_equal(publish("a", NULL), 3);
+        assert_int_equal(fakes[0].n_taken, 3);
+        assert_int_equal(fakes[1].n_taken, 3);
+        assert_int_equal(fakes[2].n_taken, 3);
+        assert_int_equal(worker.depth, 0);
+        assert_int_equal(bus_count(&bus), 3);
+        bus_unsubscribe_own(&bus, &reclaim, bridge.subscription);
+        bus_deinit(&other);
+}
+
+static void test_what_comes_back_ends(void **state) {
+        struct bridge bridge;
+
+        subscribe(0, "a", "");
+        bridge_init(&bridge, &bus, &bus);
+        assert_int_equal(publish("a", NULL), 2);
+        assert_int_equal(fakes[0].n_taken, WORKER_DEPTH_MAX);
+        assert_int_equal(worker.depth, 0);
+        bus_unsubscribe_own(&bus, &reclaim, bridge.subscription);
+}
+
+static void test_a_run_is_limited_by_what_it_reaches_further(void **state) {
+        struct message run = {.subject = BYTES("a"), .payload = BYTES("hello"), .count = 1000000};
+        struct subscription *others[1000];
+        struct bridge bridge;
+        struct bus other;
+        size_t alone, together;
+
+        assert_int_equal(bus_init(&other, "B"), 0);
+        for (unsigned i = 0; i < 1000; i++) {
+                others[i] = subscription_new(&fakes[i % 8].receiver, BYTES("1"), BYTES(""));
+                assert_int_equal(bus_subscribe(&other, &reclaim, BYTES("a"), others[i]), 0);
+        }
+        alone = bus_limit_run(&bus, &worker, &run);
+        bridge_init(&bridge, &bus, &other);
+        together = bus_limit_run(&bus, &worker, &run);
+        assert_true(together < alone / 100);
+        assert_int_equal(together, bus_limit_run(&other, &worker, &run));
+        bus_unsubscribe_own(&bus, &reclaim, bridge.subscription);
+        for (unsigned i = 0; i < 1000; i++)
+                bus_unsubscribe(&other, &reclaim, others[i]);
+        bus_deinit(&other);
+}
+
+static void test_it_is_known_whether_anybody_would_be_reached(void **state) {
+        assert_false(bus_reaches(&bus, &worker, BYTES("a")));
+        subscribe(0, "*", "group");
+        assert_true(bus_reaches(&bus, &worker, BYTES("a")));
+        assert_int_equal(fakes[0].n_tried, 0);
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void) {
@@ -328,6 +419,10 @@ int main(void) {
                 TEST(test_a_run_may_be_taken_in_pieces),
                 TEST(test_a_run_keeps_the_order_of_a_receiver),
                 TEST(test_a_run_is_shared_out_in_a_group),
+                TEST(test_what_goes_further_leaves_the_match_alone),
+                TEST(test_what_comes_back_ends),
+                TEST(test_a_run_is_limited_by_what_it_reaches_further),
+                TEST(test_it_is_known_whether_anybody_would_be_reached),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
