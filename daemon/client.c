@@ -86,13 +86,17 @@ void client_refresh_info(struct client *client) {
 
 /* --- publishing ------------------------------------------------------------------------------- */
 
-/* Where a message goes: control subjects are those of the system account, where it is asked for the
- * role; for who has none at all nobody is there, and so nobody can pose as the server either. */
-static struct bus *client_bus(struct client *client, struct bytes subject) {
+static bool is_control(struct bytes subject) {
         static const char control[] = "$SYS.REQ.";
         size_t n = sizeof(control) - 1;
 
-        if (subject.length <= n || memcmp(subject.data, control, n) != 0)
+        return subject.length > n && memcmp(subject.data, control, n) == 0;
+}
+
+/* Where a message goes: control subjects are those of the system account, where it is asked for the
+ * role; for who has none at all nobody is there, and so nobody can pose as the server either. */
+static struct bus *client_bus(struct client *client, struct bytes subject) {
+        if (!is_control(subject))
                 return client->bus;
         return client->role == ROLE_NONE ? NULL : client->worker->instance->system_bus;
 }
@@ -205,8 +209,9 @@ static size_t client_publish(struct client *client, const struct operation *oper
         if (bus && message.count > 1)
                 message.count = bus_limit_run(bus, client->worker, &message);
         /* Of control subjects the role decides. */
-        n_permitted = bus == client->bus ? client_permit_publish(client, &message, &decision)
-                                         : message.count;
+        n_permitted = is_control(message.subject)
+                              ? message.count
+                              : client_permit_publish(client, &message, &decision);
         if (n_permitted > 0)
                 message.count = n_permitted;
         message.count = connection_admit(client->connection, message.count,
@@ -437,6 +442,7 @@ static bool client_count(struct client *client) {
         struct instance *instance = client->worker->instance;
 
         client->is_counted = true;
+        atomic_fetch_add(&client->bus->n_clients, 1);
         /* Datagram peers need no descriptor, and have a limit of their own. */
         if (client->connection->transport->is_connectionless) {
                 atomic_fetch_add(&instance->n_sessions, 1);
@@ -543,18 +549,12 @@ static void client_remember(struct client *client) {
 }
 
 void client_close(struct client *client) {
-        struct subscription *subscription, *next;
-        size_t bucket = 0;
-
         if (client->is_counted) {
                 client_log_end(client);
                 client_remember(client);
+                atomic_fetch_sub(&client->bus->n_clients, 1);
         }
-        subscription = sid_table_next(&client->subscriptions, &bucket, NULL);
-        for (; subscription; subscription = next) {
-                next = sid_table_next(&client->subscriptions, &bucket, subscription);
-                client_end_subscription(client, subscription);
-        }
+        client_end_subscriptions(client);
         sid_table_deinit(&client->subscriptions);
         client_leave_user(client);
         if (client->is_counted)

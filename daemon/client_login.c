@@ -7,6 +7,7 @@
  */
 #include "daemon/client_parts.h"
 
+#include "daemon/bus.h"
 #include "daemon/config.h"
 #include "daemon/identity.h"
 #include "daemon/instance.h"
@@ -31,6 +32,7 @@ struct login_check {
         struct job job;
         struct client *client;
         struct config *config; /* a reference */
+        size_t rule;           /* of it */
         const struct config_user *user;
         struct credentials credentials; /* copies */
         bool is_proved;
@@ -117,7 +119,21 @@ bool client_user_has_room(const struct client *client) {
         return !client->usage || max == 0 || atomic_load(&client->usage->n_connections) <= max;
 }
 
+/* Subscriptions do not go with it. */
+static void enter_account(struct client *client, struct bus *bus) {
+        if (client->bus == bus)
+                return;
+        client_end_subscriptions(client);
+        client->needs_fence = true;
+        if (client->is_counted) {
+                atomic_fetch_sub(&client->bus->n_clients, 1);
+                atomic_fetch_add(&bus->n_clients, 1);
+        }
+        client->bus = bus;
+}
+
 static void adopt(struct client *client, const struct identity *identity) {
+        enter_account(client, identity->bus);
         client->role = identity->role;
         free(client->user);
         client->user = identity->user ? strdup(identity->user->name) : NULL;
@@ -140,16 +156,29 @@ void client_identify(struct client *client) {
         client->must_login = identity.state != IDENTITY_KNOWN;
 }
 
+/* Whether it may not go on as who it is. Without a word of its own and without subscriptions it can
+ * just as well be somebody else. */
+static bool is_revoked(const struct client *client, const struct identity *identity) {
+        if (identity->state != IDENTITY_KNOWN)
+                return !client->must_login;
+        return identity->bus != client->bus &&
+               (client->is_connected || client->subscriptions.count > 0);
+}
+
 void client_identify_again(struct client *client) {
-        bool had_to = client->must_login;
+        struct identity identity;
 
         if (client->is_logging_in || client->is_refused)
                 return;
-        client_identify(client);
-        if (client->must_login && !had_to) {
+        identity = identify(client, 0);
+        if (is_revoked(client, &identity)) {
+                client->must_login = true;
                 log_info("client %llu: its login is not good any more", client_id(client));
                 client_fail(client, ERROR_REVOKED, REASON_REVOKED);
+                return;
         }
+        adopt(client, &identity);
+        client->must_login = identity.state != IDENTITY_KNOWN;
 }
 
 /* --- refusal -------------------------------------------------------------------------------- */
@@ -216,7 +245,7 @@ static void check_done(struct job *job) {
         struct login_check *check = container_of(job, struct login_check, job);
         struct client *client = check->client;
         struct connection *connection = client->connection;
-        size_t next = (size_t)(check->user - check->config->users) + 1;
+        size_t next = check->rule + 1;
 
         client->is_logging_in = false;
         if (check->is_proved)
@@ -233,7 +262,7 @@ static void check_done(struct job *job) {
         connection_unpin(connection);
 }
 
-static struct login_check *check_new(struct client *client, const struct config_user *user) {
+static struct login_check *check_new(struct client *client, const struct identity *identity) {
         const struct credentials *given = &client->credentials;
         struct login_check *check = calloc(1, sizeof(*check));
 
@@ -243,7 +272,8 @@ static struct login_check *check_new(struct client *client, const struct config_
         check->job.done = check_done;
         check->client = client;
         check->config = config_ref(client->worker->config);
-        check->user = user;
+        check->rule = identity->rule;
+        check->user = identity->user;
         if ((given->password &&
              credentials_set(&check->credentials.password, given->password) < 0) ||
             (given->token && credentials_set(&check->credentials.token, given->token) < 0))
@@ -252,13 +282,13 @@ static struct login_check *check_new(struct client *client, const struct config_
 }
 
 /* Has it checked, while nothing more is taken from the client. */
-static int check_begin(struct client *client, const struct config_user *user) {
+static int check_begin(struct client *client, const struct identity *identity) {
         struct login_check *check;
 
         /* The next datagram is of somebody else. */
         if (client->connection->transport->is_connectionless)
                 return -EOPNOTSUPP;
-        check = check_new(client, user);
+        check = check_new(client, identity);
         if (!check)
                 return -ENOMEM;
         if (job_begin(&check->job, client->worker) < 0) {
@@ -292,7 +322,7 @@ static void login_from(struct client *client, size_t first) {
 
         if (identity.state == IDENTITY_KNOWN)
                 accept_login(client, &identity);
-        else if (identity.state == IDENTITY_REFUSED || check_begin(client, identity.user) < 0)
+        else if (identity.state == IDENTITY_REFUSED || check_begin(client, &identity) < 0)
                 refuse(client);
 }
 

@@ -86,6 +86,7 @@ void client_unsubscribe(struct client *client, const struct operation *operation
 
 /* Takes a subscription out of the index and frees it when nobody uses it any more. */
 void client_end_subscription(struct client *client, struct subscription *subscription);
+void client_end_subscriptions(struct client *client);
 
 /* Ends the subscription of that sid if it has had its last message. Returns the one that is still
  * there, or NULL. */

@@ -32,6 +32,17 @@ void client_end_subscription(struct client *client, struct subscription *subscri
         client_count_subscriptions(client);
 }
 
+void client_end_subscriptions(struct client *client) {
+        struct subscription *subscription, *next;
+        size_t bucket = 0;
+
+        subscription = sid_table_next(&client->subscriptions, &bucket, NULL);
+        for (; subscription; subscription = next) {
+                next = sid_table_next(&client->subscriptions, &bucket, subscription);
+                client_end_subscription(client, subscription);
+        }
+}
+
 struct subscription *client_expire(struct client *client, struct bytes sid) {
         struct subscription *subscription = sid_table_find(&client->subscriptions, sid);
 

@@ -312,8 +312,8 @@ static int control_subscribe(struct control *control, size_t i, const char *subj
 
         if (!subscription)
                 return -ENOMEM;
-        r = bus_subscribe(&control->server->system_bus, &control->reclaim,
-                          bytes_from_string(subject), subscription);
+        r = bus_subscribe_own(control->server->instance.system_bus, &control->reclaim,
+                              bytes_from_string(subject), subscription);
         if (r < 0)
                 subscription_free(subscription);
         else
@@ -339,7 +339,7 @@ int control_init(struct control *control, struct server *server) {
 void control_deinit(struct control *control) {
         for (size_t i = 0; i < CONTROL_N_SUBJECTS; i++)
                 if (control->subscriptions[i])
-                        bus_unsubscribe(&control->server->system_bus, &control->reclaim,
-                                        control->subscriptions[i]);
+                        bus_unsubscribe_own(control->server->instance.system_bus, &control->reclaim,
+                                            control->subscriptions[i]);
         reclaim_flush(&control->reclaim);
 }

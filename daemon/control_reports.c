@@ -188,7 +188,7 @@ void control_run_subsz(struct control_request *request) {
         request->data = list_head(request);
         json_object_set_new(
                 request->data, "num_subscriptions",
-                json_integer((json_int_t)subject_index_count(request->server->bus.index)));
+                json_integer((json_int_t)accounts_count_subscriptions(&request->server->accounts)));
         if (!control_option_bool(request, "subscriptions")) {
                 control_answer(request);
                 return;

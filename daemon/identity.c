@@ -1,13 +1,16 @@
 /* Who a peer is. See identity.h. */
 #include "daemon/identity.h"
 
+#include "daemon/account.h"
 #include "daemon/certificate.h"
 #include "daemon/config.h"
 #include "daemon/connection.h"
 #include "daemon/credentials.h"
 #include "daemon/identity_peer.h"
+#include "daemon/instance.h"
 #include "daemon/listener.h"
 #include "daemon/password.h"
+#include "daemon/worker.h"
 #include "lib/nkey.h"
 #include "lib/secret.h"
 
@@ -151,23 +154,45 @@ static bool admits_anonymous(const struct login *login, enum role role) {
         return atomic_load(&login->connection->listener->admits_anonymous);
 }
 
+/* Where a user belongs. The accounts of a configuration are made before it comes into force. */
+static struct bus *bus_of(const struct login *login, const struct config_rule *rule) {
+        struct instance *instance = login->connection->worker->instance;
+
+        return rule->account ? accounts_find(instance->accounts, rule->account) : instance->bus;
+}
+
+/* Where those belong whom no user fits. */
+static struct bus *bus_of_listener(const struct login *login) {
+        struct bus *bus = atomic_load(&login->connection->listener->bus);
+
+        return bus ? bus : login->connection->worker->instance->bus;
+}
+
 struct identity identity_of(const struct login *login, size_t first) {
         const struct config *config = login->config;
         enum role role = role_by_default(&login->connection->peer);
 
-        for (size_t i = first; i < config->n_users; i++) {
-                const struct config_user *user = &config->users[i];
+        for (size_t i = first; i < config->n_rules; i++) {
+                const struct config_user *user = config->rules[i].user;
                 enum fit fit = user_fits(user, login);
 
                 if (fit != FITS_NOT)
                         return (struct identity){
-                                fit == FITS ? IDENTITY_KNOWN : IDENTITY_UNPROVED,
-                                user,
-                                user->role != ROLE_NONE ? (enum role)user->role : role,
-                                user->permissions ? user->permissions : config->default_permissions,
+                                .state = fit == FITS ? IDENTITY_KNOWN : IDENTITY_UNPROVED,
+                                .user = user,
+                                .role = user->role != ROLE_NONE ? (enum role)user->role : role,
+                                .permissions = user->permissions ? user->permissions
+                                                                 : config->default_permissions,
+                                .bus = bus_of(login, &config->rules[i]),
+                                .rule = i,
                         };
         }
         if (!admits_anonymous(login, role))
-                return (struct identity){IDENTITY_REFUSED, NULL, ROLE_NONE, NULL};
-        return (struct identity){IDENTITY_KNOWN, NULL, role, config->default_permissions};
+                return (struct identity){.state = IDENTITY_REFUSED,
+                                         .role = ROLE_NONE,
+                                         .bus = bus_of_listener(login)};
+        return (struct identity){.state = IDENTITY_KNOWN,
+                                 .role = role,
+                                 .permissions = config->default_permissions,
+                                 .bus = bus_of_listener(login)};
 }

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct bus;
 struct config;
 struct config_user;
 struct connection;
@@ -46,9 +47,11 @@ struct identity {
         const struct config_user *user; /* borrowed from the configuration; NULL: anonymous */
         enum role role;
         struct permissions *permissions; /* borrowed likewise; NULL: everything is allowed */
+        struct bus *bus;                 /* of its account; borrowed */
+        size_t rule;                     /* which one that user is among those that were asked */
 };
 
-/* Decides, asking the users from the first-th on. In the connection's worker. */
+/* Decides, asking the rules from the first-th on. In the connection's worker. */
 struct identity identity_of(const struct login *login, size_t first);
 
 /* Whether a client that says to be a user has its password and its token. Any thread; a hash of a

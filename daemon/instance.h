@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <time.h>
 
+struct accounts;
 struct bus;
 struct connection;
 struct closed_log;
@@ -25,6 +26,7 @@ struct instance {
         struct timespec start;     /* real time */
         struct bus *bus;           /* of the default account; borrowed */
         struct bus *system_bus;    /* of the system account; borrowed */
+        struct accounts *accounts; /* all of them; borrowed */
         struct closed_log *closed; /* borrowed */
         struct rate refusals;      /* of logins, of each source */
         struct usages usages;      /* of users */

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <uv.h>
 
+struct bus;
 struct handler;
 struct tls_context;
 struct transport;
@@ -59,6 +60,7 @@ struct listener {
         struct rate rate;              /* of each source */
         _Atomic bool admits_anonymous; /* who proves nothing */
         _Atomic bool identifies;       /* messages tell who sent them */
+        _Atomic(struct bus *) bus;     /* of whom no user fits; borrowed, NULL: the default one */
         pthread_mutex_t tls_lock;      /* a leaf */
         struct tls_context *tls; /* of new connections; a reference, NULL: none. With the lock */
 

@@ -493,7 +493,19 @@ static void plan_adopt(struct plan *plan) {
         plan->n_entries = 0;
 }
 
+/* Says where those go whom no user fits. */
+static void plan_assign(struct plan *plan) {
+        for (size_t i = 0; i < plan->n_entries; i++) {
+                const struct plan_entry *entry = &plan->entries[i];
+                const char *account = entry->config->account;
+                struct bus *bus = account ? accounts_find(&plan->server->accounts, account) : NULL;
+
+                atomic_store(&entry->listener->bus, bus);
+        }
+}
+
 void plan_carry_out(struct plan *plan) {
+        plan_assign(plan);
         plan_stop(plan);
         plan_start(plan);
         plan_adopt(plan);

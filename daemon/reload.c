@@ -134,6 +134,8 @@ static void warn_of_restart(struct server *server, const struct config *now) {
                 reload_warn(server, "server.name has changed; a restart is needed for that");
         if (before->server.workers != now->server.workers)
                 reload_warn(server, "server.workers has changed; a restart is needed for that");
+        if (strcmp(before->system_account, now->system_account) != 0)
+                reload_warn(server, "system_account has changed; a restart is needed for that");
         for (size_t i = 0; i < before->n_listeners; i++)
                 warn_of_groups(server, &before->listeners[i], now);
 }
@@ -156,14 +158,21 @@ static int reload_log(const struct config *before, const struct config *now,
 /* First what can be undone, then what can fail without a trace, then what cannot fail. */
 static int reload_change(struct server *server, const struct config *before,
                          const struct config *now, struct config_errors *errors) {
+        struct imports_plan imports;
         struct plan plan;
+        int imported = imports_plan_make(&imports, &server->imports, now);
         int r = plan_make(&plan, server, now, errors);
 
         if (r >= 0)
-                r = reload_log(before, now, errors);
+                r = imported;
         if (r >= 0)
+                r = reload_log(before, now, errors);
+        if (r >= 0) {
+                imports_plan_carry_out(&imports);
                 plan_carry_out(&plan);
+        }
         plan_deinit(&plan);
+        imports_plan_deinit(&imports);
         return r;
 }
 
@@ -180,6 +189,7 @@ static int reload_apply(struct reload *reload, struct config_errors *errors) {
         warn_of_restart(server, now);
         log_set_level((enum log_level)now->log.level);
         server_limit_connections(server, now);
+        server_watch_replies(server);
         reload->changes_info = before->server.max_payload != now->server.max_payload;
         server->config = config_ref(now);
         config_unref(before);

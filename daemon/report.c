@@ -150,7 +150,7 @@ json_t *report_server(struct server *server) {
 struct totals {
         uint64_t in_messages, in_bytes, out_messages, out_bytes;
         uint64_t slow_consumers, stale_connections, protocol_errors, held_publishers, accept_errors,
-                refused_logins, failed_handshakes;
+                refused_logins, failed_handshakes, forgotten_replies;
         uint64_t denied_publishes, denied_subscriptions;
 };
 
@@ -166,6 +166,7 @@ static struct totals totals_of(const struct server *server) {
                 totals.out_bytes += counter_read(&stats->out_bytes);
                 totals.slow_consumers += counter_read(&stats->slow_consumers);
                 totals.refused_logins += counter_read(&stats->refused_logins);
+                totals.forgotten_replies += counter_read(&stats->forgotten_replies);
                 totals.stale_connections += counter_read(&stats->stale_connections);
                 totals.protocol_errors += counter_read(&stats->protocol_errors);
                 totals.denied_publishes += counter_read(&stats->denied_publishes);
@@ -235,6 +236,7 @@ static void varz_traffic(json_t *varz, const struct server *server) {
         json_object_set_new(varz, "out_bytes", integer(totals.out_bytes));
         json_object_set_new(varz, "slow_consumers", integer(totals.slow_consumers));
         json_object_set_new(varz, "refused_logins", integer(totals.refused_logins));
+        json_object_set_new(varz, "forgotten_replies", integer(totals.forgotten_replies));
         json_object_set_new(varz, "stale_connections", integer(totals.stale_connections));
         json_object_set_new(varz, "protocol_errors", integer(totals.protocol_errors));
         json_object_set_new(varz, "denied_publishes", integer(totals.denied_publishes));
@@ -294,7 +296,8 @@ json_t *report_varz(struct server *server) {
         json_object_set_new(varz, "connections", integer(n_clients(instance)));
         json_object_set_new(varz, "sessions", integer(atomic_load(&instance->n_sessions)));
         json_object_set_new(varz, "total_connections", integer(atomic_load(&instance->n_total)));
-        json_object_set_new(varz, "subscriptions", integer(subject_index_count(server->bus.index)));
+        json_object_set_new(varz, "subscriptions",
+                            integer(accounts_count_subscriptions(&server->accounts)));
         json_object_set_new(varz, "listeners", integer(server->n_listeners));
         varz_traffic(varz, server);
         varz_limits(varz, server);
@@ -312,11 +315,11 @@ json_t *report_statsz(struct server *server) {
                          "cores", (int)sysconf(_SC_NPROCESSORS_ONLN), "cpu", cpu_percent(),
                          "connections", integer(n_clients(instance)), "total_connections",
                          integer(atomic_load(&instance->n_total)), "active_accounts", 1,
-                         "subscriptions", integer(subject_index_count(server->bus.index)), "sent",
-                         "msgs", integer(totals.out_messages), "bytes", integer(totals.out_bytes),
-                         "received", "msgs", integer(totals.in_messages), "bytes",
-                         integer(totals.in_bytes), "slow_consumers", integer(totals.slow_consumers),
-                         "active_servers", 1);
+                         "subscriptions", integer(accounts_count_subscriptions(&server->accounts)),
+                         "sent", "msgs", integer(totals.out_messages), "bytes",
+                         integer(totals.out_bytes), "received", "msgs", integer(totals.in_messages),
+                         "bytes", integer(totals.in_bytes), "slow_consumers",
+                         integer(totals.slow_consumers), "active_servers", 1);
 }
 
 static const char *family_name(int family) {

@@ -19,6 +19,8 @@
  * empty. */
 #define STOP_MS      2000
 #define STOP_TICK_MS 10
+/* How often replies that have been awaited for too long are forgotten. */
+#define PATIENCE_TICK_MS 10000
 /* How often the status shown by systemctl is renewed. */
 #define STATUS_MS 5000
 /* More connections at a time cannot be. */
@@ -324,6 +326,18 @@ static void server_start_heartbeat(struct server *server) {
         (void)uv_timer_start(&server->heartbeat, server_on_heartbeat, 0, interval ? interval : 1);
 }
 
+static void server_on_patience_tick(uv_timer_t *timer) {
+        struct server *server = timer->data;
+
+        (void)imports_expire(&server->imports);
+}
+
+void server_watch_replies(struct server *server) {
+        if (server->imports.routes && !uv_is_active((uv_handle_t *)&server->patience))
+                (void)uv_timer_start(&server->patience, server_on_patience_tick, PATIENCE_TICK_MS,
+                                     PATIENCE_TICK_MS);
+}
+
 /* --- building and tearing down ---------------------------------------------------------------- */
 
 static int server_init_loop(struct server *server) {
@@ -333,6 +347,9 @@ static int server_init_loop(struct server *server) {
                 r = uv_timer_init(&server->loop, &server->timer);
         if (r >= 0)
                 r = uv_timer_init(&server->loop, &server->heartbeat);
+        if (r >= 0)
+                r = uv_timer_init(&server->loop, &server->patience);
+        server->patience.data = server;
         server->timer.data = server;
         server->heartbeat.data = server;
         return r;
@@ -361,6 +378,28 @@ static int server_init_systemd(struct server *server, struct config_errors *erro
         return r;
 }
 
+/* Makes the accounts, with what they import. */
+static int server_init_accounts(struct server *server, const struct config *config) {
+        struct instance *instance = &server->instance;
+        struct imports_plan plan;
+        int r;
+
+        imports_init(&server->imports, &server->accounts);
+        r = accounts_obtain(&server->accounts, CONFIG_DEFAULT_ACCOUNT, &instance->bus);
+        if (r >= 0)
+                r = accounts_obtain(&server->accounts, config->system_account,
+                                    &instance->system_bus);
+        if (r < 0)
+                return r;
+        instance->accounts = &server->accounts;
+        r = imports_plan_make(&plan, &server->imports, config);
+        if (r >= 0)
+                imports_plan_carry_out(&plan);
+        imports_plan_deinit(&plan);
+        server_watch_replies(server);
+        return r;
+}
+
 /* With a loop already, so that server_deinit() does whatever happens here. */
 static int server_init(struct server *server, const struct server_options *options,
                        struct config *config, struct config_errors *errors) {
@@ -371,15 +410,11 @@ static int server_init(struct server *server, const struct server_options *optio
         server->max_descriptors = raise_descriptor_limit();
         r = instance_init(&server->instance, config->server.name, slots_for(server));
         if (r >= 0)
-                r = bus_init(&server->bus, "$G");
-        if (r >= 0)
-                r = bus_init(&server->system_bus, "$SYS");
+                r = server_init_accounts(server, config);
         if (r >= 0)
                 r = closed_log_init(&server->closed);
         if (r < 0)
                 return r;
-        server->instance.bus = &server->bus;
-        server->instance.system_bus = &server->system_bus;
         server->instance.closed = &server->closed;
         server_limit_connections(server, config);
         r = control_init(&server->control, server);
@@ -402,8 +437,8 @@ static void server_deinit(struct server *server) {
         mailbox_deinit(&server->mailbox);
         control_deinit(&server->control);
         workers_deinit(&server->workers);
-        bus_deinit(&server->bus);
-        bus_deinit(&server->system_bus);
+        imports_deinit(&server->imports);
+        accounts_deinit(&server->accounts);
         reclaim_drain();
         closed_log_deinit(&server->closed);
         instance_deinit(&server->instance);

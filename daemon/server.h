@@ -5,10 +5,11 @@
  */
 #pragma once
 
-#include "daemon/bus.h"
+#include "daemon/account.h"
 #include "daemon/closed_log.h"
 #include "daemon/config.h"
 #include "daemon/control.h"
+#include "daemon/imports.h"
 #include "daemon/instance.h"
 #include "daemon/systemd.h"
 #include "daemon/worker.h"
@@ -35,7 +36,8 @@ struct server {
         struct server_options options;
         struct config *config; /* a reference */
         struct instance instance;
-        struct bus bus, system_bus;
+        struct accounts accounts;
+        struct imports imports;
         struct closed_log closed;
         struct control control;
         struct workers workers;
@@ -49,6 +51,7 @@ struct server {
         uv_signal_t signals[5];
         uv_timer_t timer;     /* of the state: lame duck, stopping */
         uv_timer_t heartbeat; /* status and watchdog */
+        uv_timer_t patience;  /* of those who await replies of other accounts */
         struct visit beat;
         bool is_beating;
         enum server_state state;
@@ -77,6 +80,9 @@ void server_stop(struct server *server);
 
 /* Connections that are not closed yet. */
 unsigned server_count_connections(const struct server *server);
+
+/* Looks after replies that are awaited, if any can be. */
+void server_watch_replies(struct server *server);
 
 /* Recomputes how many connections are allowed, from the configuration and the descriptors. */
 void server_limit_connections(struct server *server, const struct config *config);

@@ -36,7 +36,8 @@ static int set_up(void **state) {
         memset(&server, 0, sizeof(server));
         memset(&worker, 0, sizeof(worker));
         config = (struct config){.server.max_payload = 1048576, .server.workers = 1};
-        if (instance_init(&server.instance, "here", 1) < 0 || bus_init(&server.bus, "$G") < 0 ||
+        if (instance_init(&server.instance, "here", 1) < 0 ||
+            accounts_obtain(&server.accounts, "$G", &server.instance.bus) < 0 ||
             uv_loop_init(&worker.loop) < 0)
                 return -1;
         server.config = &config;
@@ -49,13 +50,13 @@ static int set_up(void **state) {
                                          .listener = &listener,
                                          .state = &client,
                                          .last_input_ms = uv_now(&worker.loop)};
-        client = (struct client){.connection = &connection, .bus = &server.bus};
+        client = (struct client){.connection = &connection, .bus = server.instance.bus};
         return pthread_mutex_init(&connection.lock, NULL);
 }
 
 static int tear_down(void **state) {
         pthread_mutex_destroy(&connection.lock);
-        bus_deinit(&server.bus);
+        accounts_deinit(&server.accounts);
         instance_deinit(&server.instance);
         reclaim_drain();
         return uv_loop_close(&worker.loop);
@@ -326,7 +327,8 @@ static void test_subscriptions_are_described(void **state) {
         size_t length;
         char *subject;
 
-        assert_int_equal(bus_subscribe(&server.bus, &reclaim, BYTES("a.*.>"), subscription), 0);
+        assert_int_equal(bus_subscribe(server.instance.bus, &reclaim, BYTES("a.*.>"), subscription),
+                         0);
         assert_int_equal(sid_table_add(&client.subscriptions, subscription), 0);
         subject = report_subject(subscription, &length);
         assert_string_equal(subject, "a.*.>");
@@ -354,7 +356,7 @@ static void test_subscriptions_are_described(void **state) {
 
         sid_table_remove(&client.subscriptions, subscription);
         sid_table_deinit(&client.subscriptions);
-        bus_unsubscribe(&server.bus, &reclaim, subscription);
+        bus_unsubscribe(server.instance.bus, &reclaim, subscription);
         reclaim_flush(&reclaim);
 
         subscription = subscription_new(&nobody, BYTES("8"), BYTES(""));
