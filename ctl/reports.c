@@ -1,4 +1,4 @@
-/* status, listeners and subs: a request each, and its answer as lines or columns.
+/* status, listeners, accounts and subs: a request each, and its answer as lines or columns.
  *
  * A member that the server does not tell is left out, not invented; so a nats-server can be looked
  * at as well.
@@ -264,4 +264,45 @@ int report_subs(struct context *context) {
                 add_sub(&table, sub);
         json_decref(data);
         return report_table(context, &table, "subscription");
+}
+
+static const struct table_column account_columns[] = {
+        {.title = "NAME", .can_shrink = true},  {.title = "CLIENTS", .is_right = true},
+        {.title = "SUBS", .is_right = true},    {.title = "EXPORTS", .is_right = true},
+        {.title = "IMPORTS", .is_right = true}, {.title = "IS"},
+};
+
+static void add_account(struct table *table, const json_t *account) {
+        table_add(table, report_text(account, "account_name"));
+        table_add_count(table, report_number(account, "client_connections"));
+        table_add_count(table, report_number(account, "subscriptions"));
+        table_add_count(table, report_number(account, "num_exports"));
+        table_add_count(table, report_number(account, "num_imports"));
+        table_add(table, json_is_true(json_object_get(account, "is_system")) ? "system" : NULL);
+}
+
+/* What a nats-server says, which tells no more than names. */
+static void add_account_name(struct table *table, const json_t *name) {
+        table_add(table, json_string_value(name));
+        for (size_t i = 1; i < table->n_columns; i++)
+                table_add(table, NULL);
+}
+
+int report_accounts(struct context *context) {
+        struct table table = TABLE_INIT(account_columns);
+        json_t *data, *details, *element;
+        size_t i;
+        int code = control_request(context, "PING.ACCOUNTZ", NULL, REQUEST_MS, &data);
+
+        if (code)
+                return code;
+        if (context->options->json)
+                return context_print_json(context, data);
+        details = json_object_get(data, "account_details");
+        json_array_foreach(details, i, element) add_account(&table, element);
+        if (!details)
+                json_array_foreach(json_object_get(data, "accounts"), i, element)
+                        add_account_name(&table, element);
+        json_decref(data);
+        return report_table(context, &table, "account");
 }

@@ -5,6 +5,7 @@
 
 int report_status(struct context *context);
 int report_listeners(struct context *context);
+int report_accounts(struct context *context);
 int report_subs(struct context *context);
 
 /* Prints a table in the style of the options, with titles and a line below that says how many rows

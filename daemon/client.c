@@ -532,6 +532,7 @@ static void client_remember(struct client *client) {
                 .stop_ns = real_time_ns(),
                 .peer = connection->peer,
                 .reason = connection->reason,
+                .account = client->bus->account,
                 .listener = strdup(connection->listener->name),
                 .in_messages = counter_read(&connection->in_messages),
                 .in_bytes = counter_read(&connection->in_bytes),

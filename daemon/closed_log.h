@@ -12,6 +12,7 @@ struct closed_connection {
         uint64_t id, start_ns, stop_ns; /* real time */
         struct peer peer;
         const char *reason;          /* a constant */
+        const char *account;         /* borrowed; names of accounts stay */
         char *name, *lang, *version; /* owned; NULL: not given */
         char *listener;              /* owned */
         uint64_t in_messages, in_bytes, out_messages, out_bytes, n_subscriptions;

@@ -69,16 +69,6 @@ static struct control_request *request_free(struct control_request *request) {
         return NULL;
 }
 
-/* The object as a payload with CR LF behind it, or NULL if there is no memory. */
-static char *dump(const json_t *object, size_t *lengthp) {
-        char *json = json_dumps(object, JSON_COMPACT), *payload = NULL;
-        int n = json ? asprintf(&payload, "%s\r\n", json) : -1;
-
-        free(json);
-        *lengthp = n < 0 ? 0 : (size_t)n - 2;
-        return n < 0 ? NULL : payload;
-}
-
 /* Sends the JSON object to whoever asked, and frees the request. */
 static void request_finish(struct control_request *request, json_t *object) {
         struct answer *answer = request->reply ? calloc(1, sizeof(*answer)) : NULL;
@@ -91,7 +81,7 @@ static void request_finish(struct control_request *request, json_t *object) {
                                           .slot = request->asker_slot,
                                           .reply = request->reply};
                 request->reply = NULL;
-                answer->payload = dump(object, &answer->n_payload);
+                answer->payload = report_payload(object, &answer->n_payload);
                 if (!answer->payload || mailbox_post(&answer->worker->mailbox, &answer->task) < 0)
                         answer_free(answer);
         }
@@ -102,7 +92,7 @@ static void request_finish(struct control_request *request, json_t *object) {
 void control_answer(struct control_request *request) {
         json_t *object = json_object();
 
-        json_object_set_new(object, "server", report_server(request->server));
+        json_object_set_new(object, "server", report_server(&request->server->instance));
         if (request->row->is_bare)
                 json_object_update(object, request->data);
         else if (request->data)
@@ -119,7 +109,7 @@ void control_answer_error(struct control_request *request, int code, const char 
         if (vasprintf(&text, format, arguments) < 0)
                 text = NULL;
         va_end(arguments);
-        json_object_set_new(object, "server", report_server(request->server));
+        json_object_set_new(object, "server", report_server(&request->server->instance));
         json_object_set_new(object, "error",
                             json_pack("{s:i, s:s}", "code", code, "description", text ? text : ""));
         free(text);
@@ -175,6 +165,7 @@ static const struct control_row rows[] = {
         {"VARZ", false, ROLE_LOCAL, control_run_varz},
         {"CONNZ", false, ROLE_MONITOR, control_run_connz},
         {"SUBSZ", false, ROLE_MONITOR, control_run_subsz},
+        {"ACCOUNTZ", false, ROLE_MONITOR, control_run_accountz},
         {"HEALTHZ", false, ROLE_LOCAL, control_run_healthz},
         {"LISTENERZ", false, ROLE_MONITOR, control_run_listenerz},
         {"WHOAMI", false, ROLE_LOCAL, control_run_whoami},

@@ -1,5 +1,5 @@
-/* The control requests that ask: VARZ, CONNZ, SUBSZ, STATSZ, IDZ, HEALTHZ, LISTENERZ. See
- * control.h.
+/* The control requests that ask: VARZ, CONNZ, SUBSZ, STATSZ, IDZ, HEALTHZ, LISTENERZ,
+ * ACCOUNTZ. See control.h.
  */
 #include "daemon/control_parts.h"
 
@@ -47,6 +47,17 @@ void control_run_listenerz(struct control_request *request) {
         control_answer(request);
 }
 
+void control_run_accountz(struct control_request *request) {
+        const char *name = control_option_string(request, "account");
+
+        request->data = name && name[0] ? report_account(request->server, name)
+                                        : report_accounts(request->server);
+        if (request->data)
+                control_answer(request);
+        else
+                control_answer_error(request, 500, "Account %s does not exist", name);
+}
+
 /* --- lists that the workers contribute to ------------------------------------------------------
  */
 
@@ -54,6 +65,20 @@ static bool wants_connection(const struct control_request *request, uint64_t id)
         uint64_t cid = control_option_number(request, "cid", 0);
 
         return cid == 0 || cid == id;
+}
+
+/* Whether a connection is of the account that is asked for, if any is. */
+static bool wants_account(const struct control_request *request, const char *key,
+                          const char *account) {
+        const char *wanted = control_option_string(request, key);
+
+        return !wanted || !wanted[0] || (account && strcmp(wanted, account) == 0);
+}
+
+static const char *account_of(const struct connection *connection) {
+        const struct client *client = connection->state;
+
+        return client->bus->account;
 }
 
 static void connz_worker(struct visit *visit, struct worker *worker) {
@@ -66,7 +91,8 @@ static void connz_worker(struct visit *visit, struct worker *worker) {
                 struct connection *connection = container_of(link, struct connection, link);
 
                 if (connection->state_of_life == CONNECTION_OPEN &&
-                    wants_connection(request, connection->id))
+                    wants_connection(request, connection->id) &&
+                    wants_account(request, "acc", account_of(connection)))
                         json_array_append_new(
                                 list,
                                 report_connection(connection,
@@ -77,7 +103,7 @@ static void connz_worker(struct visit *visit, struct worker *worker) {
 static void connz_closed(const struct closed_connection *closed, void *context) {
         struct control_request *request = context;
 
-        if (wants_connection(request, closed->id))
+        if (wants_connection(request, closed->id) && wants_account(request, "acc", closed->account))
                 json_array_append_new(json_object_get(request->data, "connections"),
                                       report_closed(closed));
 }
@@ -172,7 +198,8 @@ static void subsz_worker(struct visit *visit, struct worker *worker) {
                 struct connection *connection = container_of(link, struct connection, link);
 
                 if (connection->state_of_life == CONNECTION_OPEN &&
-                    (cid == 0 || cid == connection->id))
+                    (cid == 0 || cid == connection->id) &&
+                    wants_account(request, "account", account_of(connection)))
                         subsz_connection(request, connection);
         }
 }

@@ -37,6 +37,7 @@ struct instance {
         _Atomic uint64_t n_connections; /* those that are counted against the limit */
         _Atomic uint64_t n_sessions;    /* datagram peers, which are not */
         _Atomic uint64_t n_total;
+        _Atomic uint64_t n_told;     /* answers and advisories of the server */
         _Atomic uint64_t generation; /* of the configuration and state clients were told of */
 
         /* Slots: small numbers for living connections, so that workers can keep arrays of them. */

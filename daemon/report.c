@@ -50,6 +50,10 @@ static json_t *time_text(uint64_t ns) {
         return json_sprintf("%.*sZ", (int)n, text);
 }
 
+json_t *report_time(uint64_t ns) {
+        return time_text(ns);
+}
+
 json_t *report_now(void) {
         return time_text(now_ns());
 }
@@ -129,21 +133,33 @@ static json_t *bytes_text(struct bytes bytes) {
         return string;
 }
 
+json_t *report_text(const char *text) {
+        return bytes_text(bytes_from_string(text));
+}
+
 static void set_text(json_t *object, const char *key, const char *text) {
         if (text)
                 json_object_set_new(object, key, bytes_text(bytes_from_string(text)));
 }
 
+char *report_payload(const json_t *object, size_t *lengthp) {
+        char *json = json_dumps(object, JSON_COMPACT), *payload = NULL;
+        int n = json ? asprintf(&payload, "%s\r\n", json) : -1;
+
+        free(json);
+        *lengthp = n < 0 ? 0 : (size_t)n - 2;
+        return n < 0 ? NULL : payload;
+}
+
 /* --- the server ---------------------------------------------------------------------------------
  */
 
-json_t *report_server(struct server *server) {
-        static uint64_t sequence; /* the server's thread only */
+json_t *report_server(struct instance *instance) {
+        uint64_t sequence = atomic_fetch_add(&instance->n_told, 1) + 1;
 
-        return json_pack("{s:s, s:s, s:s, s:s, s:b, s:o, s:o}", "name", server->instance.name,
-                         "host", "localhost", "id", server->instance.id, "ver",
-                         PROTOCOL_SERVER_VERSION, "jetstream", 0, "seq", integer(++sequence),
-                         "time", report_now());
+        return json_pack("{s:s, s:s, s:s, s:s, s:b, s:o, s:o}", "name", instance->name, "host",
+                         "localhost", "id", instance->id, "ver", PROTOCOL_SERVER_VERSION,
+                         "jetstream", 0, "seq", integer(sequence), "time", report_now());
 }
 
 /* All counters of all workers. */
@@ -273,6 +289,7 @@ static void varz_process(json_t *varz, struct server *server) {
         json_object_set_new(varz, "max_open_files", integer(server->max_descriptors));
         json_object_set_new(varz, "log_level", json_string(log_level_name(log_get_level())));
         set_text(varz, "config_file", server->config->path);
+        set_text(varz, "system_account", server->config->system_account);
 }
 
 /* Connections, and peers without one. */
@@ -502,6 +519,7 @@ json_t *report_connection(struct connection *connection, bool details) {
         json_object_set_new(object, "subscriptions", integer(client->subscriptions.count));
         if (client->user)
                 json_object_set_new(object, "authorized_user", json_string(client->user));
+        json_object_set_new(object, "account", json_string(client->bus->account));
         json_object_set_new(object, "role", json_string(role_name(client->role)));
         json_object_set_new(object, "denied_publishes",
                             integer(counter_read(&client->denied_publishes)));
@@ -527,6 +545,7 @@ json_t *report_closed(const struct closed_connection *closed) {
         connection_traffic(object, closed->in_messages, closed->in_bytes, closed->out_messages,
                            closed->out_bytes);
         connection_names(object, closed->name, closed->lang, closed->version);
+        set_text(object, "account", closed->account);
         json_object_set_new(object, "start", time_text(closed->start_ns));
         json_object_set_new(object, "stop", time_text(closed->stop_ns));
         json_object_set_new(object, "last_activity", time_text(closed->stop_ns));

@@ -9,8 +9,12 @@
 
 #include <jansson.h>
 
-/* The `server` object of every answer. */
-json_t *report_server(struct server *server);
+/* The `server` object of every answer, and of what is told unasked. Any thread. */
+json_t *report_server(struct instance *instance);
+
+/* An object as the payload of a message, with CR LF behind it, which the caller frees; NULL if
+ * there is no memory. Any thread. */
+char *report_payload(const json_t *object, size_t *lengthp);
 
 /* VARZ, STATSZ (the inner object), LISTENERZ. */
 json_t *report_varz(struct server *server);
@@ -29,5 +33,13 @@ json_t *report_subscription(const struct connection *connection,
 /* The subject of a subscription, in memory that the caller frees. */
 char *report_subject(const struct subscription *subscription, size_t *lengthp);
 
-/* The time of the moment, RFC 3339. */
+/* A time, in nanoseconds of the real clock, and that of the moment: RFC 3339. Any thread. */
+json_t *report_time(uint64_t ns);
 json_t *report_now(void);
+
+/* Text from outside as a JSON string; what is not UTF-8 becomes U+FFFD. Any thread. */
+json_t *report_text(const char *text);
+
+/* ACCOUNTZ: the accounts, or one of them, NULL if there is none of that name. */
+json_t *report_accounts(struct server *server);
+json_t *report_account(struct server *server, const char *name);

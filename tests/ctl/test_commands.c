@@ -187,6 +187,25 @@ static void test_listeners_are_a_table(void **state) {
                 "\n", WORDS("listeners"));
 }
 
+static void test_accounts_are_a_table(void **state) {
+        assert_exchange("$SYS.REQ.SERVER.PING.ACCOUNTZ",
+                        DATA("{\"accounts\":[\"$G\",\"SYS\"],\"account_details\":["
+                             "{\"account_name\":\"$G\",\"client_connections\":3,"
+                             "\"subscriptions\":12,\"num_exports\":1,\"num_imports\":2},"
+                             "{\"account_name\":\"SYS\",\"is_system\":true}]}"),
+                        OUTCOME(0,
+                                "NAME  CLIENTS  SUBS  EXPORTS  IMPORTS  IS\n"
+                                "$G          3    12        1        2  -\n"
+                                "SYS         0     0        0        0  system\n"
+                                "\n2 accounts\n",
+                                ""),
+                        "\n", WORDS("accounts"));
+        /* As a nats-server has it. */
+        assert_exchange("$SYS.REQ.SERVER.PING.ACCOUNTZ", DATA("{\"accounts\":[\"A\"]}"),
+                        OUTCOME(0, "A  -  -  -  -  -\n", ""), "\n",
+                        WORDS("accounts", "--no-legend"));
+}
+
 static void test_no_legend_leaves_rows_only(void **state) {
         assert_exchange("$SYS.REQ.SERVER.PING.LISTENERZ",
                         DATA("{\"listeners\":[{\"name\":\"a\\u001b[2J\",\"address\":\"unix:///x\","
@@ -514,10 +533,10 @@ static void test_subjects_that_reach_nobody_are_refused(void **state) {
 }
 
 static void test_help_is_there_for_every_verb(void **state) {
-        static const char *const verbs[] = {"status",  "listeners", "clients", "subs",  "ping",
-                                            "pub",     "sub",       "request", "reply", "bench",
-                                            "config",  "reload",    "drain",   "stop",  "log-level",
-                                            "version", "help"};
+        static const char *const verbs[] = {
+                "status", "listeners", "accounts", "clients",   "subs",    "ping",
+                "pub",    "sub",       "request",  "reply",     "bench",   "config",
+                "reload", "drain",     "stop",     "log-level", "version", "help"};
 
         for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
                 struct outcome outcome = RUN("help", verbs[i]), other = RUN(verbs[i], "--help");
@@ -535,6 +554,7 @@ static void test_help_is_there_for_every_verb(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_listeners_are_a_table),
+                cmocka_unit_test(test_accounts_are_a_table),
                 cmocka_unit_test(test_no_legend_leaves_rows_only),
                 cmocka_unit_test(test_json_is_what_the_daemon_said),
                 cmocka_unit_test(test_status_tells_the_state),

@@ -457,7 +457,7 @@ static void test_datagrams_are_counted_by_what_became_of_them(void **state) {
 
 static void test_answers_are_numbered(void **state) {
         /* The server object says who answers, and when. */
-        json_t *first = report_server(&server), *second = report_server(&server);
+        json_t *first = report_server(&server.instance), *second = report_server(&server.instance);
 
         assert_string_equal(text_of(first, "id"), server.instance.id);
         assert_string_equal(text_of(first, "name"), "here");
@@ -465,6 +465,50 @@ static void test_answers_are_numbered(void **state) {
         check_integer(second, "seq", json_integer_value(json_object_get(first, "seq")) + 1);
         json_decref(first);
         json_decref(second);
+}
+
+static void test_accounts_tell_what_they_have(void **state) {
+        char *both[] = {(char *)"B", NULL};
+        struct config_export exports[] = {
+                {.stream = (char *)"s.>", .accounts = both},
+                {.service = (char *)"v"},
+        };
+        struct config_import imports[] = {
+                {.stream = (char *)"x", .account = (char *)"$G", .to = (char *)"p.x"}};
+        struct config_account described = {.name = (char *)"A",
+                                           .exports = exports,
+                                           .n_exports = 2,
+                                           .imports = imports,
+                                           .n_imports = 1};
+        json_t *data, *detail, *object;
+        struct bus *bus;
+
+        config.accounts = &described;
+        config.n_accounts = 1;
+        server.instance.system_bus = server.instance.bus;
+        assert_int_equal(accounts_obtain(&server.accounts, "A", &bus), 0);
+        assert_int_equal(accounts_obtain(&server.accounts, "gone", &bus), 0);
+        data = report_accounts(&server);
+        assert_int_equal(json_array_size(json_object_get(data, "accounts")), 2);
+        object = json_array_get(json_object_get(data, "account_details"), 1);
+        assert_string_equal(text_of(object, "account_name"), "A");
+        check_integer(object, "num_exports", 2);
+        check_integer(object, "num_imports", 1);
+        json_decref(data);
+        data = report_account(&server, "A");
+        detail = json_object_get(data, "account_detail");
+        object = json_array_get(json_object_get(detail, "exports"), 0);
+        assert_string_equal(text_of(object, "subject"), "s.>");
+        assert_string_equal(text_of(object, "type"), "stream");
+        assert_int_equal(json_array_size(json_object_get(object, "approved_accounts")), 1);
+        object = json_array_get(json_object_get(detail, "exports"), 1);
+        assert_string_equal(text_of(object, "type"), "service");
+        assert_null(json_object_get(object, "approved_accounts"));
+        object = json_array_get(json_object_get(detail, "imports"), 0);
+        assert_string_equal(text_of(object, "account"), "$G");
+        assert_string_equal(text_of(object, "local_subject"), "p.x");
+        json_decref(data);
+        assert_null(report_account(&server, "B"));
 }
 
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -486,6 +530,7 @@ int main(void) {
                 TEST(test_listeners_are_described),
                 TEST(test_datagrams_are_counted_by_what_became_of_them),
                 TEST(test_answers_are_numbered),
+                TEST(test_accounts_tell_what_they_have),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
