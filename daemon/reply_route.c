@@ -3,6 +3,7 @@
 
 #include "daemon/bus.h"
 #include "daemon/worker.h"
+#include "lib/base62.h"
 #include "lib/log.h"
 
 #include <errno.h>
@@ -57,16 +58,13 @@ static size_t route_deliver(struct receiver *receiver, struct worker *worker,
 /* Names the route by a random token: there are so many that no two will be the same, and if they
  * were, the tokens of their replies would differ. */
 static int route_name(struct reply_route *route) {
-        static const char digits[] =
-                "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-        unsigned char random[REPLY_TOKEN_LENGTH];
         char *end = bytes_copy(route->prefix, BYTES(REPLY_ROUTE_PREFIX));
+        uint64_t random;
 
-        if (getrandom(random, sizeof(random), 0) != sizeof(random))
+        if (getrandom(&random, sizeof(random), 0) != sizeof(random))
                 return -EAGAIN;
-        for (size_t i = 0; i < sizeof(random); i++)
-                *end++ = digits[random[i] % (sizeof(digits) - 1)];
-        *end = '.';
+        base62_write(end, REPLY_TOKEN_LENGTH, random);
+        end[REPLY_TOKEN_LENGTH] = '.';
         return 0;
 }
 

@@ -6,6 +6,8 @@
  */
 #include "daemon/reply_table.h"
 
+#include "lib/base62.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,9 +17,6 @@
 /* Of tokens: 62^6 of them, shared out among the entries. */
 #define N_STAMPS (UINT64_C(56800235584) / REPLY_TABLE_MAX)
 
-static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-#define BASE (sizeof(digits) - 1)
-
 struct reply_entry {
         char *subject; /* owned; NULL: not used */
         uint32_t stamp;
@@ -25,29 +24,6 @@ struct reply_entry {
         uint32_t previous, next; /* older and younger; of free ones the next alone */
         uint64_t since_ms;
 };
-
-static void token_write(char token[REPLY_TOKEN_LENGTH], uint64_t number) {
-        for (size_t i = 0; i < REPLY_TOKEN_LENGTH; i++) {
-                token[i] = digits[number % BASE];
-                number /= BASE;
-        }
-}
-
-/* Returns the number, or UINT64_MAX if it is no token. */
-static uint64_t token_read(struct bytes token) {
-        uint64_t number = 0;
-
-        if (token.length != REPLY_TOKEN_LENGTH)
-                return UINT64_MAX;
-        for (size_t i = REPLY_TOKEN_LENGTH; i > 0; i--) {
-                const char *digit = memchr(digits, token.data[i - 1], BASE);
-
-                if (!digit)
-                        return UINT64_MAX;
-                number = number * BASE + (uint64_t)(digit - digits);
-        }
-        return number;
-}
 
 void reply_table_init(struct reply_table *table) {
         *table = (struct reply_table){
@@ -153,7 +129,7 @@ static int add(struct reply_table *table, char *subject, size_t length, uint64_t
         entry->length = (uint32_t)length;
         entry->since_ms = now_ms;
         table->n_bytes += length;
-        token_write(token, (uint64_t)entry->stamp * REPLY_TABLE_MAX + i);
+        base62_write(token, REPLY_TOKEN_LENGTH, (uint64_t)entry->stamp * REPLY_TABLE_MAX + i);
         return r;
 }
 
@@ -174,7 +150,7 @@ int reply_table_add(struct reply_table *table, struct bytes subject, uint64_t ra
 }
 
 char *reply_table_take(struct reply_table *table, struct bytes token) {
-        uint64_t number = token_read(token);
+        uint64_t number = token.length == REPLY_TOKEN_LENGTH ? base62_read(token) : UINT64_MAX;
         uint32_t i = (uint32_t)(number % REPLY_TABLE_MAX);
         char *subject = NULL;
 
