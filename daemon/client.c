@@ -284,6 +284,7 @@ void client_connected(struct client *client) {
                 client_send_info(client);
                 return;
         }
+        client_announce(client);
         if (client->is_connected)
                 return;
         client->is_connected = true;
@@ -550,6 +551,7 @@ static void client_remember(struct client *client) {
 }
 
 void client_close(struct client *client) {
+        client_renounce(client, client->connection->reason);
         if (client->is_counted) {
                 client_log_end(client);
                 client_remember(client);

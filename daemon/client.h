@@ -76,6 +76,7 @@ struct client {
         uint64_t told_generation; /* what the last INFO said */
         bool is_leaving;          /* it was told so, though the server stays */
         bool is_counted;          /* against max_connections */
+        bool is_announced;        /* it was told on the system account that it is there */
 };
 
 /* Begins: makes the connection's client and sends INFO. Returns 0 or a negative errno. */

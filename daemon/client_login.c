@@ -7,6 +7,7 @@
  */
 #include "daemon/client_parts.h"
 
+#include "daemon/advisory.h"
 #include "daemon/bus.h"
 #include "daemon/config.h"
 #include "daemon/identity.h"
@@ -119,10 +120,25 @@ bool client_user_has_room(const struct client *client) {
         return !client->usage || max == 0 || atomic_load(&client->usage->n_connections) <= max;
 }
 
+void client_announce(struct client *client) {
+        if (client->is_announced)
+                return;
+        client->is_announced = true;
+        advisory_connect(client);
+}
+
+void client_renounce(struct client *client, const char *reason) {
+        if (!client->is_announced)
+                return;
+        client->is_announced = false;
+        advisory_disconnect(client, reason);
+}
+
 /* Subscriptions do not go with it. */
 static void enter_account(struct client *client, struct bus *bus) {
         if (client->bus == bus)
                 return;
+        client_renounce(client, REASON_CLIENT_CLOSED);
         client_end_subscriptions(client);
         client->needs_fence = true;
         if (client->is_counted) {
@@ -221,6 +237,7 @@ static void refuse(struct client *client) {
                 client_error(client, ERROR_AUTHORIZATION);
                 return;
         }
+        advisory_refusal(client);
         client->is_refused = true;
         connection_pause(client->connection, PAUSE_LOGIN);
         connection_set_deadline(client->connection, refusal_ms(client));
@@ -331,5 +348,6 @@ void client_login(struct client *client) {
 }
 
 void client_refuse_operation(struct client *client) {
+        advisory_refusal(client);
         client_fail(client, ERROR_AUTHORIZATION, REASON_AUTHENTICATION);
 }

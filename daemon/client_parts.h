@@ -80,6 +80,11 @@ void client_leave_user(struct client *client);
 /* Its CONNECT was good so far, and it is known who it is. */
 void client_connected(struct client *client);
 
+/* Tells on the system account that it has logged in, if that was not told yet; and that it has gone
+ * from its account, if so. Datagram peers come and go without a word. */
+void client_announce(struct client *client);
+void client_renounce(struct client *client, const char *reason);
+
 /* SUB and UNSUB. */
 void client_subscribe(struct client *client, const struct operation *operation);
 void client_unsubscribe(struct client *client, const struct operation *operation);
