@@ -239,7 +239,7 @@ static void client_wipe(struct bytes arguments) {
 static void client_connect(struct client *client, const struct operation *operation) {
         enum connect_result result = connect_apply(client, operation->arguments);
 
-        if (credentials_are_given(&client->credentials))
+        if (result == CONNECT_MALFORMED || credentials_are_given(&client->credentials))
                 client_wipe(operation->arguments);
         switch (result) {
         case CONNECT_OK:

@@ -100,7 +100,7 @@ static char *make_signature(const struct client *client) {
 /* It is counted with the other clients of its user. */
 static void client_join_user(struct client *client, const struct config_user *user) {
         client->usage = usage_take(&client->worker->instance->usages, user);
-        if (client->usage)
+        if (client->usage && !client->connection->transport->is_connectionless)
                 atomic_fetch_add(&client->usage->n_connections, 1);
 }
 
@@ -109,9 +109,8 @@ void client_leave_user(struct client *client) {
 
         client->usage = NULL;
         client->connection->rate = NULL;
-        if (usage)
+        if (usage && !client->connection->transport->is_connectionless)
                 atomic_fetch_sub(&usage->n_connections, 1);
-        (void)usage_give(&client->worker->instance->usages, usage);
 }
 
 bool client_user_has_room(const struct client *client) {
@@ -184,8 +183,11 @@ static bool is_revoked(const struct client *client, const struct identity *ident
 void client_identify_again(struct client *client) {
         struct identity identity;
 
-        if (client->is_logging_in || client->is_refused)
+        if (client->is_logging_in || client->is_refused) {
+                /* Who it was may be nobody any more. */
+                client_end_subscriptions(client);
                 return;
+        }
         identity = identify(client, 0);
         if (is_revoked(client, &identity)) {
                 client->must_login = true;
@@ -234,12 +236,13 @@ static void refuse(struct client *client) {
         credentials_forget(&client->credentials);
         client->has_violated = true;
         if (client->connection->transport->is_connectionless) {
-                client_error(client, ERROR_AUTHORIZATION);
+                (void)refusal_ms(client);
+                client_fail(client, ERROR_AUTHORIZATION, REASON_AUTHENTICATION);
                 return;
         }
         advisory_refusal(client);
         client->is_refused = true;
-        connection_pause(client->connection, PAUSE_LOGIN);
+        client_end_subscriptions(client);
         connection_set_deadline(client->connection, refusal_ms(client));
 }
 
@@ -258,10 +261,19 @@ static void check_run(struct job *job) {
         check->is_proved = identity_is_proved(check->user, &check->credentials);
 }
 
+/* Who has gone, and has nothing left to say, need not be checked. */
+static bool check_is_wanted(struct job *job) {
+        const struct login_check *check = container_of(job, struct login_check, job);
+
+        return check->client->connection->state_of_life == CONNECTION_OPEN &&
+               !connection_is_deserted(check->client->connection);
+}
+
 static void check_done(struct job *job) {
         struct login_check *check = container_of(job, struct login_check, job);
         struct client *client = check->client;
         struct connection *connection = client->connection;
+        bool is_dropped = job->is_dropped;
         size_t next = check->rule + 1;
 
         client->is_logging_in = false;
@@ -271,9 +283,11 @@ static void check_done(struct job *job) {
         if (check->is_proved || check->config != client->worker->config)
                 next = 0;
         check_free(check);
-        if (connection->state_of_life == CONNECTION_OPEN) {
+        if (is_dropped) {
+                connection_close(connection, REASON_CLIENT_CLOSED);
+        } else if (connection->state_of_life == CONNECTION_OPEN) {
                 login_from(client, next);
-                if (!client->is_logging_in && !client->is_refused)
+                if (!client->is_logging_in)
                         connection_resume(connection, PAUSE_LOGIN);
         }
         connection_unpin(connection);
@@ -287,6 +301,7 @@ static struct login_check *check_new(struct client *client, const struct identit
                 return NULL;
         check->job.run = check_run;
         check->job.done = check_done;
+        check->job.is_wanted = check_is_wanted;
         check->client = client;
         check->config = config_ref(client->worker->config);
         check->rule = identity->rule;
@@ -308,13 +323,10 @@ static int check_begin(struct client *client, const struct identity *identity) {
         check = check_new(client, identity);
         if (!check)
                 return -ENOMEM;
-        if (job_begin(&check->job, client->worker) < 0) {
-                check_free(check);
-                return -ENOMEM;
-        }
         client->is_logging_in = true;
         connection_pin(client->connection);
         connection_pause(client->connection, PAUSE_LOGIN);
+        job_begin_in_turn(&check->job, client->worker, client->connection->source);
         return 0;
 }
 
@@ -334,6 +346,14 @@ static void accept_login(struct client *client, const struct identity *identity)
                 client_fail(client, ERROR_MAX_CONNECTIONS, REASON_MAX_CONNECTIONS);
 }
 
+/* Of datagrams there may be thousands, none of which waits for its refusal. */
+static bool is_barred(const struct client *client) {
+        return client->connection->transport->is_connectionless &&
+               credentials_are_given(&client->credentials) &&
+               rate_debt_ns(&client->worker->instance->refusals, client->connection->source,
+                            uv_hrtime()) > 0;
+}
+
 static void login_from(struct client *client, size_t first) {
         struct identity identity = identify(client, first);
 
@@ -344,7 +364,10 @@ static void login_from(struct client *client, size_t first) {
 }
 
 void client_login(struct client *client) {
-        login_from(client, 0);
+        if (is_barred(client))
+                refuse(client);
+        else
+                login_from(client, 0);
 }
 
 void client_refuse_operation(struct client *client) {

@@ -122,7 +122,7 @@ struct config_peer {
 
 /* A rule: who is this user, and what may he do. The first that fits a peer decides. */
 struct config_user {
-        char *name;    /* unique */
+        char *name; /* unique */
         struct config_origin origin;
         bool has_peer; /* else nothing is asked of the kernel */
         struct config_peer peer;

@@ -67,10 +67,8 @@ static bool connection_must_wait(struct connection *connection) {
         return false;
 }
 
-/* Lets a stream wait until it is in order again. */
-static void connection_charge(struct connection *connection, struct rate *rate, uint32_t source,
-                              size_t n_messages, size_t n_bytes) {
-        uint64_t wait_ns = rate_charge(rate, source, n_messages, n_bytes, uv_hrtime());
+/* Lets a stream wait until its source is in order again. */
+static void connection_wait(struct connection *connection, uint64_t wait_ns) {
         uint64_t due_ms = connection_now(connection) + wait_ns / 1000000 + 1;
 
         if (wait_ns == 0)
@@ -79,6 +77,24 @@ static void connection_charge(struct connection *connection, struct rate *rate, 
                 connection->rate_due_ms = due_ms;
         connection_pause(connection, PAUSE_RATE);
         connection_arm(connection);
+}
+
+static void connection_charge(struct connection *connection, struct rate *rate, uint32_t source,
+                              size_t n_messages, size_t n_bytes) {
+        connection_wait(connection, rate_charge(rate, source, n_messages, n_bytes, uv_hrtime()));
+}
+
+bool connection_is_in_debt(struct connection *connection) {
+        struct rate *rate = &connection->listener->rate;
+        uint64_t wait_ns;
+
+        if (!rate_is_limited(rate) && !connection->rate)
+                return false;
+        wait_ns = rate_debt_ns(rate, connection->source, uv_hrtime());
+        if (wait_ns == 0 && connection->rate)
+                wait_ns = rate_debt_ns(connection->rate, 0, uv_hrtime());
+        connection_wait(connection, wait_ns);
+        return wait_ns > 0;
 }
 
 /* By the rate of its user, which is one source. */

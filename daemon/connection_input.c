@@ -195,7 +195,8 @@ void connection_take_input(struct connection *connection) {
                 connection_discard(connection);
                 return;
         }
-        if (connection->state_of_life != CONNECTION_OPEN || connection->paused != 0)
+        if (connection->state_of_life != CONNECTION_OPEN || connection->paused != 0 ||
+            connection_is_in_debt(connection))
                 return;
         connection_take_once(connection);
         for (unsigned i = 1; i < TAKE_MAX && connection_has_buffered(connection); i++)

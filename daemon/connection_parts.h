@@ -57,3 +57,7 @@ void connection_finish_end(struct connection *connection);
 
 /* Goes one step further in ending: output has left, or input has ended. */
 void connection_advance_end(struct connection *connection);
+
+/* Whether its source has sent too much, over other connections perhaps. Then it waits until that is
+ * in order again. */
+bool connection_is_in_debt(struct connection *connection);

@@ -65,3 +65,10 @@ const struct peer_facts *connection_facts(struct connection *connection) {
                                     : peer_facts_of_cgroup(connection->cgroup);
         return connection->facts;
 }
+
+bool connection_is_deserted(const struct connection *connection) {
+        char byte;
+
+        return connection->fd >= 0 && !connection->session &&
+               recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}

@@ -1,6 +1,6 @@
 /* What the parts of control need of each other: control.c (from a message to its row and back to an
- * answer), control_reports.c, control_access.c and control_actions.c. All of it is for the server's thread, but for
- * what a visit calls in the workers' threads.
+ * answer), control_reports.c, control_access.c and control_actions.c. All of it is for the server's
+ * thread, but for what a visit calls in the workers' threads.
  */
 #pragma once
 

@@ -48,8 +48,13 @@ static size_t bus_input(struct connection *connection, struct bytes *input) {
         struct operation operation;
 
         client_begin_input(client);
-        if (client->must_login && input->length > 0 && input->data[0] != 'C' &&
-            input->data[0] != 'c')
+        if (client->is_refused) {
+                /* It will be told so. Whether it waits for that shows meanwhile. */
+                input->length = 0;
+                return 0;
+        }
+        if (client->must_login && client->parser.pending == VERB_NONE && input->length > 0 &&
+            input->data[0] != 'C' && input->data[0] != 'c')
                 client_refuse_operation(client);
         while (connection->state_of_life == CONNECTION_OPEN && connection->paused == 0 &&
                !client->has_violated &&

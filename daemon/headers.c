@@ -7,26 +7,31 @@
 #define FIRST_LINE "NATS/1."
 #define PREFIX     "Sockd-"
 
-/* Takes a line off the beginning, with its end. Parsers of clients differ in what ends one: CR LF,
- * or either alone. */
+/* Parsers of clients differ in what ends a line: CR LF, either alone, or other control characters.
+ */
+static bool ends_line(char c) {
+        return (unsigned char)c < ' ' && c != '\t';
+}
+
+/* Takes a line off the beginning, with its end. */
 static struct bytes take_line(struct bytes *block) {
         struct bytes line = {block->data, 0};
 
-        while (line.length < block->length && line.data[line.length] != '\r' &&
-               line.data[line.length] != '\n')
+        while (line.length < block->length && !ends_line(line.data[line.length]))
                 line.length++;
         while (line.length < block->length && line.data[line.length] == '\r')
                 line.length++;
-        if (line.length < block->length && line.data[line.length] == '\n')
+        if (line.length < block->length && ends_line(line.data[line.length]))
                 line.length++;
         block->data += line.length;
         block->length -= line.length;
         return line;
 }
 
-/* Blanks in front of a name may be ignored by who reads it. */
+/* Blanks in front of a name, those of Unicode too, may be ignored by who reads it. */
 static bool is_ours(struct bytes line) {
-        while (line.length > 0 && (*line.data == ' ' || *line.data == '\t')) {
+        while (line.length > 0 &&
+               ((unsigned char)*line.data <= ' ' || (unsigned char)*line.data >= 0x7f)) {
                 line.data++;
                 line.length--;
         }
@@ -41,13 +46,19 @@ bool headers_are_forged(struct bytes block) {
 }
 
 size_t headers_max(struct bytes block, struct bytes lines) {
-        return strlen(FIRST_LINE "0\r\n\r\n") + block.length + lines.length;
+        return strlen(FIRST_LINE "0\r\n\r\n\r\n") + block.length + lines.length;
 }
 
 static bool is_block(struct bytes block) {
         return block.length >= strlen(FIRST_LINE) &&
                memcmp(block.data, FIRST_LINE, strlen(FIRST_LINE)) == 0 &&
-               memchr(block.data, '\n', block.length);
+               (memchr(block.data, '\n', block.length) || memchr(block.data, '\r', block.length));
+}
+
+static struct bytes without_end(struct bytes line) {
+        while (line.length > 0 && ends_line(line.data[line.length - 1]))
+                line.length--;
+        return line;
 }
 
 size_t headers_write(char *to, struct bytes block, struct bytes lines) {
@@ -56,7 +67,8 @@ size_t headers_write(char *to, struct bytes block, struct bytes lines) {
         if (lines.length > 0) {
                 if (!is_block(block))
                         block = BYTES(FIRST_LINE "0\r\n\r\n");
-                end = bytes_copy(end, take_line(&block));
+                end = bytes_copy(end, without_end(take_line(&block)));
+                end = bytes_copy(end, BYTES("\r\n"));
                 end = bytes_copy(end, lines);
         }
         while (block.length > 0) {

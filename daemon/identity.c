@@ -56,8 +56,6 @@ static bool is_named(const struct config_user *user, const struct login *login) 
         if (user->password &&
             !bytes_equal(bytes_from_string(user->name), bytes_of(credentials->user)))
                 return false;
-        if (user->token && !credentials->token)
-                return false;
         return !user->has_nkey || is_nkey(&user->nkey, credentials->nkey);
 }
 
@@ -123,6 +121,8 @@ static enum fit secrets_fit(const struct config_user *user, const struct login *
                 return FITS_NOT;
         if (has_proof(user, login->proof))
                 return FITS;
+        if (user->token && !credentials->token)
+                return FITS_NOT;
         if (user->has_nkey && !nkey_verify(&user->nkey, bytes_from_string(login->nonce),
                                            bytes_of(credentials->signature)))
                 return FITS_NOT;

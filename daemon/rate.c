@@ -139,6 +139,24 @@ uint64_t rate_admit_messages(struct rate *rate, uint32_t source, uint64_t n, uin
         return n_admitted;
 }
 
+static uint64_t debt_ns(const _Atomic uint64_t *due, uint64_t burst_ns, uint64_t now_ns) {
+        uint64_t at = atomic_load_explicit(due, memory_order_relaxed);
+
+        return at > now_ns + burst_ns ? at - now_ns - burst_ns : 0;
+}
+
+uint64_t rate_debt_ns(struct rate *rate, uint32_t source, uint64_t now_ns) {
+        struct rate_place *place;
+        uint64_t a, b;
+
+        if (!rate_is_limited(rate))
+                return 0;
+        place = place_of(rate, source);
+        a = debt_ns(&place->messages_ns, messages_claim(rate, 1).burst_ns, now_ns);
+        b = debt_ns(&place->bytes_ns, bytes_claim(rate, 1).burst_ns, now_ns);
+        return a > b ? a : b;
+}
+
 uint64_t rate_charge(struct rate *rate, uint32_t source, uint64_t n_messages, uint64_t n_bytes,
                      uint64_t now_ns) {
         struct rate_place *place = place_of(rate, source);

@@ -45,6 +45,9 @@ bool rate_admit(struct rate *rate, uint32_t source, uint64_t n_bytes, uint64_t n
 /* How many of some messages, whose bytes are paid for, may come now; they are charged. */
 uint64_t rate_admit_messages(struct rate *rate, uint32_t source, uint64_t n, uint64_t now_ns);
 
+/* For how many nanoseconds nothing may come, because of what has come; 0: something may. */
+uint64_t rate_debt_ns(struct rate *rate, uint32_t source, uint64_t now_ns);
+
 /* Charges messages that have come. Returns for how many nanoseconds nothing more may come. */
 uint64_t rate_charge(struct rate *rate, uint32_t source, uint64_t n_messages, uint64_t n_bytes,
                      uint64_t now_ns);

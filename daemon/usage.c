@@ -11,10 +11,6 @@ int usages_init(struct usages *usages) {
         return -pthread_mutex_init(&usages->lock, NULL);
 }
 
-void usages_deinit(struct usages *usages) {
-        (void)pthread_mutex_destroy(&usages->lock);
-}
-
 static struct usage *find(struct usages *usages, const char *user) {
         LIST_FOREACH (link, &usages->list) {
                 struct usage *usage = container_of(link, struct usage, link);
@@ -33,11 +29,6 @@ static struct usage *usage_free(struct usage *usage) {
         return NULL;
 }
 
-/* Under the lock. */
-static struct usage *usage_drop(struct usage *usage) {
-        return --usage->n_references == 0 ? usage_free(usage) : NULL;
-}
-
 static struct usage *usage_new(struct usages *usages, const char *user) {
         struct usage *usage = calloc(1, sizeof(*usage));
 
@@ -51,6 +42,12 @@ static struct usage *usage_new(struct usages *usages, const char *user) {
         return usage;
 }
 
+void usages_deinit(struct usages *usages) {
+        LIST_FOREACH_SAFE (link, &usages->list)
+                (void)usage_free(container_of(link, struct usage, link));
+        (void)pthread_mutex_destroy(&usages->lock);
+}
+
 struct usage *usage_take(struct usages *usages, const struct config_user *user) {
         const struct config_rate *rate = &user->limits.rate;
         struct usage *usage;
@@ -59,19 +56,8 @@ struct usage *usage_take(struct usages *usages, const struct config_user *user) 
         usage = find(usages, user->name);
         if (!usage)
                 usage = usage_new(usages, user->name);
-        if (usage)
-                usage->n_references++;
         if (usage && rate_set(&usage->rate, rate->messages, rate->bytes, rate->burst) < 0)
-                usage = usage_drop(usage);
+                usage = NULL;
         pthread_mutex_unlock(&usages->lock);
         return usage;
-}
-
-struct usage *usage_give(struct usages *usages, struct usage *usage) {
-        if (!usage)
-                return NULL;
-        pthread_mutex_lock(&usages->lock);
-        (void)usage_drop(usage);
-        pthread_mutex_unlock(&usages->lock);
-        return NULL;
 }

@@ -1,6 +1,7 @@
 /* Usage: what all clients of one user have together, against the limits of the user.
  *
- * It lasts as long as one of them does, across reloads, which only change the limits. Any thread.
+ * It stays when they have gone, so that what was published too fast is not forgotten; there is one
+ * for each name that a user ever had. A reload only changes the limits. Any thread.
  */
 #pragma once
 
@@ -15,7 +16,6 @@ struct config_user;
 struct usage {
         char *user; /* owned */
         struct list_link link;
-        unsigned n_references; /* under the list's lock */
         _Atomic uint64_t n_connections;
         struct rate rate; /* of what is published */
 };
@@ -29,8 +29,6 @@ struct usages {
 int usages_init(struct usages *usages);
 void usages_deinit(struct usages *usages);
 
-/* The usage of a user, with its limits as they are now: a reference, or NULL if there is no memory.
- */
+/* The usage of a user, with its limits as they are now, valid until usages_deinit(); NULL if there
+ * is no memory. */
 struct usage *usage_take(struct usages *usages, const struct config_user *user);
-/* Gives it back; NULL is allowed. Returns NULL. */
-struct usage *usage_give(struct usages *usages, struct usage *usage);

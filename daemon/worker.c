@@ -201,6 +201,8 @@ static int worker_init(struct worker *worker, struct workers *workers, unsigned 
         worker->config = config_ref(config);
         stages_init(&worker->stages);
         list_init(&worker->deferred);
+        list_init(&worker->jobs);
+        list_init(&worker->waiting_jobs);
         list_init(&worker->connections);
         list_init(&worker->handshakes);
         list_init(&worker->held);

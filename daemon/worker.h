@@ -66,7 +66,8 @@ struct worker {
         struct worker_copy copies[WORKER_COPIES]; /* of this batch, by address */
         bool has_copies;
         struct stages stages;
-        struct list_link deferred; /* tasks for after the flush */
+        struct list_link deferred;           /* tasks for after the flush */
+        struct list_link jobs, waiting_jobs; /* those in turn; see job.h */
         struct reclaim reclaim;
         struct match_cache matches[WORKER_DEPTH_MAX]; /* what is being delivered stays untouched */
         unsigned depth;

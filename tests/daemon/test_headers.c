@@ -42,9 +42,11 @@ static void test_others_stay_as_they_are(void **state) {
 
 static void test_ours_of_a_client_are_taken_out(void **state) {
         static const char *const forged[] = {
-                "Sockd-Uid: 0",        "sockd-uid:0",        "SOCKD-USER: root",   " Sockd-Uid: 0",
-                "\t Sockd-Unit: x",    "Sockd-Uid : 0",      "Sockd-Anything:",    "Sockd-Uid: 0\r",
-                "Sockd-Uid: 0\n\tand", "A: b\nSockd-Pid: 1", "A: b\rSockd-Gid: 1",
+                "Sockd-Uid: 0",         "sockd-uid:0",          "SOCKD-USER: root",
+                " Sockd-Uid: 0",        "\t Sockd-Unit: x",     "Sockd-Uid : 0",
+                "Sockd-Anything:",      "Sockd-Uid: 0\r",       "Sockd-Uid: 0\n\tand",
+                "A: b\nSockd-Pid: 1",   "A: b\rSockd-Gid: 1",   "\vSockd-Uid: 0",
+                "\xc2\xa0Sockd-Uid: 0", "A: b\x1cSockd-Uid: 0",
         };
 
         for (size_t i = 0; i < sizeof(forged) / sizeof(forged[0]); i++) {
@@ -68,6 +70,11 @@ static void test_ours_are_added(void **state) {
                             "NATS/1.0\r\n" OURS "A: b\r\n\r\n");
         assert_string_equal(write_headers("NATS/1.0 100 Idle\r\n\r\n", OURS),
                             "NATS/1.0 100 Idle\r\n" OURS "\r\n");
+        /* The first line ends as it does for all who read it. */
+        assert_string_equal(write_headers("NATS/1.0\nA: b\r\n\r\n", OURS),
+                            "NATS/1.0\r\n" OURS "A: b\r\n\r\n");
+        assert_string_equal(write_headers("NATS/1.0\rA: b\r\n\r\n", OURS),
+                            "NATS/1.0\r\n" OURS "A: b\r\n\r\n");
         /* What nobody could read as headers would hide them. */
         assert_string_equal(write_headers("rubbish", OURS), "NATS/1.0\r\n" OURS "\r\n");
         assert_string_equal(write_headers("NATS/1.0", OURS), "NATS/1.0\r\n" OURS "\r\n");

@@ -57,6 +57,17 @@ static void test_bytes_are_limited_as_well(void **state) {
         assert_false(rate_admit(&rate, 2, 65507, SECOND));
 }
 
+static void test_debts_are_told(void **state) {
+        assert_int_equal(rate_debt_ns(&rate, 1, SECOND), 0);
+        assert_int_equal(rate_set(&rate, 100, 0, 10), 0);
+        assert_int_equal(rate_charge(&rate, 1, 10, 0, SECOND), 0);
+        assert_int_equal(rate_debt_ns(&rate, 1, SECOND), 0);
+        (void)rate_charge(&rate, 1, 100, 0, SECOND);
+        assert_int_equal(rate_debt_ns(&rate, 1, SECOND), SECOND);
+        assert_int_equal(rate_debt_ns(&rate, 2, SECOND), 0);
+        assert_int_equal(rate_debt_ns(&rate, 1, 2 * SECOND), 0);
+}
+
 static void test_what_is_refused_costs_nothing(void **state) {
         assert_int_equal(rate_set(&rate, 1000, 100000, 10), 0);
         assert_int_equal(admitted(1, 60000, SECOND), 1);
@@ -116,6 +127,7 @@ int main(void) {
                 TEST(test_messages_come_at_the_rate_after_a_burst),
                 TEST(test_a_burst_is_a_second_by_default),
                 TEST(test_bytes_are_limited_as_well),
+                TEST(test_debts_are_told),
                 TEST(test_what_is_refused_costs_nothing),
                 TEST(test_sources_have_their_own),
                 TEST(test_many_sources_are_told_apart),

@@ -16,7 +16,7 @@ tcp() {
 serve() {
         configure 'log = { level = "debug"; };' "users = ( $1 );" 'listeners = (' \
                 "{ name = \"local\"; listen = \"$unix\"; }," \
-                "{ name = \"tcp\"; listen = \"tcp://127.0.0.1:0\"; ${2:-} } );"
+                "{ name = \"tcp\"; listen = \"tcp://0.0.0.0:0\"; ${2:-} } );"
 }
 
 # connect USER PASSWORD [TEXT]: the text of a CONNECT.
@@ -85,6 +85,22 @@ for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do
 done
 check_matches 'and each of those is let in' '^PONG' "$(cat "$directory/slow$i.out")"
 
+# Two hundred of one source, most of which do not wait for it.
+i=0
+while [ $((i += 1)) -le 200 ]; do
+        printf "$(connect kafka wrong)" | timeout 0.01 "$support/peer" talk "$(tcp)" >/dev/null 2>&1 &
+        [ $((i % 20)) -ne 0 ] || wait $!
+done
+check_at_most 'a source with many of them is in nobody else'"'"'s way' 10000 "$(
+        since_ms=$(now_ms)
+        talk "$(tcp | sed 's/127.0.0.1/127.0.0.2/')" "$(connect kafka castle)" >/dev/null
+        echo $(($(now_ms) - since_ms))
+)"
+is_alone() {
+        [ "$(ctl_json connections status)" -le 1 ]
+}
+check_does 'who has gone is soon forgotten' await_that is_alone
+
 since_ms=$(now_ms)
 for i in 1 2 3; do
         talk "$(tcp)" "$(connect alice x)" >/dev/null
@@ -128,6 +144,14 @@ enter alice rabbit
 reload "{ name = \"dodo\"; password = \"rabbit\"; }"
 check_matches 'so is one who is no user any more' "ERR 'User Authentication Revoked'" "$(leave)"
 expect_log 'the log says so' 'its login is not good any more'
+start_helper client "$support/peer" talk "$(tcp)"
+exec 8>"$directory/client.in"
+reload "{ name = \"dodo\"; password = \"rabbit\"; }, { name = \"robot\"; token = \"tin-man\"; }"
+printf 'CONNECT {"verbose":false,"auth_token":"tin-man"}\r\nSUB there.robot 1\r\n' >&8
+await_that sees there.robot
+ctl reload >/dev/null
+ctl pub there.robot hello
+check_matches 'so does one with a token' '^hello' "$(leave)"
 enter dodo rabbit
 reload ''
 check_matches 'where nobody has a password, whoever is there stays' '^PONG' "$(leave)"
