@@ -113,4 +113,19 @@ sockd --check --config "$directory/sockd.conf" >/dev/null
 result $? "README.md: sockd --check"
 sockd --check --config "$SOCKD_SOURCE_DIR/etc/sockd.conf" >/dev/null
 result $? "etc/sockd.conf is valid"
+
+# Whether each promise of the table has the test that it names.
+promises_are_tested() {
+        tab=$(printf '\t')
+        awk -F ' *[|] *' '$3 ~ /^tests/ { print $3 "\t" $4 }' "$SOCKD_SOURCE_DIR/docs/identity.md" >"$directory/rows"
+        while IFS=$tab read -r file point; do
+                grep -qF -e "$point" "$SOCKD_SOURCE_DIR/$file" || {
+                        echo "# there is no \"$point\" in $file"
+                        return 1
+                }
+        done <"$directory/rows"
+        [ "$(wc -l <"$directory/rows")" -ge 50 ]
+}
+promises_are_tested
+result $? "docs/identity.md: each promise has its test"
 echo "1..$n"
