@@ -5,6 +5,7 @@
  */
 #include "daemon/certificate.h"
 
+#include "lib/bytes.h"
 #include "lib/text.h"
 
 #include <openssl/asn1.h>
@@ -149,7 +150,7 @@ static bool add_string(struct certificate *certificate, enum certificate_name_ki
 
         if (length <= 0 || !text_is_printable(bytes, (size_t)length))
                 return true;
-        return add_name(certificate, kind, strndup(bytes, (size_t)length));
+        return add_name(certificate, kind, bytes_duplicate((struct bytes){bytes, (size_t)length}));
 }
 
 static bool add_alternatives(struct certificate *certificate, const GENERAL_NAMES *alternatives,
@@ -173,7 +174,7 @@ static char *dn_text(const X509_NAME *name) {
         if (bio && X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB) >= 0) {
                 n = BIO_get_mem_data(bio, &bytes);
                 if (n > 0 && text_is_printable(bytes, (size_t)n))
-                        text = strndup(bytes, (size_t)n);
+                        text = bytes_duplicate((struct bytes){bytes, (size_t)n});
                 else
                         text = strdup("");
         }

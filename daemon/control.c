@@ -207,14 +207,6 @@ enum role control_role_of(struct bytes subject) {
         return row ? row->role : ROLE_ADMIN;
 }
 
-static char *copy_text(struct bytes bytes) {
-        char *text = malloc(bytes.length + 1);
-
-        if (text)
-                *bytes_copy(text, bytes) = '\0';
-        return text;
-}
-
 static void request_deny(struct control_request *request) {
         const char *path = request->server->config->path;
 
@@ -287,8 +279,8 @@ static size_t control_deliver(struct receiver *receiver, struct worker *worker,
                                             .asker_slot = message->publisher->slot,
                                             .asker_role = asker->role,
                                             .n_payload = payload.length};
-        request->payload = copy_text(payload);
-        request->reply = message->reply.length > 0 ? copy_text(message->reply) : NULL;
+        request->payload = bytes_duplicate(payload);
+        request->reply = message->reply.length > 0 ? bytes_duplicate(message->reply) : NULL;
         if (!request->payload || mailbox_post(&control->server->mailbox, &request->task) < 0)
                 request_free(request);
         return 1;

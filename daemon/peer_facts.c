@@ -9,6 +9,7 @@
 
 #include "daemon/cgroup.h"
 #include "daemon/cgroup_tree.h"
+#include "lib/bytes.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -108,7 +109,7 @@ static void read_exe(int directory, struct peer_facts *facts) {
 }
 
 static char *copy_bytes(struct bytes bytes) {
-        return bytes.length > 0 ? strndup(bytes.data, bytes.length) : NULL;
+        return bytes.length > 0 ? bytes_duplicate(bytes) : NULL;
 }
 
 static void note_cgroup(struct peer_facts *facts, struct bytes path) {

@@ -2,6 +2,7 @@
 #include "lib/bytes.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 int bytes_parse_number(struct bytes bytes, size_t max_digits, uint64_t *numberp) {
         uint64_t number = 0;
@@ -88,6 +89,14 @@ static size_t quote_one(struct bytes bytes, char to[4], size_t *lengthp) {
                 memcpy(to, bytes.data, *lengthp = n);
         }
         return n == 0 ? 1 : n;
+}
+
+char *bytes_duplicate(struct bytes bytes) {
+        char *copy = malloc(bytes.length + 1);
+
+        if (copy)
+                *bytes_copy(copy, bytes) = '\0';
+        return copy;
 }
 
 char *bytes_quote(char *text, size_t size, struct bytes bytes) {

@@ -98,6 +98,9 @@ char *bytes_format_number(char *to, uint64_t number);
  * the NUL; what does not fit is cut between characters. Returns text. */
 char *bytes_quote(char *text, size_t size, struct bytes bytes);
 
+/* A copy with a NUL behind it, which the caller frees; NULL if there is no memory. */
+char *bytes_duplicate(struct bytes bytes);
+
 /* The number of bytes (1 to 4) of the valid UTF-8 character at the beginning, 0 if there is none.
  */
 size_t bytes_utf8_length(struct bytes bytes);
