@@ -220,6 +220,7 @@ static void config_sum_up_users(struct config *config) {
 static int config_complete(struct config *config) {
         char name[HOST_NAME_MAX + 1];
 
+        config->server.workers_are_given = config->server.workers != 0;
         if (config->server.workers == 0)
                 config->server.workers = count_cpus();
         if (config_list_rules(config) < 0)

@@ -29,6 +29,7 @@ struct config_errors {
 struct config_server {
         char *name;       /* a subject token; default: the host name */
         unsigned workers; /* resolved: never 0 */
+        bool workers_are_given;
         uint64_t max_connections;
         uint64_t max_subscriptions; /* for each client; 0: no limit */
         uint64_t max_payload;       /* bytes, headers included */

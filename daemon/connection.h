@@ -229,7 +229,7 @@ const struct tls_facts *connection_tls(const struct connection *connection);
 size_t connection_certificate_names(const struct connection *connection,
                                     const struct certificate_name **namesp);
 
-/* Whether the peer has ended its input, and none of it waits. By its own worker. */
+/* Whether the peer has gone, or has ended its input, and none of it waits. By its own worker. */
 bool connection_is_deserted(const struct connection *connection);
 
 /* Whether the peer's address is known to be its own. */

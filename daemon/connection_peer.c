@@ -68,7 +68,9 @@ const struct peer_facts *connection_facts(struct connection *connection) {
 
 bool connection_is_deserted(const struct connection *connection) {
         char byte;
+        ssize_t n = 1;
 
-        return connection->fd >= 0 && !connection->session &&
-               recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+        if (connection->fd >= 0 && !connection->session)
+                n = recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+        return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
 }

@@ -486,11 +486,19 @@ static void endpoint_start(struct listener *listener, struct worker *worker, int
                 endpoint_free(endpoint);
 }
 
+/* Whether one worker receives for all of them. */
+static bool is_for_one(const struct listener *listener, const struct worker *worker) {
+        /* There is but one socket; of a multicast group each would get everything. */
+        if (listener->family == AF_UNIX || listener->is_activated || listener->is_silent)
+                return true;
+        /* On two CPUs the peers need the other one: requests are answered a third less often by
+         * two. */
+        return worker->workers->count <= 2 && !worker->config->server.workers_are_given;
+}
+
 void endpoints_start(struct listener *listener, struct worker *worker) {
         struct workers *workers = worker->workers;
-        /* There is but one socket; of a multicast group each would get everything. */
-        bool is_alone =
-                listener->family == AF_UNIX || listener->is_activated || listener->is_silent;
+        bool is_alone = is_for_one(listener, worker);
         int *fds = calloc(workers->count, sizeof(*fds));
 
         if (!fds) {

@@ -161,6 +161,15 @@ static bool plan_has(const struct imports_plan *plan, const struct import *impor
         return false;
 }
 
+/* Whether replies may come by a route, or go by it as replies to replies. */
+static bool is_needed(const struct imports *imports, const struct reply_route *route) {
+        for (size_t i = 0; i < imports->n; i++)
+                if (imports->all[i]->replies == route ||
+                    (route->reverse && imports->all[i]->replies == route->reverse))
+                        return true;
+        return false;
+}
+
 void imports_plan_carry_out(struct imports_plan *plan) {
         struct imports *imports = plan->imports;
 
@@ -168,13 +177,15 @@ void imports_plan_carry_out(struct imports_plan *plan) {
         for (size_t i = 0; i < imports->n; i++)
                 if (!plan_has(plan, imports->all[i]))
                         import_retire(imports->all[i], &imports->reclaim);
-        for (size_t i = 0; i < plan->n; i++)
-                atomic_store(&plan->all[i]->is_live, true);
         free(imports->all);
         imports->all = plan->all;
         imports->n = plan->n;
         plan->all = NULL;
         plan->n = 0;
+        for (struct reply_route *route = imports->routes; route; route = route->next)
+                reply_route_open(route, is_needed(imports, route));
+        for (size_t i = 0; i < imports->n; i++)
+                atomic_store(&imports->all[i]->is_live, true);
         reclaim_flush(&imports->reclaim);
 }
 

@@ -118,8 +118,14 @@ int reply_route_await(struct reply_route *route, struct worker *worker, struct b
                       char subject[REPLY_ROUTE_SUBJECT_LENGTH]) {
         static struct log_limit limit = {.burst = 1, .interval_ms = 10000};
         char *token = bytes_copy(subject, (struct bytes){route->prefix, sizeof(route->prefix)});
-        int r = reply_table_add(&route->table, reply, worker_random(worker), now_ms(), token);
+        uint64_t random;
+        int r;
 
+        if (!atomic_load_explicit(&route->is_open, memory_order_relaxed))
+                return -EACCES;
+        if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+                return -EAGAIN;
+        r = reply_table_add(&route->table, reply, random, now_ms(), token);
         if (r != REPLY_TABLE_FORGOT)
                 return r;
         counter_add(&worker->stats.forgotten_replies, 1);
@@ -128,6 +134,10 @@ int reply_route_await(struct reply_route *route, struct worker *worker, struct b
                     "oldest are forgotten",
                     route->source->account, route->target->account);
         return 0;
+}
+
+void reply_route_open(struct reply_route *route, bool is_open) {
+        atomic_store(&route->is_open, is_open);
 }
 
 void reply_route_forget(struct reply_route *route, const char subject[REPLY_ROUTE_SUBJECT_LENGTH]) {

@@ -24,6 +24,7 @@ struct reply_route {
         struct reply_route *next;    /* for the owner */
         struct reply_route *reverse; /* for replies to replies; borrowed, NULL: not passed on */
         struct bus *source, *target; /* where replies are published, and awaited; borrowed */
+        _Atomic bool is_open;        /* an import needs it, or the reverse one */
         struct subscription *subscription; /* owned, on the source */
         char prefix[REPLY_ROUTE_PREFIX_LENGTH];
         struct reply_table table;
@@ -37,9 +38,13 @@ int reply_route_new(struct reply_route **routep, struct bus *source, struct bus 
 struct reply_route *reply_route_free(struct reply_route *route, struct reclaim *reclaim);
 
 /* Awaits a reply for the subject `reply` of the target; `subject` gets the one to ask for at the
- * source. Returns 0 or -ENOMEM. In a worker's thread. */
+ * source. Returns 0, -ENOMEM, or -EACCES if it is closed. In a worker's thread. */
 int reply_route_await(struct reply_route *route, struct worker *worker, struct bytes reply,
                       char subject[REPLY_ROUTE_SUBJECT_LENGTH]);
+
+/* Opens it for what an import asks; or closes it: what is awaited already comes yet, and nothing
+ * more. Any thread. */
+void reply_route_open(struct reply_route *route, bool is_open);
 
 /* Awaits it no more. Any thread. */
 void reply_route_forget(struct reply_route *route, const char subject[REPLY_ROUTE_SUBJECT_LENGTH]);

@@ -14,12 +14,12 @@
 
 /* No entry. */
 #define NONE UINT32_MAX
-/* Of tokens: 62^6 of them, shared out among the entries. */
-#define N_STAMPS (UINT64_C(56800235584) / REPLY_TABLE_MAX)
+/* Of tokens: 62^10 of them, shared out among the entries. */
+#define N_STAMPS (UINT64_C(839299365868340224) / REPLY_TABLE_MAX)
 
 struct reply_entry {
         char *subject; /* owned; NULL: not used */
-        uint32_t stamp;
+        uint64_t stamp;
         uint32_t length;
         uint32_t previous, next; /* older and younger; of free ones the next alone */
         uint64_t since_ms;
@@ -124,12 +124,12 @@ static int add(struct reply_table *table, char *subject, size_t length, uint64_t
         i = table_use(table);
         entry = &table->entries[i];
         /* Another one than last time. */
-        entry->stamp = (uint32_t)((entry->stamp + 1 + random % (N_STAMPS - 1)) % N_STAMPS);
+        entry->stamp = (entry->stamp + 1 + random % (N_STAMPS - 1)) % N_STAMPS;
         entry->subject = subject;
         entry->length = (uint32_t)length;
         entry->since_ms = now_ms;
         table->n_bytes += length;
-        base62_write(token, REPLY_TOKEN_LENGTH, (uint64_t)entry->stamp * REPLY_TABLE_MAX + i);
+        base62_write(token, REPLY_TOKEN_LENGTH, entry->stamp * REPLY_TABLE_MAX + i);
         return r;
 }
 

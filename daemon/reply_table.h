@@ -13,7 +13,7 @@
 #define REPLY_TABLE_MAX       65536
 #define REPLY_TABLE_MAX_BYTES (16 * 1024 * 1024)
 /* Characters of a token, each a letter or a digit. */
-#define REPLY_TOKEN_LENGTH 6
+#define REPLY_TOKEN_LENGTH 10
 
 struct reply_entry;
 
@@ -34,7 +34,8 @@ enum {
         REPLY_TABLE_FORGOT = 1,
 };
 
-/* Awaits a reply for `subject`, of which it makes a copy. `random` makes the token hard to guess.
+/* Awaits a reply for `subject`, of which it makes a copy. `random`, which has to be that, keeps the
+ * token from being guessed.
  * Returns 0, REPLY_TABLE_FORGOT or -ENOMEM. */
 int reply_table_add(struct reply_table *table, struct bytes subject, uint64_t random,
                     uint64_t now_ms, char token[REPLY_TOKEN_LENGTH]);

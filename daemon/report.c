@@ -487,6 +487,8 @@ static void connection_rule(json_t *object, const struct client *client) {
                 json_array_append_new(by, json_string("token"));
         if (user->has_nkey)
                 json_array_append_new(by, json_string("nkey"));
+        if (user->certificate)
+                json_array_append_new(by, json_string("certificate"));
         json_object_set_new(object, "rule",
                             json_sprintf("%s:%u", user->origin.file, user->origin.line));
         json_object_set_new(object, "rule_by", by);
