@@ -9,8 +9,8 @@ umask 077
 printf 'castle\n' >"$directory/password"
 "$SOCKCTL" nkey >"$directory/key" || bail_out 'no key can be made'
 "$SOCKCTL" nkey >"$directory/other"
-seed=$(grep -o 'SU[A-Z2-7]*' "$directory/key")
-other=$(grep -o 'SU[A-Z2-7]*' "$directory/other")
+seed=$(sed -n 's/^seed: //p' "$directory/key")
+other=$(sed -n 's/^seed: //p' "$directory/other")
 public_of() {
         printf '%s\n' "$1" | "$SOCKCTL" nkey --public -
 }
@@ -56,6 +56,7 @@ else
 fi
 if [ -e "$NODE_DIR/installed.json" ]; then
         cp -R "$NODE_DIR" "$directory/node"
+        cp "$SOCKD_SOURCE_DIR"/tests/interop/node/*.mjs "$directory/node"
         client="node $directory/node/ask.mjs"
         test_logins node
 else

@@ -41,6 +41,7 @@ else
 fi
 if [ -e "$NODE_DIR/installed.json" ]; then
         cp -R "$NODE_DIR" "$directory/node"
+        cp "$SOCKD_SOURCE_DIR"/tests/interop/node/*.mjs "$directory/node"
         chmod -R a+rX "$directory/node"
         client="node $directory/node/ask.mjs"
         test_users node
