@@ -1,5 +1,5 @@
-/* Binding, and what becomes of a bound socket. See listener.h. */
-#include "daemon/listener.h"
+/* Binding, and what becomes of a bound socket. See listener.h and listener_parts.h. */
+#include "daemon/listener_parts.h"
 
 #include "daemon/endpoint.h"
 #include "daemon/handler_bus.h"
@@ -12,16 +12,10 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <net/if.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* What all peers of a datagram socket share, if nothing else is configured. */
-#define SHARED_SEND_BUFFER (2 << 20)
 
 struct listener *listener_ref(struct listener *listener) {
         atomic_fetch_add_explicit(&listener->n_references, 1, memory_order_relaxed);
@@ -149,17 +143,6 @@ static struct listener *listener_new(const struct config_listener *config, int f
         return listener;
 }
 
-static int set_option(int fd, int level, int option, int value) {
-        return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
-}
-
-static int get_option(int fd, int option) {
-        int value = -1;
-        socklen_t length = sizeof(value);
-
-        return getsockopt(fd, SOL_SOCKET, option, &value, &length) < 0 ? -errno : value;
-}
-
 /* Owner and group first, while nobody may connect; then the mode. Those that the configuration
  * leaves open are what they were when the path was made. */
 static int path_apply(const struct listener *listener, const struct config_listener *config,
@@ -207,79 +190,6 @@ static void set_port(struct address_socket *socket, uint16_t port) {
                 ((struct sockaddr_in6 *)&socket->socket)->sin6_port = htons(port);
 }
 
-static bool is_wildcard(const struct address_socket *socket) {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)&socket->socket;
-        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&socket->socket;
-
-        return socket->family == AF_INET6 ? IN6_IS_ADDR_UNSPECIFIED(&in6->sin6_addr)
-                                          : in->sin_addr.s_addr == htonl(INADDR_ANY);
-}
-
-static int buffer_value(uint64_t size) {
-        return (int)(size < INT_MAX / 2 ? size : INT_MAX / 2);
-}
-
-/* The size of one buffer of a socket. Whoever may exceeds the limit of the system. */
-static void set_buffer(int fd, int option, int forced, uint64_t size) {
-        if (size > 0 && set_option(fd, SOL_SOCKET, forced, buffer_value(size)) < 0)
-                (void)set_option(fd, SOL_SOCKET, option, buffer_value(size));
-}
-
-void listener_set_buffers(const struct listener *listener, int fd) {
-        uint64_t send_buffer = atomic_load(&listener->send_buffer);
-
-        if (send_buffer == 0 && listener->transport->is_connectionless)
-                send_buffer = SHARED_SEND_BUFFER;
-        set_buffer(fd, SO_RCVBUF, SO_RCVBUFFORCE, atomic_load(&listener->receive_buffer));
-        set_buffer(fd, SO_SNDBUF, SO_SNDBUFFORCE, send_buffer);
-}
-
-/* That it is less than configured is worth a warning. The kernel doubles it. */
-static void warn_of_buffer(const struct listener *listener, int option, uint64_t size) {
-        int value = get_option(listener->fd, option) / 2;
-
-        if (size > 0 && value < buffer_value(size))
-                log_warning("listener \"%s\": %s is cut to %d bytes by the system's limit, "
-                            "net.core.%s",
-                            listener->name, option == SO_RCVBUF ? "receive_buffer" : "send_buffer",
-                            value, option == SO_RCVBUF ? "rmem_max" : "wmem_max");
-}
-
-static void apply_buffers(const struct listener *listener) {
-        listener_set_buffers(listener, listener->fd);
-        warn_of_buffer(listener, SO_RCVBUF, atomic_load(&listener->receive_buffer));
-        warn_of_buffer(listener, SO_SNDBUF, atomic_load(&listener->send_buffer));
-}
-
-/* Options of Internet sockets. Accepted connections inherit them. */
-static int apply_internet(int fd, const struct config_listener *config) {
-        int r;
-
-        if (address_is_datagram(&config->address))
-                return 0;
-        r = set_option(fd, IPPROTO_TCP, TCP_NODELAY, config->nodelay);
-
-        return r < 0 ? r : set_option(fd, SOL_SOCKET, SO_KEEPALIVE, config->keepalive);
-}
-
-/* What a datagram is to tell of itself, and errors of the network of their peer. */
-static int apply_datagram(const struct listener *listener) {
-        int fd = listener->fd, r;
-
-        if (listener->family == AF_UNIX)
-                return set_option(fd, SOL_SOCKET, SO_PASSCRED, 1);
-        (void)set_option(fd, IPPROTO_IP, IP_RECVERR, 1);
-        if (listener->family == AF_INET6)
-                (void)set_option(fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
-        if (!is_wildcard(&listener->bound))
-                return 0;
-        /* Of IPv4, an IPv6 socket too. */
-        r = set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
-        return r == 0 && listener->family == AF_INET6
-                       ? set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
-                       : r;
-}
-
 /* Learns where the socket is bound. */
 static int listener_learn(struct listener *listener) {
         struct address_socket *bound = &listener->bound;
@@ -288,14 +198,14 @@ static int listener_learn(struct listener *listener) {
         if (getsockname(listener->fd, &bound->socket.any, &bound->length) < 0)
                 return -errno;
         bound->family = listener->family = bound->socket.any.sa_family;
-        bound->type = get_option(listener->fd, SO_TYPE);
+        bound->type = listener_get_option(listener->fd, SO_TYPE);
         if (bound->family == AF_INET)
                 listener->port = ntohs(((struct sockaddr_in *)&bound->socket)->sin_port);
         if (bound->family == AF_INET6)
                 listener->port = ntohs(((struct sockaddr_in6 *)&bound->socket)->sin6_port);
         address_format_socket(listener->address.scheme, &bound->socket.any, bound->length,
                               listener->text);
-        return listener->transport->is_connectionless ? apply_datagram(listener) : 0;
+        return listener->transport->is_connectionless ? listener_apply_datagram(listener) : 0;
 }
 
 static bool is_ipv6_loopback(const struct address_socket *socket) {
@@ -304,75 +214,27 @@ static bool is_ipv6_loopback(const struct address_socket *socket) {
         return socket->family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
 }
 
-/* Whether a group is for this socket. Of the two that "*" stands for, each joins what is its own.
- */
-static bool can_join(const struct listener *listener, const char *group) {
-        if (strcmp(listener->address.host, "*") != 0)
-                return true;
-        return (strchr(group, ':') != NULL) == (listener->family == AF_INET6);
-}
-
-/* Joins one multicast group. */
-static int join_group(int fd, const char *group, unsigned interface) {
-        struct ipv6_mreq in6 = {.ipv6mr_interface = interface};
-        struct ip_mreqn in = {.imr_ifindex = (int)interface};
-        int r;
-
-        if (inet_pton(AF_INET, group, &in.imr_multiaddr) == 1)
-                r = setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &in, sizeof(in));
-        else if (inet_pton(AF_INET6, group, &in6.ipv6mr_multiaddr) == 1)
-                r = setsockopt(fd, IPPROTO_IPV6, IPV6_JOIN_GROUP, &in6, sizeof(in6));
-        else
-                return -EINVAL;
-        return r < 0 ? -errno : 0;
-}
-
-static int join_groups(const struct listener *listener, const struct config_listener *config,
-                       char **reasonp) {
-        unsigned interface = config->interface ? if_nametoindex(config->interface) : 0;
-
-        if (!listener->is_silent)
-                return 0;
-        if (config->interface && interface == 0)
-                return reason_set(reasonp, -ENODEV, "there is no network interface \"%s\"",
-                                  config->interface);
-        /* Only these, not those that other processes join. */
-        (void)set_option(listener->fd, IPPROTO_IP, IP_MULTICAST_ALL, 0);
-        if (listener->family == AF_INET6)
-                (void)set_option(listener->fd, IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0);
-        for (char **group = config->join; *group; group++) {
-                int r = can_join(listener, *group) ? join_group(listener->fd, *group, interface)
-                                                   : 0;
-
-                if (r < 0)
-                        return reason_set(reasonp, r, "cannot join the multicast group %s%s%s: %s",
-                                          *group, config->interface ? " on " : "",
-                                          config->interface ? config->interface : "", strerror(-r));
-        }
-        return 0;
-}
-
 static int bind_internet(struct listener *listener, const struct config_listener *config,
                          const struct address_socket *socket, uint16_t sibling_port,
                          char **reasonp) {
         char text[ADDRESS_TEXT_MAX];
         struct address_socket sibling = *socket;
         bool is_datagram = address_is_datagram(&config->address);
-        int r = set_option(listener->fd, SOL_SOCKET, SO_REUSEADDR,
-                           !is_datagram || listener->is_silent);
+        int r = listener_set_option(listener->fd, SOL_SOCKET, SO_REUSEADDR,
+                                    !is_datagram || listener->is_silent);
 
         if (r == 0 && socket->family == AF_INET6)
-                r = set_option(listener->fd, IPPROTO_IPV6, IPV6_V6ONLY, listener->v6only);
+                r = listener_set_option(listener->fd, IPPROTO_IPV6, IPV6_V6ONLY, listener->v6only);
         if (r == 0)
-                r = apply_internet(listener->fd, config);
+                r = listener_apply_internet(listener->fd, config);
         if (r < 0)
                 return reason_set(reasonp, r, "cannot set an option of a socket: %s", strerror(-r));
         set_port(&sibling, sibling_port);
         if (config->address.port == 0 && sibling_port != 0 &&
             bind(listener->fd, &sibling.socket.any, sibling.length) == 0)
-                return join_groups(listener, config, reasonp);
+                return listener_join_groups(listener, config, reasonp);
         if (bind(listener->fd, &socket->socket.any, socket->length) == 0)
-                return join_groups(listener, config, reasonp);
+                return listener_join_groups(listener, config, reasonp);
         r = -errno;
         /* Switched off, IPv6 leaves its sockets behind, but no address for them. */
         if (r == -EADDRNOTAVAIL && is_ipv6_loopback(socket))
@@ -448,8 +310,8 @@ static int open_socket(struct listener **listenerp, const struct config_listener
         }
         (*listenerp)->family = address->family;
         if (address->family == AF_UNIX && address->type == SOCK_DGRAM)
-                (void)set_option(fd, SOL_SOCKET, SO_PASSCRED, 1);
-        apply_buffers(*listenerp);
+                (void)listener_set_option(fd, SOL_SOCKET, SO_PASSCRED, 1);
+        listener_apply_buffers(*listenerp);
         return 0;
 }
 
@@ -475,7 +337,7 @@ int listener_bind(struct listener **listenerp, const struct config_listener *con
 void listener_share(struct listener *listener, bool shares) {
         if (listener->transport->is_connectionless && !shares)
                 return; /* its own sockets share the port */
-        (void)set_option(listener->fd, SOL_SOCKET, SO_REUSEPORT, shares);
+        (void)listener_set_option(listener->fd, SOL_SOCKET, SO_REUSEPORT, shares);
 }
 
 int listener_bind_beside(struct listener **listenerp, const struct config_listener *config,
@@ -523,7 +385,8 @@ int listener_adopt(struct listener **listenerp, const struct config_listener *co
         if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
                 return reason_set(reasonp, -errno, "the inherited descriptor %d is not usable: %s",
                                   fd, strerror(errno));
-        if (get_option(fd, SO_TYPE) != type || get_option(fd, SO_ACCEPTCONN) != !is_datagram)
+        if (listener_get_option(fd, SO_TYPE) != type ||
+            listener_get_option(fd, SO_ACCEPTCONN) != !is_datagram)
                 return reason_set(reasonp, -EINVAL,
                                   "the inherited descriptor %d is not a %s socket", fd,
                                   is_datagram           ? "datagram"
@@ -538,7 +401,7 @@ int listener_adopt(struct listener **listenerp, const struct config_listener *co
                         "address",
                         fd);
         if (!is_unix)
-                (void)apply_internet(fd, config);
+                (void)listener_apply_internet(fd, config);
         *listenerp = listener;
         listener = NULL;
         return 0;
@@ -583,12 +446,12 @@ int listener_apply(struct listener *listener, const struct config_listener *conf
         listener_set_limits(listener, config);
         if (listener->is_activated)
                 return 0; /* the service manager decides */
-        apply_buffers(listener);
+        listener_apply_buffers(listener);
         if (listener->family == AF_UNIX) {
                 if (!listener->address.is_abstract)
                         r = path_apply(listener, config, reasonp);
         } else {
-                r = apply_internet(listener->fd, config);
+                r = listener_apply_internet(listener->fd, config);
                 if (r < 0)
                         return reason_set(reasonp, r, "cannot set an option of a socket: %s",
                                           strerror(-r));
@@ -604,14 +467,14 @@ int listener_sibling(const struct listener *listener) {
         if (fd < 0)
                 return -errno;
         listener_set_buffers(listener, fd);
-        r = set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+        r = listener_set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
         if (r == 0 && listener->family == AF_INET6)
-                r = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, listener->v6only);
+                r = listener_set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, listener->v6only);
         if (r == 0)
-                r = apply_datagram(&sibling);
+                r = listener_apply_datagram(&sibling);
         /* The first one was bound alone, so that a port that is taken shows. */
         if (r == 0)
-                r = set_option(listener->fd, SOL_SOCKET, SO_REUSEPORT, 1);
+                r = listener_set_option(listener->fd, SOL_SOCKET, SO_REUSEPORT, 1);
         if (r == 0 && bind(fd, &listener->bound.socket.any, listener->bound.length) < 0)
                 r = -errno;
         if (r == 0)

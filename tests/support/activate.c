@@ -4,10 +4,10 @@
  *
  * Opens a listening socket for each ADDRESS (lib/address.h), as descriptors 3, 4 and so on, in this
  * order, closes all descriptors behind them, and becomes the program, with LISTEN_FDS,
- * LISTEN_FDNAMES and LISTEN_PID. `NAME=!ADDRESS` binds and does not listen. With ACTIVATE_PID in the
- * environment, that is LISTEN_PID.
+ * LISTEN_FDNAMES and LISTEN_PID. `NAME=!ADDRESS` binds and does not listen. With ACTIVATE_PID in
+ * the environment, that is LISTEN_PID.
  */
-#include "lib/address.h"
+#include "tests/support/target.h"
 
 #include <err.h>
 #include <stdio.h>
@@ -18,23 +18,17 @@
 /* Opens one, close-on-exec unset, and leaves it at fd. */
 static void open_socket(const char *text, int fd) {
         bool listens = *text != '!';
-        struct address_socket *sockets;
-        struct address address;
-        const char *reason = NULL;
-        size_t n;
+        struct address_socket target;
         int made;
 
-        if (address_parse(&address, text + !listens, &reason) < 0 ||
-            address_resolve(&address, true, &sockets, &n, &reason) < 0)
-                errx(2, "activate: %s: %s", text, reason);
-        made = socket(sockets[0].family, sockets[0].type, 0);
-        if (made < 0 || bind(made, &sockets[0].socket.any, sockets[0].length) < 0)
+        (void)target_resolve(text + !listens, true, &target);
+        made = socket(target.family, target.type, 0);
+        if (made < 0 || bind(made, &target.socket.any, target.length) < 0)
                 err(2, "activate: %s", text);
         if (listens && listen(made, 128) < 0)
                 err(2, "activate: %s", text);
         if (made != fd && (dup2(made, fd) < 0 || close(made) < 0))
                 err(2, "activate: descriptor %d", fd);
-        free(sockets);
 }
 
 int main(int argc, char **argv) {

@@ -25,7 +25,7 @@
  *
  * What does not come within DATAGRAM_SECONDS (default 20) ends it with status 1.
  */
-#include "lib/address.h"
+#include "tests/support/target.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -146,20 +146,6 @@ static void text_print(const char *bytes, size_t n) {
 
 /* --- sockets ---------------------------------------------------------------------------------- */
 
-static enum address_scheme resolve(const char *text, struct address_socket *to) {
-        struct address_socket *sockets;
-        struct address address;
-        const char *reason = NULL;
-        size_t n;
-
-        if (address_parse(&address, text, &reason) < 0 ||
-            address_resolve(&address, false, &sockets, &n, &reason) < 0)
-                errx(2, "datagram: %s: %s", text, reason);
-        *to = sockets[0];
-        free(sockets);
-        return address.scheme;
-}
-
 /* Names of a kind that sockd does not write. Returns whether it is one. */
 static bool resolve_name(const char *text, struct address_socket *to) {
         const char *path = text + strlen("name:");
@@ -185,9 +171,9 @@ static void peer_open(const char *name, const char *from, const char *to) {
                 errx(2, "datagram: too many peers");
         *peer = (struct peer){.longest_error = 0};
         snprintf(peer->name, sizeof(peer->name), "%s", name);
-        peer->scheme = resolve(to, &peer->target);
+        peer->scheme = target_resolve(to, false, &peer->target);
         if (!resolve_name(from, &own))
-                (void)resolve(from, &own);
+                (void)target_resolve(from, false, &own);
         peer->fd = socket(own.family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
         if (own.family != AF_UNIX)
                 (void)setsockopt(peer->fd, SOL_SOCKET, SO_BROADCAST, &(int){1}, sizeof(int));
@@ -432,7 +418,7 @@ static void obey_open(const struct words *words) {
 }
 
 static void obey_aim(const struct words *words) {
-        (void)resolve(words->word[1], &peer_find(words->word[0])->target);
+        (void)target_resolve(words->word[1], false, &peer_find(words->word[0])->target);
 }
 
 static void obey_twin(const struct words *words) {

@@ -24,7 +24,7 @@
  *
  * Whatever takes more than PEER_SECONDS (default 20) ends with status 1.
  */
-#include "lib/address.h"
+#include "tests/support/target.h"
 
 #include <err.h>
 #include <errno.h>
@@ -39,7 +39,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static struct address_socket *target;
+static struct address_socket target;
 static long long deadline_ms;
 
 static long long now_ms(void) {
@@ -59,20 +59,10 @@ static void restart_deadline(void) {
         deadline_ms = now_ms() + 1000 * seconds_allowed();
 }
 
-static void set_target(const char *text) {
-        struct address address;
-        const char *reason = NULL;
-        size_t n;
-
-        if (address_parse(&address, text, &reason) < 0 ||
-            address_resolve(&address, false, &target, &n, &reason) < 0)
-                errx(2, "peer: %s: %s", text, reason);
-}
-
 static int connect_one(void) {
-        int fd = socket(target->family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        int fd = socket(target.family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-        if (fd < 0 || connect(fd, &target->socket.any, target->length) < 0)
+        if (fd < 0 || connect(fd, &target.socket.any, target.length) < 0)
                 err(1, "peer: cannot connect");
         return fd;
 }
@@ -319,7 +309,7 @@ static int churn(size_t n) {
                 send_text(fd, beginnings[i % 5]);
                 if (i % 3 == 0 && !read_until(fd, "INFO "))
                         errx(1, "peer: connection %zu ended before its INFO", i);
-                if (i % 7 == 0 && target->family != AF_UNIX)
+                if (i % 7 == 0 && target.family != AF_UNIX)
                         (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
                 close(fd);
                 restart_deadline();
@@ -400,7 +390,7 @@ static int probe(const char *path) {
         for (size_t i = 0; i % 64 != 0 || poll(&input, 1, 0) == 0; i++) {
                 int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
 
-                if (connect(fd, &target->socket.any, target->length) == 0 && !was_admitted) {
+                if (connect(fd, &target.socket.any, target.length) == 0 && !was_admitted) {
                         puts("admitted");
                         was_admitted = true;
                 }
@@ -433,7 +423,7 @@ int main(int argc, char **argv) {
         raise_limit();
         restart_deadline();
         if (argc > 2)
-                set_target(argv[2]);
+                (void)target_resolve(argv[2], false, &target);
         if (strcmp(what, "hold") == 0)
                 return hold(number);
         if (strcmp(what, "talk") == 0)

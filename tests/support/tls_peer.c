@@ -6,7 +6,7 @@
  * when all have done so, and, at the end of standard input, how many the server has not closed yet.
  * Then waits until it has closed all, and says `closed`; more than 20 seconds are an error.
  */
-#include "lib/address.h"
+#include "tests/support/target.h"
 
 #include <err.h>
 #include <errno.h>
@@ -20,19 +20,9 @@
 
 #define WAIT_MS 20000
 
-static struct address_socket *target;
+static struct address_socket target;
 static char hello[4096];
 static size_t n_hello;
-
-static void set_target(const char *text) {
-        struct address address;
-        const char *reason = NULL;
-        size_t n;
-
-        if (address_parse(&address, text, &reason) < 0 ||
-            address_resolve(&address, false, &target, &n, &reason) < 0)
-                errx(2, "tls_peer: %s: %s", text, reason);
-}
 
 static void make_hello(void) {
         SSL_CTX *ssl_ctx = SSL_CTX_new(TLS_client_method());
@@ -52,9 +42,9 @@ static void make_hello(void) {
 }
 
 static int open_one(void) {
-        int fd = socket(target->family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        int fd = socket(target.family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-        if (fd < 0 || connect(fd, &target->socket.any, target->length) < 0)
+        if (fd < 0 || connect(fd, &target.socket.any, target.length) < 0)
                 err(1, "tls_peer: cannot connect");
         if (send(fd, hello, n_hello, MSG_NOSIGNAL) != (ssize_t)n_hello && errno != EPIPE &&
             errno != ECONNRESET)
@@ -84,7 +74,7 @@ int main(int argc, char **argv) {
                 limit.rlim_cur = limit.rlim_max;
                 (void)setrlimit(RLIMIT_NOFILE, &limit);
         }
-        set_target(argv[1]);
+        (void)target_resolve(argv[1], false, &target);
         make_hello();
         if (argc == 4 && (size_t)atol(argv[3]) < n_hello)
                 n_hello = (size_t)atol(argv[3]);
@@ -107,6 +97,5 @@ int main(int argc, char **argv) {
         }
         puts("closed");
         free(fds);
-        free(target);
         return 0;
 }

@@ -1,5 +1,6 @@
 # shellcheck shell=sh
-# Certificates for tests, made by openssl in the directory $certificates, which the script owns.
+# Certificates for tests, made by openssl in the directory $certificates, which the script owns. Where
+# there is no TLS, or no openssl, the script is skipped.
 #
 #       make_authority NAME             NAME.pem and NAME.key, of an authority
 #       make_certificate NAME AUTHORITY SUBJECT [EXTENSION...]
@@ -8,6 +9,15 @@
 # $not_before and $not_after, if set, are the times between which what is made then is valid.
 
 : "${certificates:?}"
+
+"$SOCKD" --version | grep -q '+tls' || {
+        echo '1..0 # SKIP sockd was built without TLS'
+        exit 0
+}
+command -v openssl >/dev/null || {
+        echo '1..0 # SKIP openssl is not installed'
+        exit 0
+}
 
 openssl_quietly() {
         openssl "$@" >"$certificates/openssl.log" 2>&1 || {

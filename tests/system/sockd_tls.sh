@@ -2,14 +2,6 @@
 # All scenarios over TLS, with two workers.
 set -u
 
-"$SOCKD" --version | grep -q '+tls' || {
-        echo '1..0 # SKIP sockd was built without TLS'
-        exit 0
-}
-command -v openssl >/dev/null || {
-        echo '1..0 # SKIP openssl is not installed'
-        exit 0
-}
 certificates=$(mktemp -d "${TMPDIR:-/tmp}/certificates.XXXXXX") || exit 99
 trap 'rm -rf "$certificates"' EXIT
 trap 'exit 1' INT TERM

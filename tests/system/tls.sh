@@ -5,14 +5,6 @@
 # shellcheck disable=SC2016,SC2119,SC2317 # formats; functions without arguments; called by others
 . "$SOCKD_SOURCE_DIR/tests/system/daemon.sh"
 
-"$SOCKD" --version | grep -q '+tls' || {
-        echo '1..0 # SKIP sockd was built without TLS'
-        exit 0
-}
-command -v openssl >/dev/null || {
-        echo '1..0 # SKIP openssl is not installed'
-        exit 0
-}
 certificates=$directory/certificates
 mkdir "$certificates"
 . "$SOCKD_SOURCE_DIR/tests/system/certificates.sh"
