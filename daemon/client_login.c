@@ -326,7 +326,7 @@ static int check_begin(struct client *client, const struct identity *identity) {
         client->is_logging_in = true;
         connection_pin(client->connection);
         connection_pause(client->connection, PAUSE_LOGIN);
-        job_begin_in_turn(&check->job, client->worker, client->connection->source);
+        job_begin(&check->job, client->worker, client->connection->source);
         return 0;
 }
 

@@ -1,10 +1,11 @@
 /* TLS between accepting and the first input: who speaks it, and the handshake. See connection.h.
  *
- *      INFO, unless TLS comes first          in plain, as the handler opens
- *      the first byte                        tells TLS from what is none: that is admitted, or
- * closed the handshake                         in steps, each computed by a thread of libuv's pool,
- * as a signature takes as long as a thousand messages handler->secured                      and
- * from then on as any other connection
+ *      INFO, unless TLS comes first    in plain, as the handler opens
+ *      the first byte                  tells TLS from what is none: that is admitted, or closed
+ *      the handshake                   in steps, each computed by a thread of libuv's pool, as a
+ *                                      signature takes as long as a thousand messages; those of one
+ *                                      source in turn, so that its many are in nobody else's way
+ *      handler->secured                and from then on as any other connection
  *
  * Until the first byte has come a connection costs no more than any other. Afterwards it has
  * OpenSSL's state, which is large; so of those that wait for their peers only so many are kept, and
@@ -57,8 +58,7 @@ size_t connection_certificate_names(const struct connection *connection,
         return facts->certificate->n_names;
 }
 
-/* --- beginning and end
- * ----------------------------------------------------------------------------
+/* --- beginning and end ---------------------------------------------------------------------------
  */
 
 static void set_phase(struct connection *connection, enum tls_phase phase) {
@@ -136,13 +136,9 @@ void connection_abandon_tls(struct connection *connection) {
                 worker_turn_over(connection->worker, TLS_MEMORY);
         if (tls->phase == TLS_HANDSHAKE)
                 counter_add(&connection->worker->stats.failed_handshakes, 1);
-        /* A step that no thread has begun is not computed any more. */
-        if (tls->is_working)
-                job_abandon(&tls->job);
 }
 
-/* --- who speaks no TLS
- * ----------------------------------------------------------------------------
+/* --- who speaks no TLS ---------------------------------------------------------------------------
  */
 
 static void admit_plain(struct connection *connection) {
@@ -190,12 +186,16 @@ static void judge_first_byte(struct connection *connection) {
         }
 }
 
-/* --- steps
- * ----------------------------------------------------------------------------------------
+/* --- steps ---------------------------------------------------------------------------------------
  */
 
 static void compute(struct job *job) {
         tls_take_step(container_of(job, struct tls, job));
+}
+
+/* A step whose turn comes when the connection has ended is not computed any more. */
+static bool is_step_wanted(struct job *job) {
+        return connection_is_securing(container_of(job, struct tls, job)->connection);
 }
 
 static void on_computed(struct job *job);
@@ -205,14 +205,11 @@ static void take_step(struct connection *connection) {
         struct tls *tls = connection->tls;
 
         stop_waiting(connection);
-        tls->job.run = compute;
-        tls->job.done = on_computed;
-        if (job_begin(&tls->job, connection->worker) < 0) {
-                connection_close(connection, REASON_TLS);
-                return;
-        }
+        tls->job = (struct job){.run = compute, .done = on_computed, .is_wanted = is_step_wanted};
         tls->is_working = true;
         connection_pin(connection);
+        /* Their turns are not those of passwords, which take a hundred times as long. */
+        job_begin(&tls->job, connection->worker, ~connection->source);
 }
 
 /* Sends what OpenSSL has to say. Returns false if the socket is broken. */
@@ -300,7 +297,10 @@ static void on_computed(struct job *job) {
 
         tls->is_working = false;
         if (connection_is_securing(connection)) {
-                apply_step(connection);
+                if (job->is_dropped)
+                        connection_close(connection, REASON_TLS);
+                else
+                        apply_step(connection);
                 connection_update_poll(connection);
         }
         connection_unpin(connection);

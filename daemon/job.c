@@ -18,18 +18,6 @@ static void job_run(uv_work_t *request) {
         job->run(job);
 }
 
-static void job_done(uv_work_t *request, int status) {
-        struct job *job = container_of(request, struct job, request);
-
-        worker_enter(job->worker);
-        job->done(job);
-}
-
-int job_begin(struct job *job, struct worker *worker) {
-        job->worker = worker;
-        return uv_queue_work(&worker->loop, &job->request, job_run, job_done);
-}
-
 /* The first in a list of that source, or NULL. */
 static struct job *find_job(struct list_link *jobs, uint32_t source) {
         LIST_FOREACH (link, jobs) {
@@ -43,7 +31,7 @@ static struct job *find_job(struct list_link *jobs, uint32_t source) {
 
 static void begin_next(struct worker *worker, uint32_t source);
 
-static void job_done_in_turn(uv_work_t *request, int status) {
+static void job_done(uv_work_t *request, int status) {
         struct job *job = container_of(request, struct job, request);
         struct worker *worker = job->worker;
         uint32_t source = job->source;
@@ -54,10 +42,10 @@ static void job_done_in_turn(uv_work_t *request, int status) {
         begin_next(worker, source);
 }
 
-static bool begin_in_turn(struct worker *worker, struct job *job) {
+static bool begin(struct worker *worker, struct job *job) {
         if (job->is_wanted && !job->is_wanted(job))
                 return false;
-        return uv_queue_work(&worker->loop, &job->request, job_run, job_done_in_turn) == 0;
+        return uv_queue_work(&worker->loop, &job->request, job_run, job_done) == 0;
 }
 
 /* Begins the next of a source, unless one is under way. */
@@ -67,7 +55,7 @@ static void begin_next(struct worker *worker, uint32_t source) {
         while (!find_job(&worker->jobs, source) &&
                (job = find_job(&worker->waiting_jobs, source)) != NULL) {
                 list_unlink(&job->link);
-                if (begin_in_turn(worker, job)) {
+                if (begin(worker, job)) {
                         list_append(&worker->jobs, &job->link);
                 } else {
                         job->is_dropped = true;
@@ -76,14 +64,10 @@ static void begin_next(struct worker *worker, uint32_t source) {
         }
 }
 
-void job_begin_in_turn(struct job *job, struct worker *worker, uint32_t source) {
+void job_begin(struct job *job, struct worker *worker, uint32_t source) {
         list_init(&job->link);
         job->worker = worker;
         job->source = source;
         list_append(&worker->waiting_jobs, &job->link);
         begin_next(worker, source);
-}
-
-void job_abandon(struct job *job) {
-        (void)uv_cancel((uv_req_t *)&job->request);
 }

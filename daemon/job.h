@@ -13,25 +13,16 @@ struct job {
         void (*run)(struct job *job);  /* in a thread of the pool, at a lower priority */
         void (*done)(struct job *job); /* afterwards, in the worker that began it */
         struct worker *worker;
-        uv_work_t request;
+        bool (*is_wanted)(struct job *job); /* when its turn comes; NULL: always */
 
-        /* Of those that are begun in turn. */
-        bool (*is_wanted)(struct job *job); /* before it is begun; NULL: always */
-        bool is_dropped;                    /* it was not wanted, or could not be begun */
+        bool is_dropped; /* it was not wanted, or could not be begun: it was not run */
         uint32_t source;
+        uv_work_t request;
         struct list_link link; /* the worker's that are under way, or wait */
 };
 
-/* Begins a job whose functions are set. It must stay until it is done, which the worker's end waits
- * for only as long as one of its connections does. Returns 0 or a negative errno. In the worker's
- * thread. */
-int job_begin(struct job *job, struct worker *worker);
-
-/* Begins a job when no other one of its source is under way in this worker, so that a source with
- * many of them is in nobody's way. One that is dropped is done without having been run. In the
- * worker's thread. */
-void job_begin_in_turn(struct job *job, struct worker *worker, uint32_t source);
-
-/* Nobody wants its result any more: unless it has been begun it is not run, only done. In the
- * worker's thread. */
-void job_abandon(struct job *job);
+/* Begins a job whose functions are set when no other one of its source is under way in this worker,
+ * so that a source with many of them is in nobody's way. One that is dropped is done without having
+ * been run. It must stay until it is done, which the worker's end waits for only as long as one of
+ * its connections does. In the worker's thread. */
+void job_begin(struct job *job, struct worker *worker, uint32_t source);

@@ -2,7 +2,8 @@
  *
  *      tls_peer ADDRESS N [BYTES]
  *
- * N connections, of which each sends a ClientHello, or its first BYTES, and no more. Says `held`
+ * N connections, of which each sends a ClientHello, or its first BYTES, and no more; to 127.0.0.1
+ * they come from 127.0.0.2, a source that others do not share. Says `held`
  * when all have done so, and, at the end of standard input, how many the server has not closed yet.
  * Then waits until it has closed all, and says `closed`; more than 20 seconds are an error.
  */
@@ -10,6 +11,7 @@
 
 #include <err.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <openssl/ssl.h>
 #include <poll.h>
 #include <stdbool.h>
@@ -42,8 +44,12 @@ static void make_hello(void) {
 }
 
 static int open_one(void) {
+        const struct sockaddr_in from = {.sin_family = AF_INET,
+                                         .sin_addr.s_addr = htonl(0x7f000002)};
         int fd = socket(target.family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
+        if (target.family == AF_INET && bind(fd, (const struct sockaddr *)&from, sizeof(from)) < 0)
+                err(1, "tls_peer: cannot bind");
         if (fd < 0 || connect(fd, &target.socket.any, target.length) < 0)
                 err(1, "tls_peer: cannot connect");
         if (send(fd, hello, n_hello, MSG_NOSIGNAL) != (ssize_t)n_hello && errno != EPIPE &&

@@ -28,7 +28,7 @@ listeners() {
                 "listeners = ( { name = \"local\"; listen = \"$unix\"; }" "$@" ');'
 }
 all() {
-        listeners ", { name = \"tls\"; listen = \"tls://127.0.0.1:0\"; tls = { $tls }; }" \
+        listeners ", { name = \"tls\"; listen = \"tls://127.0.0.1:0\"; tls = { $tls timeout = \"10s\"; }; }" \
                 ', { name = "plain"; listen = "tcp://127.0.0.1:0"; }' \
                 ", { name = \"first\"; listen = \"tls://127.0.0.1:0\"; tls = { $tls first = true; }; }" \
                 ", { name = \"mixed\"; listen = \"tcp://127.0.0.1:0\"; tls = { $tls required = false; timeout = \"300ms\"; }; }" \
@@ -49,7 +49,7 @@ modern=127.0.0.1:$(port_of modern)
 publish() {
         publish_to=$1
         shift
-        output=$(timeout 20 "$SOCKCTL" -s "$publish_to" "$@" pub greet hello 2>&1)
+        output=$(timeout 20 "$SOCKCTL" -s "$publish_to" --timeout 15s "$@" pub greet hello 2>&1)
         status=$?
 }
 
