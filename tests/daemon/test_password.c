@@ -19,8 +19,8 @@ static const char *const hashes[] = {
         "$2b$05$abcdefghijklmnopqrstuuoXuKqgZXLiJqzfmMXDDhSFPIvxV7t8.",
         "$2y$05$abcdefghijklmnopqrstuuoXuKqgZXLiJqzfmMXDDhSFPIvxV7t8.",
         "$y$j75$abcdefghijkl$52hdDq.xTf/43eRX6d91yQylLr8JZyhZ7SMAuBB.0B/",
-        "$6$rounds=1000$abcdefgh$t5NmrWOyohJ8f73CiI.ipwnmEO82Ymv802ja2TZrmBnj00Hvr2YrP2TDI7aBzNhjsP"
-        "40J3Yd13Z66StlJAayI1",
+        ("$6$rounds=1000$abcdefgh$t5NmrWOyohJ8f73CiI.ipwnmEO82Ymv802ja2TZrmBnj00Hvr2YrP2TDI7aBzNhjs"
+         "P40J3Yd13Z66StlJAayI1"),
 };
 
 static struct secret *stored;
