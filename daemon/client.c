@@ -6,6 +6,7 @@
 #include "daemon/closed_log.h"
 #include "daemon/config.h"
 #include "daemon/connect.h"
+#include "daemon/handler.h"
 #include "daemon/headers.h"
 #include "daemon/info.h"
 #include "daemon/instance.h"
@@ -33,16 +34,16 @@ void client_write(struct client *client, struct bytes bytes) {
 }
 
 void client_error(struct client *client, const char *format, ...) {
-        char text[1024], line[WRITER_ERROR_MAX(sizeof(text))], *end;
+        const struct handler *handler = client->connection->handler;
+        char text[HANDLER_COMPLAINT_MAX + 1];
         va_list arguments;
 
         va_start(arguments, format);
         vsnprintf(text, sizeof(text), format, arguments);
         va_end(arguments);
-        log_debug("client %llu: -ERR '%s'", client_id(client), text);
-        end = writer_error(line, bytes_from_string(text));
-        if (connection_may_complain(client->connection, (size_t)(end - line)))
-                client_write(client, (struct bytes){line, (size_t)(end - line)});
+        log_debug("client %llu: %s", client_id(client), text);
+        if (handler->complain)
+                handler->complain(client->connection, text);
 }
 
 /* Ends the connection; of a datagram peer that has none, just what it sent. */
@@ -412,7 +413,9 @@ bool client_tell_lame_duck(struct client *client) {
 /* What a client is before its CONNECT. A datagram peer has none, mostly, and is sent nothing that
  * it did not ask for. */
 static void client_begin(struct client *client) {
-        bool is_asked = !client->connection->transport->is_connectionless;
+        const struct connection *connection = client->connection;
+        bool is_asked =
+                connection->handler->speaks_nats && !connection->transport->is_connectionless;
 
         client->verbose = client->pedantic = is_asked;
         client->echo = true;
@@ -481,27 +484,37 @@ static void client_start_clock(struct client *client) {
                                                                        : server->ping_interval_ms);
 }
 
-int client_open(struct connection *connection) {
+struct client *client_new(struct connection *connection) {
         struct client *client = calloc(1, sizeof(*client));
-        struct worker *worker = connection->worker;
-        struct instance *instance = worker->instance;
+
+        if (!client)
+                return NULL;
+        connection->client = client;
+        client->receiver.deliver = client_deliver;
+        client->connection = connection;
+        client->worker = connection->worker;
+        client->bus = connection->worker->instance->bus;
+        client_begin(client);
+        return client;
+}
+
+bool client_take_place(struct client *client) {
+        if (client_count(client) && client_user_has_room(client))
+                return true;
+        client_fail(client, ERROR_MAX_CONNECTIONS, REASON_MAX_CONNECTIONS);
+        return false;
+}
+
+int client_open(struct connection *connection) {
+        struct client *client = client_new(connection);
 
         if (!client)
                 return -ENOMEM;
-        connection->state = client;
-        client->receiver.deliver = client_deliver;
-        client->connection = connection;
-        client->worker = worker;
-        client->bus = instance->bus;
-        client_begin(client);
         if (connection->transport->is_connectionless)
                 return 0;
         client_send_info(client);
-        if (!client_count(client) || !client_user_has_room(client)) {
-                client_fail(client, ERROR_MAX_CONNECTIONS, REASON_MAX_CONNECTIONS);
-                return 0;
-        }
-        client_start_clock(client);
+        if (client_take_place(client))
+                client_start_clock(client);
         return 0;
 }
 

@@ -82,6 +82,18 @@ struct client {
 /* Begins: makes the connection's client and sends INFO. Returns 0 or a negative errno. */
 int client_open(struct connection *connection);
 
+/* The same for peers that say nothing of themselves, for all handlers but the bus. What the kernel
+ * and TLS know of the peer decides who it is; when that is known handler->begun is called, or the
+ * peer is refused. */
+int client_open_plain(struct connection *connection);
+void client_secured_plain(struct connection *connection);
+
+/* Whether a datagram of such a peer may be taken; if not, that is counted. */
+bool client_admits_datagram(struct client *client);
+
+/* The time of such a client has come: it is refused. */
+void client_deadline_plain(struct connection *connection);
+
 /* The TLS handshake is over: the client's time begins. */
 void client_secured(struct client *client);
 

@@ -230,7 +230,7 @@ static void log_refusal(const struct client *client) {
                     client->connection->listener->name);
 }
 
-static void refuse(struct client *client) {
+void client_refuse(struct client *client) {
         log_refusal(client);
         counter_add(&client->worker->stats.refused_logins, 1);
         credentials_forget(&client->credentials);
@@ -360,12 +360,12 @@ static void login_from(struct client *client, size_t first) {
         if (identity.state == IDENTITY_KNOWN)
                 accept_login(client, &identity);
         else if (identity.state == IDENTITY_REFUSED || check_begin(client, &identity) < 0)
-                refuse(client);
+                client_refuse(client);
 }
 
 void client_login(struct client *client) {
         if (is_barred(client))
-                refuse(client);
+                client_refuse(client);
         else
                 login_from(client, 0);
 }

@@ -39,6 +39,16 @@ static inline uint64_t client_limit(uint64_t a, uint64_t b) {
 /* Takes over the limits that are in force for it. */
 void client_adopt_limits(struct client *client);
 
+/* Makes the client of a connection. NULL if there is no memory. */
+struct client *client_new(struct connection *connection);
+
+/* Counts it as one of the server's, and of its user. Returns whether there was room; if not it
+ * ends. */
+bool client_take_place(struct client *client);
+
+/* Refuses a login: in a while it is told so, and closed. */
+void client_refuse(struct client *client);
+
 /* Stages bytes for the client. */
 void client_write(struct client *client, struct bytes bytes);
 

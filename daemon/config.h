@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "daemon/config_handler.h"
 #include "lib/address.h"
 #include "lib/nkey.h"
 #include "lib/secret.h"
@@ -85,6 +86,7 @@ struct config_listener {
         struct config_rate rate;
         uint64_t receive_buffer, send_buffer; /* bytes of each socket; 0: the system's default */
         struct config_tls tls;
+        struct config_handler_keys handler;
 
         /* Of datagrams. */
         char **join;     /* multicast groups, NULL at the end; NULL: none */

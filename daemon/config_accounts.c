@@ -73,10 +73,10 @@ static const struct config_key export_keys[] = {
 };
 
 static const struct config_table export_table = {
-        export_keys,
-        ARRAY_SIZE(export_keys),
-        sizeof(struct config_export),
-        check_export,
+        .keys = export_keys,
+        .n_keys = ARRAY_SIZE(export_keys),
+        .size = sizeof(struct config_export),
+        .check = check_export,
 };
 
 static const char *import_subject(const struct config_import *import) {
@@ -139,10 +139,10 @@ static const struct config_key import_keys[] = {
 };
 
 static const struct config_table import_table = {
-        import_keys,
-        ARRAY_SIZE(import_keys),
-        sizeof(struct config_import),
-        check_import,
+        .keys = import_keys,
+        .n_keys = ARRAY_SIZE(import_keys),
+        .size = sizeof(struct config_import),
+        .check = check_import,
 };
 
 static const struct config_key account_keys[] = {
@@ -160,10 +160,9 @@ static const struct config_key account_keys[] = {
 };
 
 const struct config_table config_accounts_table = {
-        account_keys,
-        ARRAY_SIZE(account_keys),
-        sizeof(struct config_account),
-        NULL,
+        .keys = account_keys,
+        .n_keys = ARRAY_SIZE(account_keys),
+        .size = sizeof(struct config_account),
 };
 
 /* --- names ---------------------------------------------------------------------------------- */

@@ -8,6 +8,7 @@
 
 #include "daemon/cgroup.h"
 #include "daemon/config_accounts.h"
+#include "daemon/config_handler.h"
 #include "daemon/config_permissions.h"
 #include "daemon/role.h"
 #include "lib/log.h"
@@ -127,10 +128,10 @@ static const struct config_key server_keys[] = {
 };
 
 static const struct config_table server_table = {
-        server_keys,
-        ARRAY_SIZE(server_keys),
-        sizeof(struct config_server),
-        check_server,
+        .keys = server_keys,
+        .n_keys = ARRAY_SIZE(server_keys),
+        .size = sizeof(struct config_server),
+        .check = check_server,
 };
 
 static const struct config_key log_keys[] = {
@@ -143,10 +144,9 @@ static const struct config_key log_keys[] = {
 };
 
 static const struct config_table log_table = {
-        log_keys,
-        ARRAY_SIZE(log_keys),
-        sizeof(struct config_log),
-        NULL,
+        .keys = log_keys,
+        .n_keys = ARRAY_SIZE(log_keys),
+        .size = sizeof(struct config_log),
 };
 
 /* Complains about each of the named keys that the listener has, as none fits its address. */
@@ -244,6 +244,13 @@ static void check_listener(struct config_reader *reader, const char *path,
                 refuse_keys(reader, path, group, of_ipv6, address,
                             "IPv6 addresses, as in tcp://[::]:4222");
         check_groups(reader, path, group, listener);
+        config_handler_check(reader, path, group, listener);
+}
+
+static void release_listener(void *target) {
+        struct config_listener *listener = target;
+
+        listener->handler.made = config_handler_unref(listener->handler.made);
 }
 
 static const struct config_key rate_keys[] = {
@@ -264,10 +271,10 @@ static void check_rate(struct config_reader *reader, const char *path,
 }
 
 static const struct config_table rate_table = {
-        rate_keys,
-        ARRAY_SIZE(rate_keys),
-        sizeof(struct config_rate),
-        check_rate,
+        .keys = rate_keys,
+        .n_keys = ARRAY_SIZE(rate_keys),
+        .size = sizeof(struct config_rate),
+        .check = check_rate,
 };
 
 static const struct config_key listener_keys[] = {
@@ -293,8 +300,7 @@ static const struct config_key listener_keys[] = {
          .maximum = 1024 * MIB, .fallback = "0"},
         {"send_buffer", CONFIG_SIZE, FIELD(config_listener, send_buffer), .maximum = 1024 * MIB,
          .fallback = "0"},
-        {"tls", CONFIG_TABLE, FIELD(config_listener, tls), .table = &config_keys_tls,
-         .release = config_tls_release},
+        {"tls", CONFIG_TABLE, FIELD(config_listener, tls), .table = &config_keys_tls},
         {"join", CONFIG_STRINGS, FIELD(config_listener, join), .check = is_multicast_group,
          .expected = "a multicast group, such as \"239.1.2.3\" or \"ff05::123\""},
         {"interface", CONFIG_STRING, FIELD(config_listener, interface), .check = is_interface_name,
@@ -307,24 +313,25 @@ static const struct config_key listener_keys[] = {
          .maximum = 16777216, .fallback = "10000"},
         {"max_sessions_per_source", CONFIG_INTEGER, FIELD(config_listener, max_sessions_per_source),
          .minimum = 1, .maximum = 16777216, .fallback = "1000"},
+        {"echo", CONFIG_BOOL, FIELD(config_listener, handler.echo), .fallback = "false"},
+        {"discard", CONFIG_BOOL, FIELD(config_listener, handler.discard), .fallback = "false"},
+        {"daytime", CONFIG_BOOL, FIELD(config_listener, handler.daytime), .fallback = "false"},
+        {"time", CONFIG_BOOL, FIELD(config_listener, handler.time), .fallback = "false"},
+        {"chargen", CONFIG_BOOL, FIELD(config_listener, handler.chargen), .fallback = "false"},
         LATER("publish"),
         LATER("request"),
         LATER("subscribe"),
         LATER("framing"),
-        LATER("echo"),
-        LATER("discard"),
-        LATER("daytime"),
-        LATER("time"),
-        LATER("chargen"),
         LATER("exec"),
         LATER("forward"),
 };
 
 const struct config_table config_keys_listener = {
-        listener_keys,
-        ARRAY_SIZE(listener_keys),
-        sizeof(struct config_listener),
-        check_listener,
+        .keys = listener_keys,
+        .n_keys = ARRAY_SIZE(listener_keys),
+        .size = sizeof(struct config_listener),
+        .check = check_listener,
+        .release = release_listener,
 };
 
 static void refuse_both(struct config_reader *reader, const char *path,
@@ -389,10 +396,10 @@ static const struct config_key peer_keys[] = {
 };
 
 static const struct config_table peer_table = {
-        peer_keys,
-        ARRAY_SIZE(peer_keys),
-        sizeof(struct config_peer),
-        check_peer,
+        .keys = peer_keys,
+        .n_keys = ARRAY_SIZE(peer_keys),
+        .size = sizeof(struct config_peer),
+        .check = check_peer,
 };
 
 /* What a user can be known by. */
@@ -435,10 +442,9 @@ static const struct config_key limits_keys[] = {
 };
 
 static const struct config_table limits_table = {
-        limits_keys,
-        ARRAY_SIZE(limits_keys),
-        sizeof(struct config_limits),
-        NULL,
+        .keys = limits_keys,
+        .n_keys = ARRAY_SIZE(limits_keys),
+        .size = sizeof(struct config_limits),
 };
 
 static bool is_user_name(const char *text) {
@@ -467,10 +473,10 @@ static const struct config_key user_keys[] = {
 };
 
 const struct config_table config_keys_user = {
-        user_keys,
-        ARRAY_SIZE(user_keys),
-        sizeof(struct config_user),
-        check_user,
+        .keys = user_keys,
+        .n_keys = ARRAY_SIZE(user_keys),
+        .size = sizeof(struct config_user),
+        .check = check_user,
 };
 
 /* Whether two listeners cannot both have this address. Port 0 is another port each time. */
@@ -539,8 +545,8 @@ static const struct config_key top_keys[] = {
 };
 
 const struct config_table config_keys = {
-        top_keys,
-        ARRAY_SIZE(top_keys),
-        sizeof(struct config),
-        check_config,
+        .keys = top_keys,
+        .n_keys = ARRAY_SIZE(top_keys),
+        .size = sizeof(struct config),
+        .check = check_config,
 };

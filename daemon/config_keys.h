@@ -9,9 +9,8 @@ extern const struct config_table config_keys;
 /* Describes struct config_listener. */
 extern const struct config_table config_keys_listener;
 
-/* Describes struct config_tls; and what frees what it holds beside its keys. */
+/* Describes struct config_tls. */
 extern const struct config_table config_keys_tls;
-void config_tls_release(void *field);
 
 /* Describes struct config_user, and how many there may be in a list. */
 extern const struct config_table config_keys_user;

@@ -125,10 +125,9 @@ static const struct config_key rules_keys[] = {
 };
 
 static const struct config_table rules_table = {
-        rules_keys,
-        ARRAY_SIZE(rules_keys),
-        sizeof(struct rules_draft),
-        NULL,
+        .keys = rules_keys,
+        .n_keys = ARRAY_SIZE(rules_keys),
+        .size = sizeof(struct rules_draft),
 };
 
 /* A list by itself says what is allowed. */
@@ -197,10 +196,9 @@ static const struct config_key responses_keys[] = {
 };
 
 static const struct config_table responses_table = {
-        responses_keys,
-        ARRAY_SIZE(responses_keys),
-        sizeof(struct responses_draft),
-        NULL,
+        .keys = responses_keys,
+        .n_keys = ARRAY_SIZE(responses_keys),
+        .size = sizeof(struct responses_draft),
 };
 
 static void read_responses(const struct config_place *place) {
@@ -228,10 +226,9 @@ static const struct config_key permissions_keys[] = {
 };
 
 static const struct config_table permissions_table = {
-        permissions_keys,
-        ARRAY_SIZE(permissions_keys),
-        sizeof(struct draft),
-        NULL,
+        .keys = permissions_keys,
+        .n_keys = ARRAY_SIZE(permissions_keys),
+        .size = sizeof(struct draft),
 };
 
 /* Reads the group into new permissions. Returns 0 or -ENOMEM. */

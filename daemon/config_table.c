@@ -49,8 +49,6 @@ void config_table_deinit(const struct config_table *table, void *target) {
                         key->release(field);
                 } else if (key->type == CONFIG_TABLE) {
                         config_table_deinit(key->table, field);
-                        if (key->release)
-                                key->release(field);
                 } else if (key->type == CONFIG_LIST) {
                         char *array = *(char **)(void *)field;
                         size_t n = *(size_t *)(void *)((char *)target + key->count_offset);
@@ -60,6 +58,8 @@ void config_table_deinit(const struct config_table *table, void *target) {
                         free(array);
                 }
         }
+        if (table->release)
+                table->release(target);
 }
 
 static void read_table(const struct config_place *place) {

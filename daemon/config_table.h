@@ -14,6 +14,9 @@ struct config_table {
          * this struct so far. */
         void (*check)(struct config_reader *reader, const char *path, const config_setting_t *group,
                       void *target, bool is_whole);
+        /* Frees what the struct has beside what its keys filled; it may be zeroes. NULL: nothing.
+         */
+        void (*release)(void *target);
 };
 
 /* For rows: where a field is. */

@@ -80,15 +80,16 @@ static const struct config_key tls_keys[] = {
          .fallback = "1.2", .expected = "\"1.2\" or \"1.3\""},
 };
 
-const struct config_table config_keys_tls = {
-        tls_keys,
-        sizeof(tls_keys) / sizeof(tls_keys[0]),
-        sizeof(struct config_tls),
-        check_tls,
-};
-
-void config_tls_release(void *field) {
-        struct config_tls *tls = field;
+static void release_tls(void *target) {
+        struct config_tls *tls = target;
 
         tls->context = tls_context_unref(tls->context);
 }
+
+const struct config_table config_keys_tls = {
+        .keys = tls_keys,
+        .n_keys = sizeof(tls_keys) / sizeof(tls_keys[0]),
+        .size = sizeof(struct config_tls),
+        .check = check_tls,
+        .release = release_tls,
+};

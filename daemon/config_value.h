@@ -55,8 +55,7 @@ struct config_key {
         int (*parse)(const char *text);   /* enum: the value, or negative */
         const struct config_table *table; /* table, list */
         void (*read)(const struct config_place *place); /* other: reads a setting into the field */
-        /* table, other: frees what the field has, beside the keys of a table; it may be zeroes.
-         * NULL: nothing. */
+        /* other: frees what the field has; it may be zeroes. NULL: nothing. */
         void (*release)(void *field);
 };
 

@@ -140,7 +140,7 @@ void connection_update_poll(struct connection *connection) {
                 return;
         if (wants_input && !connection->is_end_of_input)
                 events |= UV_READABLE;
-        if (connection->is_polling_output)
+        if (connection->is_polling_output || connection->wants_writable)
                 events |= UV_WRITABLE;
         connection->wanted = events;
         if (connection_is_securing(connection))
@@ -154,6 +154,12 @@ void connection_update_poll(struct connection *connection) {
                 (void)uv_poll_stop(&connection->poll);
         else
                 (void)uv_poll_start(&connection->poll, events, connection_on_poll);
+}
+
+/* Whether the handler waits for the socket, and nothing else does. */
+static bool connection_may_write(struct connection *connection) {
+        return connection->wants_writable && connection->state_of_life == CONNECTION_OPEN &&
+               connection_pending(connection) == 0;
 }
 
 static void connection_on_poll(uv_poll_t *poll, int status, int events) {
@@ -176,6 +182,8 @@ static void connection_on_poll(uv_poll_t *poll, int status, int events) {
                 events = connection->wanted;
         if ((events & UV_WRITABLE) && connection->is_polling_output)
                 connection_continue_output(connection);
+        else if ((events & UV_WRITABLE) && connection_may_write(connection))
+                connection->handler->writable(connection);
         if (events & UV_READABLE)
                 connection_take_input(connection);
 }
@@ -186,7 +194,7 @@ static void connection_free(struct connection *connection) {
         struct worker *worker = connection->worker;
 
         list_unlink(&connection->link);
-        if (connection->handler->release && connection->state)
+        if (connection->client)
                 connection->handler->release(connection);
         tls_free(connection->tls);
         outbox_deinit(&connection->pending);
@@ -194,6 +202,7 @@ static void connection_free(struct connection *connection) {
         pthread_mutex_destroy(&connection->lock);
         instance_give_slot(worker->instance, connection->slot);
         listener_unref(connection->listener);
+        config_handler_unref(connection->settings);
         session_free(connection->session);
         peer_facts_free(connection->facts);
         free(connection);
@@ -247,8 +256,9 @@ static void connection_leave_handler(struct connection *connection, const char *
         connection->reason = reason;
         atomic_store_explicit(&connection->is_output_closed, true, memory_order_relaxed);
         connection->protocol_due_ms = 0;
+        connection->wants_writable = false;
         list_unlink(&connection->held_link);
-        if (connection->state)
+        if (connection->client)
                 connection->handler->closed(connection);
 }
 
@@ -385,7 +395,6 @@ static struct connection *connection_new(struct worker *worker, struct listener 
         connection->worker = worker;
         connection->listener = listener; /* a reference from connection_begin() on */
         connection->transport = listener->transport;
-        connection->handler = listener->handler;
         connection->fd = fd;
         connection->max_frame =
                 connection->transport->max_frame ? connection->transport->max_frame(fd) : SIZE_MAX;
@@ -419,6 +428,9 @@ static int connection_begin(struct connection *connection) {
         connection->timer.data = connection;
         connection->n_handles = 1;
         listener_ref(connection->listener);
+        connection->settings = listener_settings(connection->listener);
+        connection->handler =
+                handler_of(connection->settings ? connection->settings->kind : HANDLER_BUS);
         connection->last_input_ms = connection_now(connection);
         return 0;
 }
@@ -529,6 +541,11 @@ bool connection_may_complain(struct connection *connection, size_t length) {
 void connection_note_malformed(struct connection *connection) {
         if (connection->session)
                 session_drop(connection->session, DROP_MALFORMED);
+}
+
+void connection_note_loop(struct connection *connection) {
+        if (connection->session)
+                session_drop(connection->session, DROP_LOOP);
 }
 
 void connection_note_too_large(struct connection *connection, size_t n_messages) {

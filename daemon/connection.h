@@ -20,6 +20,8 @@
 #include <netinet/in.h>
 #include <sys/types.h>
 
+struct client;
+struct config_handler;
 struct handler;
 struct listener;
 struct peer_facts;
@@ -51,6 +53,7 @@ struct transport;
 #define REASON_KICKED          "Kicked"
 #define REASON_SESSION_EXPIRED "Session Expired"
 #define REASON_UNREACHABLE     "Port Unreachable"
+#define REASON_SERVED          "Served"
 #define REASON_TLS             "TLS Handshake Failure"
 
 /* What the kernel says about the peer. */
@@ -72,11 +75,12 @@ enum connection_state {
 
 /* Why input is not taken at the moment; bits. */
 enum connection_pause {
-        PAUSE_FENCE = 1,  /* the handler waits for other workers */
-        PAUSE_YIELD = 4,  /* others have their turn first */
-        PAUSE_HELD = 2,   /* receivers have not kept up */
-        PAUSE_RATE = 8,   /* its source has sent too much */
-        PAUSE_LOGIN = 16, /* who it is is being found out */
+        PAUSE_FENCE = 1,   /* the handler waits for other workers */
+        PAUSE_YIELD = 4,   /* others have their turn first */
+        PAUSE_HELD = 2,    /* receivers have not kept up */
+        PAUSE_RATE = 8,    /* its source has sent too much */
+        PAUSE_LOGIN = 16,  /* who it is is being found out */
+        PAUSE_OUTPUT = 32, /* what it is sent has to leave first */
 };
 
 /* How far a connection's receiver is behind. */
@@ -105,9 +109,11 @@ struct connection {
         struct session *session; /* owned; of a connectionless transport, else NULL */
         unsigned tls_offer;      /* enum connection_tls_offer */
         struct peer peer;
-        uint64_t start_ns; /* real time */
-        size_t max_frame;  /* the longest operation that can be sent */
-        void *state;       /* the handler's; see handler.h */
+        uint64_t start_ns;     /* real time */
+        size_t max_frame;      /* the longest operation that can be sent */
+        struct client *client; /* who it is on the bus; owned by the handler; see handler.h */
+        void *state;           /* the handler's own */
+        struct config_handler *settings; /* of the handler; a reference, NULL: none */
 
         /* For the own worker. */
         struct list_link link;      /* worker's connections */
@@ -123,6 +129,8 @@ struct connection {
         struct rate *rate; /* of its user beside that of its listener; borrowed, NULL: none */
         bool is_kept;      /* it is one of the worker's connections, not a stranger */
         bool is_end_of_input;
+        bool is_finished; /* and the handler knows */
+        bool wants_writable;
         bool is_broken; /* it is read for the last time */
         bool is_polling_output;
         bool is_grace_over;
@@ -200,6 +208,9 @@ bool connection_may_complain(struct connection *connection, size_t length);
 /* A frame of a datagram peer was malformed. */
 void connection_note_malformed(struct connection *connection);
 
+/* A datagram came that is not answered, as that would be answered. */
+void connection_note_loop(struct connection *connection);
+
 /* So many messages for it fit no frame of its transport. Any worker. */
 void connection_note_too_large(struct connection *connection, size_t n_messages);
 
@@ -270,6 +281,14 @@ void connection_close(struct connection *connection, const char *reason);
 /* Stops and resumes taking input, for one reason. What has been read stays. */
 void connection_pause(struct connection *connection, enum connection_pause why);
 void connection_resume(struct connection *connection, enum connection_pause why);
+
+/* Whether handler->writable is called. */
+void connection_want_writable(struct connection *connection, bool is_wanted);
+
+/* Takes no more input until all output has left. Such a handler's `writable` is
+ * connection_resume_input(). */
+void connection_await_output(struct connection *connection);
+void connection_resume_input(struct connection *connection);
 
 /* Counts published messages against the rate of their source. Returns how many may pass, the first
  * ones: of a datagram, whose others are dropped, fewer than there are; a stream passes, and pauses

@@ -141,6 +141,20 @@ static void connection_discard(struct connection *connection) {
         }
 }
 
+/* Tells the handler, once, that nothing more comes. */
+static void connection_finish_input(struct connection *connection) {
+        struct block *rest = connection->kept;
+
+        if (connection->is_finished)
+                return;
+        connection->is_finished = true;
+        connection->kept = NULL;
+        connection->handler->finished(connection, (struct bytes){rest ? rest->data : NULL,
+                                                                 rest ? connection->n_kept : 0});
+        block_unref(rest);
+        connection_update_poll(connection);
+}
+
 /* What a read returned that gave no bytes. */
 static void connection_input_ended(struct connection *connection, ssize_t n) {
         if (connection->state_of_life != CONNECTION_OPEN)
@@ -151,10 +165,12 @@ static void connection_input_ended(struct connection *connection, ssize_t n) {
                 connection_update_poll(connection);
                 return;
         }
-        if (n == 0)
-                connection_end(connection, REASON_CLIENT_CLOSED);
-        else
+        if (n < 0)
                 connection_close(connection, REASON_READ_ERROR);
+        else if (connection->handler->finished)
+                connection_finish_input(connection);
+        else
+                connection_end(connection, REASON_CLIENT_CLOSED);
 }
 
 void connection_read_last(struct connection *connection, const char *reason) {
@@ -216,6 +232,21 @@ void connection_take_frame(struct connection *connection, struct bytes frame) {
 void connection_pause(struct connection *connection, enum connection_pause why) {
         connection->paused |= why;
         connection_update_poll(connection);
+}
+
+void connection_want_writable(struct connection *connection, bool is_wanted) {
+        connection->wants_writable = is_wanted;
+        connection_update_poll(connection);
+}
+
+void connection_await_output(struct connection *connection) {
+        connection_pause(connection, PAUSE_OUTPUT);
+        connection_want_writable(connection, true);
+}
+
+void connection_resume_input(struct connection *connection) {
+        connection_want_writable(connection, false);
+        connection_resume(connection, PAUSE_OUTPUT);
 }
 
 void connection_resume(struct connection *connection, enum connection_pause why) {

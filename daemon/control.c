@@ -51,7 +51,7 @@ static void answer_publish(struct task *task) {
                                   .payload = {answer->payload, answer->n_payload},
                                   .count = 1,
                                   .bus = answer->bus};
-        struct client *client = asker && asker->id == answer->id ? asker->state : NULL;
+        struct client *client = asker && asker->id == answer->id ? asker->client : NULL;
 
         if (client)
                 (void)bus_publish_to(answer->bus, answer->worker, &message, &client->receiver);
@@ -240,7 +240,7 @@ static void request_run(struct task *task) {
 
 /* Whose request it is. Only clients publish to the system account. */
 static const struct client *asker_of(const struct message *message) {
-        return message->publisher ? message->publisher->state : NULL;
+        return message->publisher ? message->publisher->client : NULL;
 }
 
 /* How many requests may be under way when one of this client comes: some are left for the admin. */

@@ -22,7 +22,7 @@ static void whoami_worker(struct visit *visit, struct worker *worker) {
 
         if (worker != request->asker_worker || !connection || connection->id != request->asker_id)
                 return;
-        client = connection->state;
+        client = connection->client;
         request->data = report_connection(connection, true);
         json_object_set_new(request->data, "account", json_string(client->bus->account));
 }

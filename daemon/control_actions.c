@@ -100,7 +100,7 @@ static void kick_worker(struct visit *visit, struct worker *worker) {
 }
 
 static bool tell_lame_duck(struct connection *connection) {
-        return client_tell_lame_duck(connection->state);
+        return client_tell_lame_duck(connection->client);
 }
 
 static void lame_duck_worker(struct visit *visit, struct worker *worker) {

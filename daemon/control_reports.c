@@ -76,7 +76,7 @@ static bool wants_account(const struct control_request *request, const char *key
 }
 
 static const char *account_of(const struct connection *connection) {
-        const struct client *client = connection->state;
+        const struct client *client = connection->client;
 
         return client->bus->account;
 }
@@ -175,7 +175,7 @@ static bool subsz_skips(const struct control_request *request, uint64_t count) {
 }
 
 static void subsz_connection(struct control_request *request, struct connection *connection) {
-        const struct client *client = connection->state;
+        const struct client *client = connection->client;
         const char *test = control_option_string(request, "test");
         struct subscription *subscription = NULL;
         size_t bucket = 0;

@@ -74,6 +74,9 @@ static void envelope_read_control(struct envelope *envelope, const struct cmsghd
                         path->local = info.ipi6_addr; /* that of IPv4 comes by itself */
                 if (IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr))
                         path->local_index = info.ipi6_ifindex;
+        } else if ((cmsg->cmsg_level == IPPROTO_IP && cmsg->cmsg_type == IP_TTL) ||
+                   (cmsg->cmsg_level == IPPROTO_IPV6 && cmsg->cmsg_type == IPV6_HOPLIMIT)) {
+                memcpy(&path->hops, data, sizeof(path->hops));
         } else if (cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_CREDENTIALS) {
                 memcpy(&envelope->credentials, data, sizeof(envelope->credentials));
                 envelope->has_credentials = true;
@@ -87,6 +90,7 @@ static void envelope_read(struct envelope *envelope, struct msghdr *message) {
         envelope->credentials = (struct ucred){.uid = (uid_t)-1, .gid = (gid_t)-1};
         envelope->path.local = in6addr_any;
         envelope->path.local_index = 0;
+        envelope->path.hops = 0;
         /* An unbound Unix socket has a family and no name. */
         envelope->path.peer_length = message->msg_namelen > offsetof(struct sockaddr_un, sun_path)
                                              ? message->msg_namelen
@@ -520,8 +524,12 @@ void endpoints_start(struct listener *listener, struct worker *worker) {
 void endpoint_changed(struct endpoint *endpoint) {
         if (!endpoint->listener->is_activated)
                 listener_set_buffers(endpoint->listener, endpoint->fd);
+        listener_apply_hops(endpoint->listener, endpoint->fd);
         if (endpoint->unread)
                 unread_resize(endpoint->unread);
+        /* The next one has the handler, and its settings, that there are now. */
+        if (endpoint->stranger)
+                connection_close(endpoint->stranger->connection, REASON_CLIENT_CLOSED);
 }
 
 void endpoint_stop_here(struct endpoint *endpoint) {

@@ -5,16 +5,31 @@
  */
 #pragma once
 
+#include "daemon/config_handler.h"
 #include "lib/bytes.h"
+
+#include <stdbool.h>
 
 struct connection;
 
 struct handler {
         const char *name;
 
-        /* A connection was accepted. Sets connection->state. Returns 0, or a negative errno, after
-         * which the connection is closed without another call. */
+        /* Its peers are NATS clients, who introduce themselves. */
+        bool speaks_nats;
+
+        /* It answers each datagram, whatever it holds: answers have one hop less than that. */
+        bool is_small;
+
+        /* A connection was accepted. Sets connection->client, which every connection has, and
+         * connection->state, if the handler has one. Returns 0, or a negative errno, after which
+         * the connection is closed; the only call then is release, if it has a client. */
         int (*opened)(struct connection *connection);
+
+        /* It is known who the peer is, and that it may stay: for handlers whose peers say nothing
+         * of that; see client_open_plain(). Not called for connectionless transports. NULL: nothing
+         * begins by itself. */
+        void (*begun)(struct connection *connection);
 
         /* The TLS handshake is over: what connection_tls() tells is known. Input comes afterwards.
          * Not called where there is no TLS. */
@@ -25,6 +40,19 @@ struct handler {
          * be, counted from the beginning of what remains, 0 if that is not known. If the transport
          * keeps boundaries, nothing remains unless the connection is paused. */
         size_t (*input)(struct connection *connection, struct bytes *input);
+
+        /* The peer has ended its input. It still takes output. rest: what was incomplete. NULL: the
+         * connection ends then. */
+        void (*finished)(struct connection *connection, struct bytes rest);
+
+        /* All output has left, and the socket takes more; called as long as
+         * connection_want_writable() says so. NULL: the handler never does. */
+        void (*writable)(struct connection *connection);
+
+        /* Something that the peer does is refused, or comes to nothing: says so in the words of the
+         * handler's protocol. NULL: it has none. */
+        void (*complain)(struct connection *connection, const char *text);
+#define HANDLER_COMPLAINT_MAX 1023
 
         /* Another peer speaks on this connection from now on; nothing of what the one before said
          * counts any more. Only for transports that are connectionless. */
@@ -43,6 +71,9 @@ struct handler {
          * it. */
         void (*closed)(struct connection *connection);
 
-        /* Nobody delivers any more: frees connection->state. */
+        /* Nobody delivers any more: frees connection->client and connection->state. */
         void (*release)(struct connection *connection);
 };
+
+/* The handler of that kind; see handlers.c. */
+const struct handler *handler_of(enum handler_kind kind);

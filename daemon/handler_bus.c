@@ -5,6 +5,7 @@
 #include "daemon/connection.h"
 #include "daemon/handler.h"
 #include "daemon/transport.h"
+#include "lib/writer.h"
 
 /* When an input has cost so much, the worker's other connections have their turn: some
  * milliseconds. */
@@ -28,22 +29,22 @@ static void bus_end_frame(struct client *client, struct bytes *input) {
 }
 
 static void bus_renewed(struct connection *connection) {
-        client_renew(connection->state);
+        client_renew(connection->client);
 }
 
 static void bus_oversized(struct connection *connection) {
-        struct client *client = connection->state;
+        struct client *client = connection->client;
 
         client_violation(client, PARSER_PAYLOAD);
         client->has_violated = false;
 }
 
 static void bus_secured(struct connection *connection) {
-        client_secured(connection->state);
+        client_secured(connection->client);
 }
 
 static size_t bus_input(struct connection *connection, struct bytes *input) {
-        struct client *client = connection->state;
+        struct client *client = connection->client;
         enum parser_result result = PARSER_MORE;
         struct operation operation;
 
@@ -77,26 +78,37 @@ static size_t bus_input(struct connection *connection, struct bytes *input) {
 }
 
 static void bus_deadline(struct connection *connection) {
-        client_deadline(connection->state);
+        client_deadline(connection->client);
 }
 
 static void bus_changed(struct connection *connection) {
-        client_changed(connection->state);
+        client_changed(connection->client);
 }
 
 static void bus_closed(struct connection *connection) {
-        client_close(connection->state);
+        client_close(connection->client);
 }
 
 static void bus_release(struct connection *connection) {
-        connection->state = client_free(connection->state);
+        connection->client = client_free(connection->state);
+}
+
+static void bus_complain(struct connection *connection, const char *text) {
+        char line[WRITER_ERROR_MAX(HANDLER_COMPLAINT_MAX)];
+        char *end = writer_error(line, bytes_from_string(text));
+        struct bytes bytes = {line, (size_t)(end - line)};
+
+        if (connection_may_complain(connection, bytes.length))
+                connection_write(connection->worker, connection, bytes);
 }
 
 const struct handler handler_bus = {
         .name = "bus",
+        .speaks_nats = true,
         .opened = bus_opened,
         .secured = bus_secured,
         .input = bus_input,
+        .complain = bus_complain,
         .renewed = bus_renewed,
         .oversized = bus_oversized,
         .deadline = bus_deadline,

@@ -2,7 +2,6 @@
 #include "daemon/listener_parts.h"
 
 #include "daemon/endpoint.h"
-#include "daemon/handler_bus.h"
 #include "daemon/socket_path.h"
 #include "daemon/tls_context.h"
 #include "daemon/transport.h"
@@ -54,7 +53,8 @@ struct listener *listener_unref(struct listener *listener) {
         rate_deinit(&listener->rate);
         cookie_jar_deinit(&listener->cookies);
         tls_context_unref(listener->tls);
-        pthread_mutex_destroy(&listener->tls_lock);
+        config_handler_unref(listener->settings);
+        pthread_mutex_destroy(&listener->lock);
         free(listener->sources);
         free(listener->name);
         free(listener);
@@ -86,20 +86,41 @@ static const struct transport *transport_of(enum address_scheme scheme) {
 static void listener_set_tls(struct listener *listener, struct tls_context *context) {
         struct tls_context *before;
 
-        pthread_mutex_lock(&listener->tls_lock);
+        pthread_mutex_lock(&listener->lock);
         before = listener->tls;
         listener->tls = tls_context_ref(context);
-        pthread_mutex_unlock(&listener->tls_lock);
+        pthread_mutex_unlock(&listener->lock);
         tls_context_unref(before);
 }
 
 struct tls_context *listener_tls(struct listener *listener) {
         struct tls_context *context;
 
-        pthread_mutex_lock(&listener->tls_lock);
+        pthread_mutex_lock(&listener->lock);
         context = tls_context_ref(listener->tls);
-        pthread_mutex_unlock(&listener->tls_lock);
+        pthread_mutex_unlock(&listener->lock);
         return context;
+}
+
+/* Likewise. */
+static void listener_set_settings(struct listener *listener, struct config_handler *settings) {
+        struct config_handler *before;
+
+        pthread_mutex_lock(&listener->lock);
+        before = listener->settings;
+        listener->settings = config_handler_ref(settings);
+        pthread_mutex_unlock(&listener->lock);
+        atomic_store(&listener->handler_kind, settings ? settings->kind : HANDLER_BUS);
+        config_handler_unref(before);
+}
+
+struct config_handler *listener_settings(struct listener *listener) {
+        struct config_handler *settings;
+
+        pthread_mutex_lock(&listener->lock);
+        settings = config_handler_ref(listener->settings);
+        pthread_mutex_unlock(&listener->lock);
+        return settings;
 }
 
 static void listener_set_limits(struct listener *listener, const struct config_listener *config) {
@@ -116,6 +137,7 @@ static void listener_set_limits(struct listener *listener, const struct config_l
         atomic_store(&listener->receive_buffer, config->receive_buffer);
         atomic_store(&listener->send_buffer, config->send_buffer);
         listener_set_tls(listener, config->tls.context);
+        listener_set_settings(listener, config->handler.made);
 }
 
 static struct listener *listener_new(const struct config_listener *config, int fd) {
@@ -130,9 +152,8 @@ static struct listener *listener_new(const struct config_listener *config, int f
         listener->v6only = listener_wants_v6only(config);
         listener->transport = transport_of(config->address.scheme);
         cookie_jar_init(&listener->cookies);
-        pthread_mutex_init(&listener->tls_lock, NULL);
+        pthread_mutex_init(&listener->lock, NULL);
         listener->is_silent = config->join && config->join[0];
-        listener->handler = &handler_bus;
         list_init(&listener->link);
         listener->name = strdup(config->name);
         if (listener->transport->is_connectionless)

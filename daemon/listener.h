@@ -18,7 +18,6 @@
 #include <uv.h>
 
 struct bus;
-struct handler;
 struct tls_context;
 struct transport;
 struct worker;
@@ -31,7 +30,6 @@ struct listener {
         struct address address;      /* as configured */
         char text[ADDRESS_TEXT_MAX]; /* as bound: with the port that the kernel chose */
         const struct transport *transport;
-        const struct handler *handler;
         int family; /* AF_UNIX, AF_INET, AF_INET6 */
         bool v6only;
         bool is_silent;                  /* it only receives: it is of multicast groups */
@@ -60,9 +58,11 @@ struct listener {
         struct rate rate;              /* of each source */
         _Atomic bool admits_anonymous; /* who proves nothing */
         _Atomic bool identifies;       /* messages tell who sent them */
+        _Atomic int handler_kind;      /* of new connections: enum handler_kind */
         _Atomic(struct bus *) bus;     /* of whom no user fits; borrowed, NULL: the default one */
-        pthread_mutex_t tls_lock;      /* a leaf */
+        pthread_mutex_t lock;          /* a leaf */
         struct tls_context *tls; /* of new connections; a reference, NULL: none. With the lock */
+        struct config_handler *settings; /* the same of the handler; NULL: the bus */
 
         /* Likewise, of datagrams. */
         struct datagram_counters datagrams;
@@ -126,6 +126,9 @@ int listener_apply(struct listener *listener, const struct config_listener *conf
 /* The TLS of new connections: a reference, or NULL. Any thread. */
 struct tls_context *listener_tls(struct listener *listener);
 
+/* The handler of new connections and its settings: a reference, or NULL: the bus. Any thread. */
+struct config_handler *listener_settings(struct listener *listener);
+
 struct listener *listener_ref(struct listener *listener);
 /* Closes the socket with the last reference. NULL is allowed. Returns NULL. */
 struct listener *listener_unref(struct listener *listener);
@@ -136,6 +139,10 @@ int listener_sibling(const struct listener *listener);
 
 /* Sizes the buffers of a socket of the listener as configured. Any thread. */
 void listener_set_buffers(const struct listener *listener, int fd);
+
+/* Has a socket of the listener tell how many hops datagrams had left, if the handler wants that.
+ * Any thread. */
+void listener_apply_hops(const struct listener *listener, int fd);
 
 /* Has a worker accept; all workers receive datagrams of UDP. The server's thread. */
 void listener_start(struct listener *listener, struct worker *worker);

@@ -3,6 +3,7 @@
  */
 #include "daemon/listener_parts.h"
 
+#include "daemon/handler.h"
 #include "daemon/transport.h"
 #include "lib/log.h"
 #include "lib/reason.h"
@@ -87,6 +88,16 @@ int listener_apply_internet(int fd, const struct config_listener *config) {
         return r < 0 ? r : listener_set_option(fd, SOL_SOCKET, SO_KEEPALIVE, config->keepalive);
 }
 
+void listener_apply_hops(const struct listener *listener, int fd) {
+        int wants = handler_of(atomic_load(&listener->handler_kind))->is_small;
+
+        if (listener->family == AF_UNIX)
+                return;
+        (void)listener_set_option(fd, IPPROTO_IP, IP_RECVTTL, wants);
+        if (listener->family == AF_INET6)
+                (void)listener_set_option(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, wants);
+}
+
 int listener_apply_datagram(const struct listener *listener) {
         int fd = listener->fd, r;
 
@@ -95,6 +106,7 @@ int listener_apply_datagram(const struct listener *listener) {
         (void)listener_set_option(fd, IPPROTO_IP, IP_RECVERR, 1);
         if (listener->family == AF_INET6)
                 (void)listener_set_option(fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
+        listener_apply_hops(listener, fd);
         if (!is_wildcard(&listener->bound))
                 return 0;
         /* Of IPv4, an IPv6 socket too. */

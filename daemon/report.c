@@ -360,8 +360,9 @@ static json_t *listener_object(const struct listener *listener) {
                 bytes_text(bytes_from_string(listener->name)), "address",
                 bytes_text(bytes_from_string(listener->text)), "configured",
                 bytes_text(bytes_from_string(address_format(&listener->address, configured))),
-                "handler", listener->handler->name, "family", family_name(listener->family),
-                "connections", integer(atomic_load(&listener->n_connections)), "total_connections",
+                "handler", handler_of(atomic_load(&listener->handler_kind))->name, "family",
+                family_name(listener->family), "connections",
+                integer(atomic_load(&listener->n_connections)), "total_connections",
                 integer(atomic_load(&listener->n_total)), "activated",
                 listener->is_activated ? 1 : 0);
 
@@ -495,7 +496,7 @@ static void connection_rule(json_t *object, const struct client *client) {
 }
 
 json_t *report_connection(struct connection *connection, bool details) {
-        const struct client *client = connection->state;
+        const struct client *client = connection->client;
         uint64_t now = now_ns();
         uint64_t idle_ms = uv_now(&connection->worker->loop) - connection->last_input_ms;
         uint64_t out_messages, out_bytes, pending;
@@ -563,7 +564,7 @@ json_t *report_closed(const struct closed_connection *closed) {
 
 json_t *report_subscription(const struct connection *connection,
                             const struct subscription *subscription, struct bytes subject) {
-        const struct client *client = connection->state;
+        const struct client *client = connection->client;
         uint64_t max = atomic_load_explicit(&subscription->max, memory_order_relaxed);
         json_t *object = json_pack(
                 "{s:s, s:o, s:o, s:o, s:o}", "account", client->bus->account, "subject",

@@ -54,6 +54,19 @@ static uint32_t path_hash(const struct session_path *path) {
                                     0);
 }
 
+uint16_t session_peer_port(const struct session *session) {
+        const union session_address *peer = &session->path.peer;
+
+        switch (session->path.peer_length ? peer->any.sa_family : AF_UNIX) {
+        case AF_INET:
+                return ntohs(peer->in.sin_port);
+        case AF_INET6:
+                return ntohs(peer->in6.sin6_port);
+        default:
+                return 0;
+        }
+}
+
 static bool is_same_path(const struct session_path *a, const struct session_path *b) {
         return a->peer_length == b->peer_length &&
                memcmp(&a->peer, &b->peer, a->peer_length) == 0 &&
@@ -427,7 +440,7 @@ const char *drop_name(enum drop why) {
                 [DROP_TOO_LARGE] = "too_large",       [DROP_AMPLIFICATION] = "amplification",
                 [DROP_SESSION] = "session",           [DROP_RATE] = "rate",
                 [DROP_CONGESTION] = "congestion",     [DROP_KERNEL] = "kernel",
-                [DROP_UNANSWERABLE] = "unanswerable",
+                [DROP_UNANSWERABLE] = "unanswerable", [DROP_LOOP] = "loop",
         };
 
         return names[why];

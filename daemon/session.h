@@ -38,6 +38,7 @@ struct session_path {
         socklen_t peer_length; /* 0: it has none, and cannot be answered */
         struct in6_addr local; /* an IPv4 address is mapped; all zero: that of the socket */
         unsigned local_index;  /* of the interface, for link-local addresses; 0: any */
+        int hops; /* how many the last datagram had left, where answers have one less; 0: any */
 };
 
 /* Why a datagram, or a part of one, came to nothing. */
@@ -52,6 +53,7 @@ enum drop {
         DROP_KERNEL,        /* in: the socket's receive buffer was full */
         DROP_UNANSWERABLE,  /* out: the peer has no address, or the listener answers nobody; in:
                                SUB of such a peer */
+        DROP_LOOP,          /* in: an answer would be answered, for ever */
         N_DROPS,
 };
 
@@ -98,6 +100,9 @@ struct session {
 
 /* An IPv4 address in the form that IPv6 has for it. */
 struct in6_addr session_map_address(struct in_addr address);
+
+/* The port of a peer; 0: it has none. */
+uint16_t session_peer_port(const struct session *session);
 
 /* The kept session of a peer, or NULL. */
 struct session *session_find(const struct endpoint *endpoint, const struct session_path *path);

@@ -31,7 +31,8 @@
 
 union source {
         struct cmsghdr align;
-        char data[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(uint16_t))];
+        char data[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(int)) +
+                  CMSG_SPACE(sizeof(uint16_t))];
 };
 
 /* Frames of one length in a row, which leave as one message; it is cut again on its way, by the
@@ -42,34 +43,48 @@ struct segments {
         union source control;
 };
 
+/* Appends to control data of `length` bytes. Returns the new length. */
+static size_t control_append(union source *source, size_t length, int level, int type,
+                             const void *data, size_t n) {
+        struct cmsghdr *cmsg = (struct cmsghdr *)(void *)(source->data + length);
+
+        memset(cmsg, 0, CMSG_SPACE(n));
+        cmsg->cmsg_level = level;
+        cmsg->cmsg_type = type;
+        cmsg->cmsg_len = CMSG_LEN(n);
+        memcpy(CMSG_DATA(cmsg), data, n);
+        return length + CMSG_SPACE(n);
+}
+
 /* Has a message leave from the address that was spoken to. Returns the length of the control data.
  */
-static size_t source_write(union source *source, const struct session_path *path) {
-        struct msghdr message = {.msg_control = source, .msg_controllen = sizeof(*source)};
-        struct cmsghdr *cmsg = CMSG_FIRSTHDR(&message);
+static size_t write_local(union source *source, const struct session_path *path) {
+        struct in_pktinfo in = {.ipi_ifindex = 0};
+        struct in6_pktinfo in6 = {.ipi6_addr = path->local, .ipi6_ifindex = path->local_index};
 
         if (IN6_IS_ADDR_UNSPECIFIED(&path->local))
                 return 0;
-        memset(source, 0, sizeof(*source));
-        if (path->peer.any.sa_family == AF_INET) {
-                struct in_pktinfo info = {.ipi_ifindex = 0};
+        if (path->peer.any.sa_family == AF_INET6)
+                return control_append(source, 0, IPPROTO_IPV6, IPV6_PKTINFO, &in6, sizeof(in6));
+        memcpy(&in.ipi_spec_dst, &path->local.s6_addr[12], sizeof(in.ipi_spec_dst));
+        return control_append(source, 0, IPPROTO_IP, IP_PKTINFO, &in, sizeof(in));
+}
 
-                memcpy(&info.ipi_spec_dst, &path->local.s6_addr[12], sizeof(info.ipi_spec_dst));
-                cmsg->cmsg_level = IPPROTO_IP;
-                cmsg->cmsg_type = IP_PKTINFO;
-                cmsg->cmsg_len = CMSG_LEN(sizeof(info));
-                memcpy(CMSG_DATA(cmsg), &info, sizeof(info));
-                return CMSG_SPACE(sizeof(info));
-        } else {
-                struct in6_pktinfo info = {.ipi6_addr = path->local,
-                                           .ipi6_ifindex = path->local_index};
+/* Has a message live a hop shorter than what it answers; appends likewise. */
+static size_t write_hops(union source *source, size_t length, const struct session_path *path) {
+        int hops = path->hops - 1;
 
-                cmsg->cmsg_level = IPPROTO_IPV6;
-                cmsg->cmsg_type = IPV6_PKTINFO;
-                cmsg->cmsg_len = CMSG_LEN(sizeof(info));
-                memcpy(CMSG_DATA(cmsg), &info, sizeof(info));
-                return CMSG_SPACE(sizeof(info));
-        }
+        if (hops <= 0)
+                return length;
+        if (path->peer.any.sa_family == AF_INET6 &&
+            !IN6_IS_ADDR_V4MAPPED(&path->peer.in6.sin6_addr))
+                return control_append(source, length, IPPROTO_IPV6, IPV6_HOPLIMIT, &hops,
+                                      sizeof(hops));
+        return control_append(source, length, IPPROTO_IP, IP_TTL, &hops, sizeof(hops));
+}
+
+static size_t source_write(union source *source, const struct session_path *path) {
+        return write_hops(source, write_local(source, path), path);
 }
 
 /* Drops the first frame. */
@@ -212,17 +227,12 @@ static unsigned join_segments(struct mmsghdr *messages, unsigned n_frames,
 
 /* Says where a message is to be cut. Returns the length of the control data. */
 static size_t segments_write(struct segments *segments, size_t control_length) {
-        struct cmsghdr *cmsg = (struct cmsghdr *)(void *)(segments->control.data + control_length);
         uint16_t length = (uint16_t)segments->length;
 
         if (segments->n_frames == 1)
                 return control_length;
-        memset(cmsg, 0, CMSG_SPACE(sizeof(length)));
-        cmsg->cmsg_level = IPPROTO_UDP;
-        cmsg->cmsg_type = UDP_SEGMENT;
-        cmsg->cmsg_len = CMSG_LEN(sizeof(length));
-        memcpy(CMSG_DATA(cmsg), &length, sizeof(length));
-        return control_length + CMSG_SPACE(sizeof(length));
+        return control_append(&segments->control, control_length, IPPROTO_UDP, UDP_SEGMENT, &length,
+                              sizeof(length));
 }
 
 /* Sends the first frames, one message each. Returns how many, or -errno. */

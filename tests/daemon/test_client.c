@@ -7,7 +7,6 @@
 #include "daemon/closed_log.h"
 #include "daemon/config.h"
 #include "daemon/connection.h"
-#include "daemon/handler_bus.h"
 #include "daemon/instance.h"
 #include "daemon/listener.h"
 #include "daemon/permissions.h"
@@ -69,7 +68,6 @@ static int set_up(void **state) {
         listener->fd = -1;
         listener->family = AF_UNIX;
         listener->transport = &transport_stream;
-        listener->handler = &handler_bus;
         is_running = true;
         return workers_start(&workers, N_WORKERS, &instance, &config);
 }
@@ -602,7 +600,7 @@ static void test_silence_is_asked_and_then_ended(void **state) {
 
 static void tell_of_changes(struct errand *errand) {
         LIST_FOREACH (link, &errand->worker->connections)
-                client_changed(container_of(link, struct connection, link)->state);
+                client_changed(container_of(link, struct connection, link)->client);
 }
 
 static void change(void) {
@@ -635,7 +633,7 @@ static void tell_lame_duck(struct errand *errand) {
                 struct connection *connection = container_of(link, struct connection, link);
 
                 if (connection->id == errand->id)
-                        errand->result = client_tell_lame_duck(connection->state);
+                        errand->result = client_tell_lame_duck(connection->client);
         }
 }
 

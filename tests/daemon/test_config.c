@@ -394,7 +394,7 @@ static void test_all_errors_are_reported_at_once(void **state) {
                  "rate, receive_buffer, send_buffer, tls, join, interface, session_timeout, "
                  "cookie_lifetime, "
                  "max_sessions, "
-                 "max_sessions_per_source\n"
+                 "max_sessions_per_source, echo, discard, daytime, time, chargen\n"
                  "sockd.conf:11: listeners[2].listen: found \"tcp://localhost\", expected an "
                  "address, but there is no port, as in tcp://127.0.0.1:4222\n"
                  "sockd.conf:12: listeners[3]: found 7, expected a group { ... }\n"
@@ -878,17 +878,8 @@ static void test_keys_of_later_versions_are_told_from_unknown_ones(void **state)
                 "leaf = { }",
         };
         static const char *const keys[] = {
-                "publish = \"a\"",
-                "request = \"a\"",
-                "subscribe = \"a\"",
-                "framing = \"line\"",
-                "echo = true",
-                "discard = true",
-                "daytime = true",
-                "time = true",
-                "chargen = true",
-                "exec = [\"/bin/true\"]",
-                "forward = \"unix:///run/y\"",
+                "publish = \"a\"",    "request = \"a\"",        "subscribe = \"a\"",
+                "framing = \"line\"", "exec = [\"/bin/true\"]", "forward = \"unix:///run/y\"",
         };
         char text[256], expected[256];
 

@@ -3,7 +3,6 @@
 #include "daemon/report.h"
 
 #include "daemon/client.h"
-#include "daemon/handler.h"
 #include "daemon/listener.h"
 #include "daemon/peer_facts.h"
 #include "daemon/subject_index.h"
@@ -30,7 +29,6 @@ static struct worker worker;
 static struct listener listener;
 static struct connection connection;
 static struct client client;
-static const struct handler handler = {.name = "bus"};
 
 static int set_up(void **state) {
         memset(&server, 0, sizeof(server));
@@ -42,13 +40,12 @@ static int set_up(void **state) {
                 return -1;
         server.config = &config;
         server.workers = (struct workers){.all = &worker, .count = 1};
-        listener =
-                (struct listener){.name = (char *)"local", .family = AF_UNIX, .handler = &handler};
+        listener = (struct listener){.name = (char *)"local", .family = AF_UNIX};
         connection = (struct connection){.id = 5,
                                          .fd = -1,
                                          .worker = &worker,
                                          .listener = &listener,
-                                         .state = &client,
+                                         .client = &client,
                                          .last_input_ms = uv_now(&worker.loop)};
         client = (struct client){.connection = &connection, .bus = server.instance.bus};
         return pthread_mutex_init(&connection.lock, NULL);

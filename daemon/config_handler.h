@@ -1,0 +1,43 @@
+/* Which handler a listener has, and the handler's settings. See handler.h, and sockd.conf(5).
+ *
+ * They are keys of the listener. Each connection has a reference to the settings with which it
+ * began, whatever is configured later.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+struct config_listener;
+struct config_reader;
+struct config_setting_t;
+
+enum handler_kind {
+        HANDLER_BUS, /* the default */
+        HANDLER_ECHO,
+        HANDLER_DISCARD,
+        HANDLER_DAYTIME,
+        HANDLER_TIME,
+        HANDLER_CHARGEN,
+};
+
+struct config_handler {
+        _Atomic unsigned n_references;
+        enum handler_kind kind;
+};
+
+/* The keys, and what is made of them. */
+struct config_handler_keys {
+        bool echo, discard, daytime, time, chargen;
+        struct config_handler *made; /* a reference; NULL: the bus, without settings */
+};
+
+/* Makes listener->handler.made, and complains of keys that do not go together. Part of the check of
+ * a listener. */
+void config_handler_check(struct config_reader *reader, const char *path,
+                          const struct config_setting_t *group, struct config_listener *listener);
+
+/* NULL is allowed: the bus. Any thread. */
+struct config_handler *config_handler_ref(struct config_handler *handler);
+/* The same. Returns NULL. */
+struct config_handler *config_handler_unref(struct config_handler *handler);

@@ -1,0 +1,15 @@
+/* All handlers, by what the configuration calls them. See handler.h. */
+#include "daemon/handler.h"
+
+#include "daemon/handler_bus.h"
+#include "daemon/small_services.h"
+
+const struct handler *handler_of(enum handler_kind kind) {
+        static const struct handler *const handlers[] = {
+                [HANDLER_BUS] = &handler_bus,         [HANDLER_ECHO] = &handler_echo,
+                [HANDLER_DISCARD] = &handler_discard, [HANDLER_DAYTIME] = &handler_daytime,
+                [HANDLER_TIME] = &handler_time,       [HANDLER_CHARGEN] = &handler_chargen,
+        };
+
+        return handlers[kind];
+}
