@@ -90,7 +90,7 @@ static void bus_closed(struct connection *connection) {
 }
 
 static void bus_release(struct connection *connection) {
-        connection->client = client_free(connection->state);
+        connection->client = client_free(connection->client);
 }
 
 static void bus_complain(struct connection *connection, const char *text) {

@@ -1,3 +1,4 @@
+/* clang-format off */
 /* Datagram peers, raw: they send and receive bytes, and know nothing of the protocol but what tells
  * the answers of one datagram from those of the next.
  *
@@ -5,26 +6,33 @@
  *
  * obeys orders on standard input, one a line, until its end:
  *
- *      open NAME FROM TO        a socket bound to FROM that speaks to TO, both as sockd writes
- * them; FROM may be name:PATH, of any path that the kernel takes, and any: is a Unix name that it
- * chooses, none: none aim NAME TO              it speaks to TO from now on twin NAME PEER TO a
- * socket at the Internet address of PEER that speaks to TO; each of the two hears only whom it
- * speaks to send NAME TEXT           one datagram; TEXT knows \r \n \\ \xNN, and @PEER@ for the
- * cookie that PEER got last expect NAME              waits for a datagram and prints `NAME FROM
- * LENGTH TEXT` settle NAME              prints all that comes up to the answer of a datagram sent
- * now, and `NAME settled N`, the number of those before it take NAME                prints `NAME
- * took N`, the number of those that are there already insist NAME WORD TEXT    sends TEXT until an
- * answer comes that WORD is in, and prints that count NAME               prints `NAME in
- * BYTES/DATAGRAMS out BYTES/DATAGRAMS error BYTES`: what was sent, what came, and the longest
- * error; without those of `settle` burst N NAME TEXT        N datagrams, whether anybody reads them
- * or not flood N FROM NAME TEXT   N datagrams to where NAME speaks to, one each from FROM and the
- *                               IPv4 addresses behind it, and rubbish if there is no TEXT; now and
- *                               then NAME waits for a PONG, so that none is lost; needs raw sockets
+ *      open NAME FROM TO      a socket bound to FROM that speaks to TO, both as sockd writes them; FROM
+ *                             may be name:PATH, of any path that the kernel takes, and any: is a Unix
+ *                             name that it chooses, none: none
+ *      aim NAME TO            it speaks to TO from now on
+ *      twin NAME PEER TO      a socket at the Internet address of PEER that speaks to TO; each of the
+ *                             two hears only whom it speaks to
+ *      send NAME TEXT         one datagram; TEXT knows \r \n \\ \xNN, and @PEER@ for the cookie that
+ *                             PEER got last
+ *      expect NAME            waits for a datagram and prints `NAME FROM LENGTH TEXT`
+ *      settle NAME            prints all that comes up to the answer of a datagram sent now, and `NAME
+ *                             settled N`, the number of those before it
+ *      take NAME              prints `NAME took N`, the number of those that are there already
+ *      insist NAME WORD TEXT  sends TEXT until an answer comes that WORD is in, and prints that
+ *      count NAME             prints `NAME in BYTES/DATAGRAMS out BYTES/DATAGRAMS error BYTES`: what
+ *                             was sent, what came, and the longest error; without those of `settle`
+ *      burst N NAME TEXT      N datagrams, whether anybody reads them or not
+ *      flood N FROM NAME TEXT N datagrams to where NAME speaks to, one each from FROM and the IPv4
+ *                             addresses behind it, and rubbish if there is no TEXT; now and then NAME
+ *                             waits for a PONG, so that none is lost; needs raw sockets
+ *      forge NAME FROM TEXT   one datagram to where NAME speaks to, as if from the udp:// address FROM;
+ *                             needs raw sockets
  *      close NAME
- *      say TEXT                 prints TEXT
+ *      say TEXT               prints TEXT
  *
  * What does not come within DATAGRAM_SECONDS (default 20) ends it with status 1.
  */
+/* clang-format on */
 #include "tests/support/target.h"
 
 #include <arpa/inet.h>
@@ -406,6 +414,22 @@ static void peer_flood(struct peer *peer, size_t n, const char *from, const char
         printf("%s flooded %zu\n", peer->name, n);
 }
 
+static void peer_forge(struct peer *peer, const char *from, const char *text) {
+        int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
+        struct forgery forgery = {.data = ""};
+        size_t length = text_read(forgery.data, text);
+        struct address_socket source;
+        const struct sockaddr_in *in = (const struct sockaddr_in *)&source.socket;
+
+        (void)target_resolve(from, false, &source);
+        forge(&forgery, peer, ntohl(in->sin_addr.s_addr), 0, length);
+        forgery.udp.source = in->sin_port;
+        if (fd < 0 || sendto(fd, &forgery, offsetof(struct forgery, data) + length, 0,
+                             &peer->target.socket.any, peer->target.length) < 0)
+                err(1, "datagram: a forged datagram");
+        close(fd);
+}
+
 /* --- orders ----------------------------------------------------------------------------------- */
 
 struct words {
@@ -458,6 +482,10 @@ static void obey_flood(const struct words *words) {
                    words->text);
 }
 
+static void obey_forge(const struct words *words) {
+        peer_forge(peer_find(words->word[0]), words->word[1], words->text);
+}
+
 static void obey_close(const struct words *words) {
         peer_close(peer_find(words->word[0]));
 }
@@ -475,7 +503,7 @@ static const struct order {
         {"send", 1, obey_send},   {"expect", 1, obey_expect}, {"settle", 1, obey_settle},
         {"take", 1, obey_take},   {"insist", 2, obey_insist}, {"count", 1, obey_count},
         {"burst", 2, obey_burst}, {"flood", 3, obey_flood},   {"close", 1, obey_close},
-        {"say", 0, obey_say},
+        {"forge", 2, obey_forge}, {"say", 0, obey_say},
 };
 
 static void obey(char *line) {

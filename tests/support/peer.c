@@ -1,3 +1,4 @@
+/* clang-format off */
 /* Peers that a test needs many of, or that behave badly: they speak bytes, not the protocol.
  *
  *      peer hold ADDRESS N     N clients, then orders on standard input, one a line:
@@ -13,6 +14,10 @@
  *                              whether they were taken or refused
  *      peer deaf ADDRESS SUBJECT
  *                              subscribes, says `deaf`, and never reads again, until the end of input
+ *      peer through ADDRESS    sends standard input as it comes, ends its output with it, and prints all
+ *                              that comes until the end; says `open` on standard error before
+ *      peer take ADDRESS N     the same, up to N bytes; then it leaves
+ *      peer stuff ADDRESS      sends and does not read, until it is closed; prints `stuffed N`
  *      peer leave ADDRESS      connects, sends standard input, and ends without reading
  *      peer orphan ADDRESS     connects, and ends; the connection lives on in a child, which says
  *                              `orphaned` when it is alone, until the end of input
@@ -24,6 +29,7 @@
  *
  * Whatever takes more than PEER_SECONDS (default 20) ends with status 1.
  */
+/* clang-format on */
 #include "tests/support/target.h"
 
 #include <err.h>
@@ -60,7 +66,7 @@ static void restart_deadline(void) {
 }
 
 static int connect_one(void) {
-        int fd = socket(target.family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        int fd = socket(target.family, target.type | SOCK_CLOEXEC, 0);
 
         if (fd < 0 || connect(fd, &target.socket.any, target.length) < 0)
                 err(1, "peer: cannot connect");
@@ -268,6 +274,73 @@ static int deaf(const char *subject) {
         return 0;
 }
 
+static void write_all(int fd, const char *bytes, size_t n) {
+        while (n > 0) {
+                ssize_t r = write(fd, bytes, n);
+
+                if (r < 0)
+                        err(1, "peer: cannot write");
+                bytes += r;
+                n -= (size_t)r;
+        }
+}
+
+/* Sends what may be sent at once of standard input; ends output with it. */
+static void pass_input(struct pollfd ends[2]) {
+        static char text[65536];
+        static size_t start, end;
+        ssize_t n = start == end ? read(STDIN_FILENO, text, sizeof(text)) : 0;
+
+        if (n > 0) {
+                start = 0;
+                end = (size_t)n;
+        } else if (start == end) {
+                (void)shutdown(ends[1].fd, SHUT_WR);
+                ends[0].fd = -1;
+                ends[1].events = POLLIN;
+                return;
+        }
+        n = send(ends[1].fd, text + start, end - start, MSG_DONTWAIT | MSG_NOSIGNAL);
+        start += n > 0 ? (size_t)n : 0;
+        /* What is left waits for the socket, and so does the input behind it. */
+        ends[0].fd = start < end ? -1 : STDIN_FILENO;
+        ends[1].events = start < end ? POLLIN | POLLOUT : POLLIN;
+}
+
+static int through(size_t n_max) {
+        struct pollfd ends[] = {{.fd = STDIN_FILENO, .events = POLLIN},
+                                {.fd = connect_one(), .events = POLLIN}};
+        char bytes[65536];
+
+        fputs("open\n", stderr);
+        while (n_max > 0 && poll(ends, 2, 1000 * (int)seconds_allowed()) > 0) {
+                if (ends[0].revents || (ends[1].revents & POLLOUT))
+                        pass_input(ends);
+                if (ends[1].revents & ~POLLOUT) {
+                        ssize_t n = read(ends[1].fd, bytes,
+                                         n_max < sizeof(bytes) ? n_max : sizeof(bytes));
+
+                        if (n <= 0)
+                                return n == 0 ? 0 : 1;
+                        write_all(STDOUT_FILENO, bytes, (size_t)n);
+                        n_max -= (size_t)n;
+                }
+        }
+        return n_max == 0 ? 0 : 1;
+}
+
+static int stuff(void) {
+        static char bytes[65536];
+        int fd = connect_one();
+        ssize_t n;
+        size_t sum = 0;
+
+        while ((n = send(fd, bytes, sizeof(bytes), MSG_NOSIGNAL)) > 0)
+                sum += (size_t)n;
+        printf("stuffed %zu\n", sum);
+        return 0;
+}
+
 static int leave(void) {
         int fd = connect_one();
         char text[65536];
@@ -434,6 +507,12 @@ int main(int argc, char **argv) {
                 return insist(number);
         if (strcmp(what, "deaf") == 0 && argc > 3)
                 return deaf(argv[3]);
+        if (strcmp(what, "through") == 0)
+                return through(SIZE_MAX);
+        if (strcmp(what, "take") == 0)
+                return through(number);
+        if (strcmp(what, "stuff") == 0)
+                return stuff();
         if (strcmp(what, "leave") == 0)
                 return leave();
         if (strcmp(what, "orphan") == 0)
@@ -444,5 +523,7 @@ int main(int argc, char **argv) {
                 return flood(number, (unsigned)strtoul(argv[4], NULL, 10));
         if (strcmp(what, "probe") == 0)
                 return probe(argv[2]);
-        errx(2, "usage: peer hold|talk|silent|insist|deaf|leave|orphan|churn|flood|probe ADDRESS [...]");
+        errx(2, "usage: peer "
+                "hold|talk|through|take|stuff|silent|insist|deaf|leave|orphan|churn|flood|probe "
+                "ADDRESS [...]");
 }
