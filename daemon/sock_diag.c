@@ -52,10 +52,11 @@ static void unix_read(struct sock_diag_unix *socket, const struct rtattr *attrib
 static void unix_tell(const struct nlmsghdr *header, sock_diag_unix_fn *tell, void *context) {
         const struct unix_diag_msg *message = NLMSG_DATA(header);
         const struct rtattr *attribute = (const struct rtattr *)(message + 1);
-        size_t length = header->nlmsg_len - NLMSG_LENGTH(sizeof(*message));
+        /* Signed, as what aligns the next one may be missing behind the last. */
+        int length = (int)header->nlmsg_len - (int)NLMSG_LENGTH(sizeof(*message));
         struct sock_diag_unix socket = {.uid = (uid_t)-1};
 
-        if (header->nlmsg_len < NLMSG_LENGTH(sizeof(*message)) || message->udiag_type != SOCK_DGRAM)
+        if (length < 0 || message->udiag_type != SOCK_DGRAM)
                 return;
         socket.inode = message->udiag_ino;
         for (; RTA_OK(attribute, length); attribute = RTA_NEXT(attribute, length))
@@ -69,7 +70,7 @@ static int unix_take(int fd, sock_diag_unix_fn *tell, void *context) {
         _Alignas(struct nlmsghdr) char answer[ANSWER_MAX];
         const struct nlmsghdr *header = (const struct nlmsghdr *)(const void *)answer;
         ssize_t n = recv(fd, answer, sizeof(answer), 0);
-        size_t length = n > 0 ? (size_t)n : 0;
+        int length = (int)n;
 
         if (n < 0)
                 return errno == EINTR ? 1 : -errno;

@@ -125,7 +125,8 @@ static bool is_owned(const struct inet_diag_msg *socket) {
 
 static uint64_t cgroup_of(const struct nlmsghdr *header, const struct inet_diag_msg *socket) {
         const struct rtattr *attribute = (const struct rtattr *)(socket + 1);
-        size_t length = header->nlmsg_len - NLMSG_LENGTH(sizeof(*socket));
+        /* Signed, as what aligns the next one may be missing behind the last. */
+        int length = (int)header->nlmsg_len - (int)NLMSG_LENGTH(sizeof(*socket));
         uint64_t id = 0;
 
         for (; RTA_OK(attribute, length); attribute = RTA_NEXT(attribute, length))

@@ -103,6 +103,22 @@ static void test_attributes_of_other_lengths_are_passed_over(void **state) {
         assert_true(owner.cgroup == 0);
 }
 
+static void test_nothing_is_read_behind_the_answer(void **state) {
+        struct {
+                struct answer answer;
+                uint32_t behind[2];
+        } whole = {.answer = answer, .behind = {7, 7}};
+        struct rtattr next = {.rta_len = RTA_LENGTH(8), .rta_type = INET_DIAG_CGROUP_ID};
+
+        /* The last attribute ends where the answer does, without what aligns the next one. */
+        whole.answer.name = (struct rtattr){.rta_len = RTA_LENGTH(1)};
+        memcpy(&whole.answer.cgroup[1], &next, sizeof(next));
+        whole.answer.header.nlmsg_len = offsetof(struct answer, name) + RTA_LENGTH(1);
+        assert_int_equal(
+                sock_owner_read((struct bytes){(char *)&whole, sizeof(whole)}, &ends, &owner), 0);
+        assert_true(owner.cgroup == 0);
+}
+
 static void test_another_socket_is_nobody(void **state) {
         /* As one that listens on the client's port. */
         answer.socket.id.idiag_dport = 0;
@@ -196,6 +212,7 @@ int main(void) {
                 cmocka_unit_test_setup(test_a_socket_of_ipv6_may_speak_ipv4, set_up),
                 cmocka_unit_test_setup(test_older_kernels_tell_no_control_group, set_up),
                 cmocka_unit_test_setup(test_attributes_of_other_lengths_are_passed_over, set_up),
+                cmocka_unit_test_setup(test_nothing_is_read_behind_the_answer, set_up),
                 cmocka_unit_test_setup(test_another_socket_is_nobody, set_up),
                 cmocka_unit_test_setup(test_a_closed_socket_is_nobodys, set_up),
                 cmocka_unit_test_setup(test_a_socket_needs_a_connection, set_up),
