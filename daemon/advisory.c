@@ -23,7 +23,7 @@ static bool is_awaited(const struct client *client, const char *subject) {
         struct bus *bus = client->worker->instance->system_bus;
 
         return subject_index_count(bus->index) > CONTROL_N_SUBJECTS &&
-               bus_reaches(bus, client->worker, bytes_from_string(subject));
+               bus_reaches_onward(bus, client->worker, bytes_from_string(subject));
 }
 
 static json_t *make_id(struct worker *worker) {

@@ -170,10 +170,15 @@ size_t bus_publish(struct bus *bus, struct worker *worker, const struct message 
                                                    : deliver_to_all(worker, match, message, except);
 }
 
+/* Whether something may be looked up while a message is being delivered. */
+static bool may_go_onward(const struct worker *worker) {
+        return worker->depth + 1 < WORKER_DEPTH_MAX;
+}
+
 size_t bus_publish_onward(struct bus *bus, struct worker *worker, const struct message *message) {
         size_t n_taken;
 
-        if (worker->depth + 1 >= WORKER_DEPTH_MAX)
+        if (!may_go_onward(worker))
                 return 0;
         worker->depth++;
         n_taken = bus_publish(bus, worker, message, NULL);
@@ -184,7 +189,7 @@ size_t bus_publish_onward(struct bus *bus, struct worker *worker, const struct m
 size_t bus_limit_onward(struct bus *bus, struct worker *worker, const struct message *message) {
         size_t max;
 
-        if (worker->depth + 1 >= WORKER_DEPTH_MAX)
+        if (!may_go_onward(worker))
                 return message->count;
         worker->depth++;
         max = bus_limit_run(bus, worker, message);
@@ -192,8 +197,15 @@ size_t bus_limit_onward(struct bus *bus, struct worker *worker, const struct mes
         return max;
 }
 
-bool bus_reaches(struct bus *bus, struct worker *worker, struct bytes subject) {
-        return match_count(bus_match(bus, worker, subject)) > 0;
+bool bus_reaches_onward(struct bus *bus, struct worker *worker, struct bytes subject) {
+        size_t n_receivers;
+
+        if (!may_go_onward(worker))
+                return false;
+        worker->depth++;
+        n_receivers = match_count(bus_match(bus, worker, subject));
+        worker->depth--;
+        return n_receivers > 0;
 }
 
 size_t bus_publish_to(struct bus *bus, struct worker *worker, const struct message *message,

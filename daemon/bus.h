@@ -44,13 +44,12 @@ size_t bus_limit_run(struct bus *bus, struct worker *worker, const struct messag
 size_t bus_publish(struct bus *bus, struct worker *worker, const struct message *message,
                    const struct receiver *except);
 
-/* The same, and bus_limit_run(), for who does so while a message is being delivered to it. Beyond
- * WORKER_DEPTH_MAX nothing is delivered. */
+/* The same, and bus_limit_run(), for who does so while a message is being delivered to it; and
+ * whether a message that is published so would reach anybody. Beyond WORKER_DEPTH_MAX nothing is
+ * delivered. */
 size_t bus_publish_onward(struct bus *bus, struct worker *worker, const struct message *message);
 size_t bus_limit_onward(struct bus *bus, struct worker *worker, const struct message *message);
-
-/* Whether a message to `subject` would reach anybody. */
-bool bus_reaches(struct bus *bus, struct worker *worker, struct bytes subject);
+bool bus_reaches_onward(struct bus *bus, struct worker *worker, struct bytes subject);
 
 /* Delivers a message to the subscriptions of one receiver only, which nobody else can read or
  * answer in its place. Otherwise as above. */

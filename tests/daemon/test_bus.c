@@ -391,10 +391,34 @@ static void test_a_run_is_limited_by_what_it_reaches_further(void **state) {
 }
 
 static void test_it_is_known_whether_anybody_would_be_reached(void **state) {
-        assert_false(bus_reaches(&bus, &worker, BYTES("a")));
+        assert_false(bus_reaches_onward(&bus, &worker, BYTES("a")));
         subscribe(0, "*", "group");
-        assert_true(bus_reaches(&bus, &worker, BYTES("a")));
+        assert_true(bus_reaches_onward(&bus, &worker, BYTES("a")));
         assert_int_equal(fakes[0].n_tried, 0);
+}
+
+/* Somebody who asks that while a message is delivered to him. */
+static size_t look_around(struct receiver *receiver, struct worker *in,
+                          struct subscription *subscription, const struct message *message) {
+        static char elsewhere[MATCH_CACHE_SUBJECT_MAX + 2];
+
+        memset(elsewhere, 'b', sizeof(elsewhere) - 1);
+        assert_false(bus_reaches_onward(&bus, in, bytes_from_string(elsewhere)));
+        return take(receiver, in, subscription, message);
+}
+
+static void test_who_asks_meanwhile_leaves_the_match_alone(void **state) {
+        char subject[MATCH_CACHE_SUBJECT_MAX + 2];
+
+        /* Too long to be kept, so that each depth has room for one of its matches. */
+        memset(subject, 'a', sizeof(subject) - 1);
+        subject[sizeof(subject) - 1] = '\0';
+        for (unsigned i = 0; i < 3; i++) {
+                fakes[i].receiver.deliver = look_around;
+                subscribe(i, subject, "");
+        }
+        assert_int_equal(publish(subject, NULL), 3);
+        assert_int_equal(worker.depth, 0);
 }
 
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -423,6 +447,7 @@ int main(void) {
                 TEST(test_what_comes_back_ends),
                 TEST(test_a_run_is_limited_by_what_it_reaches_further),
                 TEST(test_it_is_known_whether_anybody_would_be_reached),
+                TEST(test_who_asks_meanwhile_leaves_the_match_alone),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
