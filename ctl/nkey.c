@@ -2,7 +2,6 @@
  * nobody takes the one for the other; the whole is what --nkey reads. */
 #include "ctl/nkey.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,15 +70,16 @@ int nkey_run(struct context *context) {
         const char *path = context_argument(context, 0);
         bool is_new = !context->options->public_only;
         struct nkey_seed seed;
-        int code = EXIT_DONE;
+        int code = EXIT_DONE, r;
 
         if (is_new && path)
                 return context_fail(context, EXIT_USAGE,
                                     "\"%s\": a file is only read with --public", path);
-        if (!is_new)
+        r = is_new ? nkey_seed_new(&seed) : 0;
+        if (r < 0)
+                code = context_fail(context, EXIT_FAILED, "no random numbers: %s", strerror(-r));
+        else if (!is_new)
                 code = load_seed(context, path, &seed);
-        else if (nkey_seed_new(&seed) < 0)
-                code = context_fail(context, EXIT_FAILED, "no random numbers: %s", strerror(errno));
         if (code == EXIT_DONE)
                 code = print_key(context, &seed, is_new);
         explicit_bzero(&seed, sizeof(seed));
