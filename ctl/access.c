@@ -28,9 +28,11 @@ static void add_user(struct table *table, const json_t *data) {
                 table_add(table, "none; no rule of \"users\" fits");
                 return;
         }
-        json_array_foreach(by, i, condition) if (n < sizeof(conditions)) n +=
-                (size_t)snprintf(conditions + n, sizeof(conditions) - n, "%s%s", n > 0 ? ", " : "",
-                                 json_string_value(condition));
+        json_array_foreach(by, i, condition) {
+                if (n < sizeof(conditions) && json_is_string(condition))
+                        n += (size_t)snprintf(conditions + n, sizeof(conditions) - n, "%s%s",
+                                              n > 0 ? ", " : "", json_string_value(condition));
+        }
         table_add_format(table, "%s, by %s (%s)", report_text(data, "authorized_user"), conditions,
                          report_text(data, "rule"));
 }

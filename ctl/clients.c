@@ -177,7 +177,9 @@ static int print_client(struct context *context, json_t *client) {
                         add_datagrams(&table, value);
                 else if (!json_is_array(value))
                         add_detail(&table, value, name);
-                json_array_foreach(value, i, element) add_detail(&table, element, name);
+                json_array_foreach(value, i, element) {
+                        add_detail(&table, element, name);
+                }
         }
         return report_table(context, &table, NULL);
 }

@@ -299,7 +299,9 @@ int report_accounts(struct context *context) {
         if (context->options->json)
                 return context_print_json(context, data);
         details = json_object_get(data, "account_details");
-        json_array_foreach(details, i, element) add_account(&table, element);
+        json_array_foreach(details, i, element) {
+                add_account(&table, element);
+        }
         if (!details)
                 json_array_foreach(json_object_get(data, "accounts"), i, element)
                         add_account_name(&table, element);
