@@ -19,8 +19,7 @@
 /* Attributes of a distinguished name. */
 #define ATTRIBUTES_MAX 64
 
-/* --- distinguished names ------------------------------------------------------------------------
- */
+/* --- distinguished names -------------------------------------------------------------------- */
 
 /* "CN=bob", without blanks around; a slice of the text. */
 struct attribute {
@@ -120,8 +119,7 @@ static char *dn_without_domain(const char *dn) {
         return text;
 }
 
-/* --- reading -------------------------------------------------------------------------------------
- */
+/* --- reading -------------------------------------------------------------------------------- */
 
 /* Adds a name, taking its text over; one that is empty is left out. */
 static bool add_name(struct certificate *certificate, enum certificate_name_kind kind, char *text) {

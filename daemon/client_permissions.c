@@ -31,8 +31,7 @@ struct grant {
 /* Of who should have permissions, and cannot for want of memory. */
 static struct grant nothing_granted = {.permissions = &permissions_nothing};
 
-/* --- granting ----------------------------------------------------------------------------------
- */
+/* --- granting ------------------------------------------------------------------------------- */
 
 static struct grant *grant_free(struct grant *grant) {
         if (!grant || grant == &nothing_granted)
@@ -96,8 +95,7 @@ void client_free_permissions(struct client *client) {
         responses_free(client->responses);
 }
 
-/* --- denying -----------------------------------------------------------------------------------
- */
+/* --- denying -------------------------------------------------------------------------------- */
 
 /* A line for those who look for the reason. */
 static void log_denial(const struct client *client, const char *what, struct bytes subject,
@@ -178,8 +176,7 @@ bool client_permit_subscription(struct client *client, struct bytes subject, str
         return false;
 }
 
-/* --- after a reload ----------------------------------------------------------------------------
- */
+/* --- after a reload ------------------------------------------------------------------------- */
 
 /* Ends a subscription if it is not allowed any more. */
 static void review(struct client *client, struct subscription *subscription) {
@@ -209,8 +206,7 @@ void client_review_subscriptions(struct client *client) {
         }
 }
 
-/* --- delivery: the publisher's thread ----------------------------------------------------------
- */
+/* --- delivery: the publisher's thread ------------------------------------------------------- */
 
 bool client_filters(struct client *client, struct worker *worker,
                     const struct subscription *subscription, struct bytes subject) {

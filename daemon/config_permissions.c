@@ -45,8 +45,7 @@ static const char *locate(const struct config_place *place, unsigned *linep) {
                                   linep);
 }
 
-/* --- entries -----------------------------------------------------------------------------------
- */
+/* --- entries -------------------------------------------------------------------------------- */
 
 /* Whether it is one word, which nothing but blanks could end. */
 static bool is_word(struct bytes word) {
@@ -147,8 +146,7 @@ static void read_rules(const struct config_place *place) {
                                            "allowed, or { allow = [ ... ]; deny = [ ... ]; }");
 }
 
-/* --- responses ---------------------------------------------------------------------------------
- */
+/* --- responses ------------------------------------------------------------------------------ */
 
 /* Whether it is the integer -1, which stands for no limit. */
 static bool is_unlimited(const config_setting_t *setting) {
@@ -216,8 +214,7 @@ static void read_responses(const struct config_place *place) {
                 draft->setting = place->setting;
 }
 
-/* --- all of it ---------------------------------------------------------------------------------
- */
+/* --- all of it ------------------------------------------------------------------------------ */
 
 static const struct config_key permissions_keys[] = {
         {"publish", CONFIG_OTHER, FIELD(struct draft, publish), .read = read_rules},

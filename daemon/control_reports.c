@@ -58,8 +58,7 @@ void control_run_accountz(struct control_request *request) {
                 control_answer_error(request, 500, "Account %s does not exist", name);
 }
 
-/* --- lists that the workers contribute to ------------------------------------------------------
- */
+/* --- lists that the workers contribute to --------------------------------------------------- */
 
 static bool wants_connection(const struct control_request *request, uint64_t id) {
         uint64_t cid = control_option_number(request, "cid", 0);

@@ -44,8 +44,7 @@ struct permissions {
         size_t n_files;
 };
 
-/* --- building ----------------------------------------------------------------------------------
- */
+/* --- building ------------------------------------------------------------------------------- */
 
 struct permissions *permissions_new(void) {
         static _Atomic uint64_t last_id;
@@ -229,8 +228,7 @@ int permissions_seal(struct permissions *permissions) {
         return r;
 }
 
-/* --- searching ---------------------------------------------------------------------------------
- */
+/* --- searching ------------------------------------------------------------------------------ */
 
 /* Whether a pattern matches a text without empty tokens. */
 static bool pattern_matches(const struct permissions_entry *entry, struct bytes subject) {
@@ -295,8 +293,7 @@ static bool entry_is_about(const struct permissions_entry *entry, struct bytes q
                (queue.length > 0 && subject_tokens_match(entry->queue, queue));
 }
 
-/* --- publishing --------------------------------------------------------------------------------
- */
+/* --- publishing ----------------------------------------------------------------------------- */
 
 static struct permissions_decision decide(enum permissions_verdict verdict,
                                           enum permissions_list list,
@@ -328,8 +325,7 @@ struct permissions_decision permissions_may_publish(const struct permissions *pe
                       entry);
 }
 
-/* --- subscribing -------------------------------------------------------------------------------
- */
+/* --- subscribing ---------------------------------------------------------------------------- */
 
 /* If entries with a queue have the subject, a member of a queue group has to be in one of theirs;
  * else entries without one count. */
@@ -409,8 +405,7 @@ struct permissions_decision permissions_filter(const struct permissions *permiss
                       entry);
 }
 
-/* --- what else there is to know ----------------------------------------------------------------
- */
+/* --- what else there is to know ------------------------------------------------------------- */
 
 uint64_t permissions_max_responses(const struct permissions *permissions) {
         return permissions ? permissions->max_responses : 0;

@@ -16,8 +16,7 @@
 /* All that one side says in a handshake, and what it sends before it has heard the other. */
 #define QUEUE_MAX (256 * 1024)
 
-/* --- queues --------------------------------------------------------------------------------------
- */
+/* --- queues --------------------------------------------------------------------------------- */
 
 int tls_queue_append(struct tls_queue *queue, const void *bytes, size_t n_bytes) {
         size_t length = tls_queue_length(queue);
@@ -48,9 +47,7 @@ void tls_queue_consume(struct tls_queue *queue, size_t n_bytes) {
         *queue = (struct tls_queue){.bytes = NULL};
 }
 
-/* --- the way of OpenSSL's bytes
- * --------------------------------------------------------------------
- */
+/* --- the way of OpenSSL's bytes ------------------------------------------------------------- */
 
 static int on_write(BIO *bio, const char *bytes, size_t n_bytes, size_t *n_writtenp) {
         struct tls *tls = BIO_get_data(bio);
@@ -136,9 +133,7 @@ static BIO *bio_new(struct tls *tls) {
         return bio;
 }
 
-/* --- life
- * ------------------------------------------------------------------------------------------
- */
+/* --- life ----------------------------------------------------------------------------------- */
 
 struct tls *tls_new(struct tls_context *context, struct connection *connection) {
         struct tls *tls = calloc(1, sizeof(*tls));
@@ -165,9 +160,7 @@ struct tls *tls_free(struct tls *tls) {
         return NULL;
 }
 
-/* --- the handshake
- * ---------------------------------------------------------------------------------
- */
+/* --- the handshake -------------------------------------------------------------------------- */
 
 static bool begin(struct tls *tls) {
         BIO *bio = bio_new(tls);
@@ -238,9 +231,7 @@ void tls_take_step(struct tls *tls) {
         }
 }
 
-/* --- afterwards
- * ------------------------------------------------------------------------------------
- */
+/* --- afterwards ----------------------------------------------------------------------------- */
 
 /* The -errno of an operation that failed, of which errno still tells. */
 static int error_of(int ssl_error, int number) {

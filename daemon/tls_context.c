@@ -97,8 +97,7 @@ static bool is_end_of_pem(void) {
         return true;
 }
 
-/* --- certificate and key ------------------------------------------------------------------------
- */
+/* --- certificate and key -------------------------------------------------------------------- */
 
 static int use_chain(struct making *making, BIO *bio) {
         X509 *x509 = PEM_read_bio_X509(bio, NULL, no_password, NULL);
@@ -158,9 +157,7 @@ static int use_key(struct making *making) {
         return r;
 }
 
-/* --- clients' certificates
- * ------------------------------------------------------------------------
- */
+/* --- clients' certificates ------------------------------------------------------------------ */
 
 /* Trusts the authorities, and has clients be told who they are. */
 static int trust(struct making *making, BIO *bio) {
@@ -219,9 +216,7 @@ static int set_verification(struct making *making) {
         return r;
 }
 
-/* --- the whole
- * ------------------------------------------------------------------------------------
- */
+/* --- the whole ------------------------------------------------------------------------------ */
 
 static int set_protocol(SSL_CTX *ssl_ctx, int min_version) {
         (void)SSL_CTX_set_options(ssl_ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |

@@ -28,8 +28,7 @@
 #define GREETING_MS 250   /* for the first one; each of the others takes twice as long */
 #define BEAR_MS     30000 /* so long may a server be away */
 
-/* --- life --------------------------------------------------------------------------------------
- */
+/* --- life ----------------------------------------------------------------------------------- */
 
 static int watch(const struct sockd_session *session, int descriptor) {
         struct epoll_event event = {.events = EPOLLIN};
@@ -73,8 +72,7 @@ void sockd_session_deinit(struct sockd *sockd) {
         *session = (struct sockd_session){.waiter = -1, .timer = -1, .renew_ms = INT64_MAX};
 }
 
-/* --- when something is due ---------------------------------------------------------------------
- */
+/* --- when something is due ------------------------------------------------------------------ */
 
 /* From then on the waiter is readable, for who waits in a poll(2) of his own. */
 static void set_due(struct sockd_session *session, int64_t renew_ms) {
@@ -121,8 +119,7 @@ void sockd_session_refused(struct sockd *sockd) {
                 set_due(session, session->renewed_ms + REFUSED_MS);
 }
 
-/* --- CONNECT -----------------------------------------------------------------------------------
- */
+/* --- CONNECT -------------------------------------------------------------------------------- */
 
 static enum sockd_connect_level level_of(const struct sockd *sockd, enum sockd_kind kind) {
         if (!sockd->transport->is_connectionless)
@@ -168,8 +165,7 @@ int sockd_session_put_connect(struct sockd *sockd, enum sockd_kind kind) {
         return result;
 }
 
-/* --- greeting ----------------------------------------------------------------------------------
- */
+/* --- greeting ------------------------------------------------------------------------------- */
 
 static int await_greeting(struct sockd *sockd, int64_t deadline_ms) {
         uint64_t n_before = sockd->n_pongs;
@@ -209,8 +205,7 @@ int sockd_session_greet(struct sockd *sockd, int64_t deadline_ms) {
         return result;
 }
 
-/* --- subscriptions -----------------------------------------------------------------------------
- */
+/* --- subscriptions -------------------------------------------------------------------------- */
 
 static struct sockd_subscription *find(const struct sockd_session *session, uint64_t number) {
         size_t low = 0, high = session->n_subscriptions;
@@ -304,8 +299,7 @@ void sockd_session_end(struct sockd *sockd) {
                            MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-/* --- renewal -----------------------------------------------------------------------------------
- */
+/* --- renewal -------------------------------------------------------------------------------- */
 
 static int put_subscription(struct sockd *sockd, const struct sockd_subscription *subscription) {
         int result =

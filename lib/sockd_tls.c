@@ -45,8 +45,7 @@ struct sockd_tls {
         short send_events, receive_events; /* what to wait for when either cannot go on */
 };
 
-/* --- the socket ----------------------------------------------------------------------------------
- */
+/* --- the socket ----------------------------------------------------------------------------- */
 
 /* As OpenSSL's own way to sockets, but for the signal. */
 static int on_write(BIO *bio, const char *bytes, int n_bytes) {
@@ -76,8 +75,7 @@ static BIO *open_socket(struct sockd_tls *tls) {
         return bio;
 }
 
-/* --- the beginning -------------------------------------------------------------------------------
- */
+/* --- the beginning -------------------------------------------------------------------------- */
 
 static const char *openssl_reason(void) {
         unsigned long error = ERR_peek_error();
@@ -211,8 +209,7 @@ void sockd_tls_deinit(struct sockd *sockd) {
         sockd->tls = NULL;
 }
 
-/* --- afterwards ----------------------------------------------------------------------------------
- */
+/* --- afterwards ----------------------------------------------------------------------------- */
 
 /* Sets errno as send(2) and recv(2) would; EPROTO is a failure of TLS. */
 static ssize_t fail_as(int error) {

@@ -38,8 +38,7 @@ static bool is_running;
 static int fds[8];
 static unsigned n_fds;
 
-/* --- the stage ----------------------------------------------------------------------------------
- */
+/* --- the stage ------------------------------------------------------------------------------ */
 
 static int set_up(void **state) {
         config = (struct config){.n_references = 1};
@@ -240,8 +239,7 @@ static const char *last_reason(void) {
         return reason;
 }
 
-/* --- beginning ----------------------------------------------------------------------------------
- */
+/* --- beginning ------------------------------------------------------------------------------ */
 
 static void test_info_comes_first(void **state) {
         /* One line, with an id of the client's own. */
@@ -292,8 +290,7 @@ static void test_a_second_connect_keeps_subscriptions(void **state) {
         expect_quiet(fd);
 }
 
-/* --- publishing and subscribing -----------------------------------------------------------------
- */
+/* --- publishing and subscribing ------------------------------------------------------------- */
 
 static void test_messages_have_every_form(void **state) {
         /* With and without reply, with and without headers (protocol.md 4.2). */
@@ -433,8 +430,7 @@ static void test_control_subjects_are_closed_to_strangers(void **state) {
         expect_quiet(fd);
 }
 
-/* --- ending subscriptions -----------------------------------------------------------------------
- */
+/* --- ending subscriptions ------------------------------------------------------------------- */
 
 static void test_a_maximum_ends_a_subscription(void **state) {
         /* It counts from the beginning; one that is reached already ends it at once. */
@@ -508,8 +504,7 @@ static void test_subscriptions_end_with_their_client(void **state) {
         assert_int_equal(atomic_load(&instance.n_total), 1);
 }
 
-/* --- what ends a client -------------------------------------------------------------------------
- */
+/* --- what ends a client --------------------------------------------------------------------- */
 
 static void test_errors_that_end_a_client_are_told(void **state) {
         /* Exactly that text, then the end; and the reason is remembered (protocol.md 4.4). */
@@ -595,8 +590,7 @@ static void test_silence_is_asked_and_then_ended(void **state) {
         assert_string_equal(last_reason(), REASON_STALE);
 }
 
-/* --- later INFOs --------------------------------------------------------------------------------
- */
+/* --- later INFOs ---------------------------------------------------------------------------- */
 
 static void tell_of_changes(struct errand *errand) {
         LIST_FOREACH (link, &errand->worker->connections)
@@ -655,8 +649,7 @@ static void test_one_client_can_be_asked_to_leave(void **state) {
         expect_quiet(old);
 }
 
-/* --- permissions --------------------------------------------------------------------------------
- */
+/* --- permissions ---------------------------------------------------------------------------- */
 
 static void do_nothing(struct errand *errand) {
         /* What the worker did before comes before what follows here. */
@@ -904,8 +897,7 @@ static void test_permissions_change_while_messages_come(void **state) {
         expect_quiet(fd);
 }
 
-/* --- order and cuts -----------------------------------------------------------------------------
- */
+/* --- order and cuts ------------------------------------------------------------------------- */
 
 static void test_the_way_input_is_cut_does_not_matter(void **state) {
         /* Byte by byte, the same comes back. */

@@ -143,8 +143,7 @@ static void check_reason(const char *part) {
                 fail_msg("\"%s\" does not say \"%s\"", reason, part);
 }
 
-/* --- Unix paths ---------------------------------------------------------------------------------
- */
+/* --- Unix paths ----------------------------------------------------------------------------- */
 
 static void test_a_path_can_be_connected_to(void **state) {
         /* It is known as it was bound, and goes with the listener. */
@@ -368,8 +367,7 @@ static void test_abstract_names_leave_no_file(void **state) {
         assert_int_equal(connect_to(&socket_address), -ECONNREFUSED);
 }
 
-/* --- Internet -----------------------------------------------------------------------------------
- */
+/* --- Internet ------------------------------------------------------------------------------- */
 
 static void set_port(uint16_t port) {
         ((struct sockaddr_in *)(void *)&socket_address.socket)->sin_port = htons(port);
@@ -544,8 +542,7 @@ static void test_an_address_of_others_is_an_error(void **state) {
         check_reason("tcp://[2001:db8::1]:0");
 }
 
-/* --- changes ------------------------------------------------------------------------------------
- */
+/* --- changes -------------------------------------------------------------------------------- */
 
 static void test_the_mode_may_be_changed_later(void **state) {
         /* On the path that is bound. */
@@ -596,8 +593,7 @@ static void test_a_plan_that_is_given_up_changes_nothing(void **state) {
         assert_false(exists());
 }
 
-/* --- inherited sockets --------------------------------------------------------------------------
- */
+/* --- inherited sockets ---------------------------------------------------------------------- */
 
 static int adopt(int fd) {
         free(reason);

@@ -72,8 +72,7 @@ static bool is_filtered(const char *subject, const char *queue) {
                        .verdict != PERMISSIONS_ALLOWED;
 }
 
-/* --- publishing ---------------------------------------------------------------------------------
- */
+/* --- publishing ----------------------------------------------------------------------------- */
 
 static void test_without_lists_everything_is_allowed(void **state) {
         /* And without permissions. */
@@ -155,8 +154,7 @@ static void test_responses_close_what_no_list_allows(void **state) {
         assert_int_equal(permissions_response_ms(NULL), 0);
 }
 
-/* --- subscribing --------------------------------------------------------------------------------
- */
+/* --- subscribing ---------------------------------------------------------------------------- */
 
 static void test_all_of_a_subscription_has_to_be_allowed(void **state) {
         SUBSCRIBE(LIST("a.*", "b.>", "c"), NULL);
@@ -221,8 +219,7 @@ static void test_what_is_denied_in_part_is_filtered(void **state) {
         assert_false(is_filtered("other.q", ""));
 }
 
-/* --- explaining ---------------------------------------------------------------------------------
- */
+/* --- explaining ----------------------------------------------------------------------------- */
 
 static void assert_explained(struct permissions_decision decision, const char *expected) {
         char text[256];
@@ -286,8 +283,7 @@ static void test_equal_permissions_are_told(void **state) {
         permissions_unref(first);
 }
 
-/* --- the reference ------------------------------------------------------------------------------
- */
+/* --- the reference -------------------------------------------------------------------------- */
 
 /* The texts of the world: all of one to four of three tokens. Patterns have up to three, of which
  * no more than two of the three are literal. */
@@ -409,8 +405,7 @@ static bool slow_is_filtered(const char *text, const char *queue) {
         return false;
 }
 
-/* --- random ones --------------------------------------------------------------------------------
- */
+/* --- random ones ---------------------------------------------------------------------------- */
 
 static uint64_t seed, random_state;
 
