@@ -19,8 +19,8 @@
 
 /* What is not there has the length 0. */
 struct cgroup_unit {
-        struct bytes
-                slice; /* of the unit, or of who is in a slice itself; "-.slice" is the root's */
+        /* Of the unit, or of who is in a slice itself; "-.slice" is the root's. */
+        struct bytes slice;
         struct bytes unit;
         struct bytes user_unit; /* in user@UID.service, that of the user's own manager */
 };
