@@ -8,6 +8,7 @@
 #include "daemon/connection.h"
 #include "daemon/endpoint.h"
 #include "daemon/outbox.h"
+#include "daemon/segments.h"
 #include "daemon/session.h"
 #include "daemon/stage.h"
 #include "daemon/unread.h"
@@ -21,10 +22,8 @@
 #define SEND_FRAMES 64
 /* How often an error that belongs to somebody else is passed over. */
 #define SEND_TRIES 64
-/* The longest payload of UDP over IPv4; Unix takes more, but not everybody reads it. */
-#define DATAGRAM_PAYLOAD_MAX 65507
-/* The longest that is sent as a segment: it fits the path to any peer, of IPv6 too. */
-#define SEGMENT_MAX   1232
+/* What the kernel has of the buffer beside a Unix datagram's bytes; more than UDP's is not sent, as
+ * not everybody would read it. */
 #define UNIX_OVERHEAD 32
 /* Peers whose address is not proved get no more of the send buffer than this part. */
 #define UNPROVED_PART 4
@@ -33,14 +32,6 @@ union source {
         struct cmsghdr align;
         char data[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(int)) +
                   CMSG_SPACE(sizeof(uint16_t))];
-};
-
-/* Frames of one length in a row, which leave as one message; it is cut again on its way, by the
- * kernel or by the network card. */
-struct segments {
-        unsigned n_frames;
-        size_t length; /* of each but the last, which may be shorter */
-        union source control;
 };
 
 /* Appends to control data of `length` bytes. Returns the new length. */
@@ -87,6 +78,15 @@ static size_t source_write(union source *source, const struct session_path *path
         return write_hops(source, write_local(source, path), path);
 }
 
+/* Says where a message is to be cut, if it is; appends likewise. */
+static size_t write_cut(union source *source, size_t length, const struct segments *segments) {
+        uint16_t each = (uint16_t)segments->length;
+
+        return segments->n_frames > 1 ? control_append(source, length, IPPROTO_UDP, UDP_SEGMENT,
+                                                       &each, sizeof(each))
+                                      : length;
+}
+
 /* Drops the first frame. */
 static void drop_frame(struct connection *connection, struct outbox *outbox, enum drop why) {
         session_drop(connection->session, why);
@@ -125,14 +125,6 @@ static void address(struct mmsghdr *message, struct session *session, union sour
         message->msg_hdr.msg_controllen = source_length;
 }
 
-static size_t message_length(const struct mmsghdr *message) {
-        size_t length = 0;
-
-        for (size_t i = 0; i < message->msg_hdr.msg_iovlen; i++)
-                length += message->msg_hdr.msg_iov[i].iov_len;
-        return length;
-}
-
 /* Who is sent a message. */
 static struct session *message_session(const struct mmsghdr *message) {
         return container_of(message->msg_hdr.msg_name, struct session, target);
@@ -147,7 +139,7 @@ static unsigned admit_messages(struct unread *unread, const struct mmsghdr *mess
                 const struct session *session = message_session(&messages[n]);
 
                 if (!unread_admit(unread, session->unread_key, session->connection->peer.uid,
-                                  message_length(&messages[n])))
+                                  segments_message_length(&messages[n])))
                         break;
                 n++;
         }
@@ -159,7 +151,7 @@ static void withdraw_messages(struct unread *unread, const struct mmsghdr *messa
         for (unsigned i = 0; i < n_messages; i++) {
                 const struct session *session = message_session(&messages[i]);
 
-                unread_withdraw(unread, session->unread_key, message_length(&messages[i]));
+                unread_withdraw(unread, session->unread_key, segments_message_length(&messages[i]));
         }
 }
 
@@ -196,45 +188,6 @@ static int send_messages(const struct connection *connection, struct mmsghdr *me
         return n < 0 ? -errno : n;
 }
 
-/* Has the frames of one length leave as one message. Returns how many messages there are. */
-static unsigned join_segments(struct mmsghdr *messages, unsigned n_frames,
-                              struct segments *segments) {
-        unsigned n = 0;
-        size_t total = 0;
-        bool is_open = false;
-
-        for (unsigned i = 0; i < n_frames; i++) {
-                size_t length = message_length(&messages[i]);
-
-                if (is_open && length <= segments[n - 1].length &&
-                    total + length <= DATAGRAM_PAYLOAD_MAX) {
-                        /* The ranges of frames stand behind each other. */
-                        messages[n - 1].msg_hdr.msg_iovlen += messages[i].msg_hdr.msg_iovlen;
-                        segments[n - 1].n_frames++;
-                        is_open = length == segments[n - 1].length;
-                } else {
-                        messages[n] = messages[i];
-                        segments[n].n_frames = 1;
-                        segments[n].length = length;
-                        n++;
-                        total = 0;
-                        is_open = length <= SEGMENT_MAX;
-                }
-                total += length;
-        }
-        return n;
-}
-
-/* Says where a message is to be cut. Returns the length of the control data. */
-static size_t segments_write(struct segments *segments, size_t control_length) {
-        uint16_t length = (uint16_t)segments->length;
-
-        if (segments->n_frames == 1)
-                return control_length;
-        return control_append(&segments->control, control_length, IPPROTO_UDP, UDP_SEGMENT, &length,
-                              sizeof(length));
-}
-
 /* Sends the first frames, one message each. Returns how many, or -errno. */
 static int send_singly(struct connection *connection, struct mmsghdr *messages, unsigned n_frames) {
         struct session *session = connection->session;
@@ -246,31 +199,26 @@ static int send_singly(struct connection *connection, struct mmsghdr *messages, 
         return send_messages(connection, messages, n_frames);
 }
 
-/* What the kernel says where a message cannot be cut: it is an old one, the path is a narrow one,
- * or the network card leaves no way to. */
-static bool is_uncuttable(int error) {
-        return error == -EINVAL || error == -EMSGSIZE || error == -EIO || error == -EOPNOTSUPP;
-}
-
 /* The same with those of one length together. */
 static int send_segments(struct connection *connection, struct mmsghdr *messages,
                          unsigned n_frames) {
+        struct session *session = connection->session;
         struct segments segments[SEND_FRAMES];
-        unsigned n_messages = join_segments(messages, n_frames, segments);
+        union source sources[SEND_FRAMES];
+        unsigned n_messages = segments_join(messages, n_frames, segments);
         int n, n_sent = 0;
 
         for (unsigned i = 0; i < n_messages; i++) {
-                union source *control = &segments[i].control;
-                size_t length = source_write(control, &connection->session->path);
+                size_t length = source_write(&sources[i], &session->path);
 
-                address(&messages[i], connection->session, control,
-                        segments_write(&segments[i], length));
+                address(&messages[i], session, &sources[i],
+                        write_cut(&sources[i], length, &segments[i]));
         }
         n = send_messages(connection, messages, n_messages);
         for (int i = 0; i < n; i++)
                 n_sent += (int)segments[i].n_frames;
-        if (segments[0].n_frames > 1 && is_uncuttable(n)) {
-                connection->session->is_unsegmented = true;
+        if (segments[0].n_frames > 1 && segments_are_refused(n)) {
+                session->is_unsegmented = true;
                 return 0;
         }
         return n < 0 ? n : n_sent;
