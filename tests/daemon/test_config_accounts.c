@@ -1,69 +1,16 @@
 /* The accounts of the configuration: what is read, the order of their users, and each way in which
  * names, exports and imports do not fit together. */
-#include "daemon/config.h"
-
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-/* cmocka.h wants those four first. */
-#include <cmocka.h>
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+#include "tests/daemon/loaded_config.h"
 
 /* How a user is known does not matter here. */
 #define USER(name) "{ name = \"" name "\"; peer = { uid = 7; }; }"
 
-static char path[] = "/tmp/test_config_accounts.XXXXXX";
-static struct config *config;
-static struct config_errors errors;
-
-static int make_file(void **state) {
-        int fd = mkstemp(path);
-
-        return fd < 0 ? -1 : close(fd);
-}
-
-static int remove_file(void **state) {
-        return unlink(path);
-}
-
-static int tear_down(void **state) {
-        config = config_unref(config);
-        config_errors_deinit(&errors);
-        return 0;
-}
-
-static int load(const char *text) {
-        FILE *file = fopen(path, "we");
-
-        tear_down(NULL);
-        assert_non_null(file);
-        assert_true(fputs(text, file) >= 0);
-        assert_int_equal(fclose(file), 0);
-        return config_load(&config, path, NULL, 0, &errors);
-}
-
-static void load_good(const char *text) {
-        int r = load(text);
-
-        if (r != 0)
-                fail_msg("%d: %s", r, errors.n_lines > 0 ? errors.lines[0] : "");
-}
-
 /* Expects one line, without the name of the file. */
-static void load_bad(const char *text, const char *expected) {
-        assert_int_equal(load(text), -EINVAL);
-        for (size_t i = 1; i < errors.n_lines; i++)
-                print_error("%s\n", errors.lines[i]);
-        assert_int_equal(errors.n_lines, 1);
-        assert_string_equal(errors.lines[0] + strlen(path) + 1, expected);
+static void refuse(const char *text, const char *expected) {
+        char line[1024];
+
+        snprintf(line, sizeof(line), "sockd.conf:%s\n", expected);
+        load_bad(text, line);
 }
 
 static void test_without_accounts_there_are_two(void **state) {
@@ -138,17 +85,17 @@ static void test_imports_know_their_subject(void **state) {
 }
 
 static void test_names_are_unique(void **state) {
-        load_bad("accounts = ( { name = \"A\"; },\n{ name = \"B\"; },\n{ name = \"A\"; } );",
-                 "3: accounts[2].name: found \"A\", which accounts[0] has already");
-        load_bad("users = ( " USER("a") " );\n"
-                                        "accounts = ( { name = \"A\"; users = (\n" USER(
-                                                "b") ",\n" USER("a") " ); } );",
-                 "4: accounts[0].users[1].name: found \"a\", which users[0] has already");
-        load_bad("accounts = ( { name = \"A\"; users = ( " USER(
-                         "a") " ); },\n"
-                              "{ name = \"B\"; users = ( " USER("a") " ); } );",
-                 "2: accounts[1].users[0].name: found \"a\", which accounts[0].users[0] has "
-                 "already");
+        refuse("accounts = ( { name = \"A\"; },\n{ name = \"B\"; },\n{ name = \"A\"; } );",
+               "3: accounts[2].name: found \"A\", which accounts[0] has already");
+        refuse("users = ( " USER("a") " );\n"
+                                      "accounts = ( { name = \"A\"; users = (\n" USER(
+                                              "b") ",\n" USER("a") " ); } );",
+               "4: accounts[0].users[1].name: found \"a\", which users[0] has already");
+        refuse("accounts = ( { name = \"A\"; users = ( " USER(
+                       "a") " ); },\n"
+                            "{ name = \"B\"; users = ( " USER("a") " ); } );",
+               "2: accounts[1].users[0].name: found \"a\", which accounts[0].users[0] has "
+               "already");
 }
 
 static void test_users_have_nkeys_of_their_own(void **state) {
@@ -161,7 +108,7 @@ static void test_users_have_nkeys_of_their_own(void **state) {
                          "b") ",\n"
                               "{ name = \"c\"; nkey = \"%s\"; } ); } );",
                  nkey, nkey);
-        load_bad(text, "3: accounts[0].users[1].nkey: it is that of users[0]");
+        refuse(text, "3: accounts[0].users[1].nkey: it is that of users[0]");
 }
 
 static void test_names_are_tokens(void **state) {
@@ -174,7 +121,7 @@ static void test_names_are_tokens(void **state) {
                          "1: accounts[0].name: found \"%s\", expected the name of an account, at "
                          "most 64 printable ASCII characters without blanks, dots, * and >",
                          names[i]);
-                load_bad(text, expected);
+                refuse(text, expected);
         }
         load_good("accounts = ( { name = \"$G\"; }, { name = \"$SYS\"; } );");
 }
@@ -199,26 +146,26 @@ static void test_accounts_that_are_named_exist(void **state) {
 
         for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
                 snprintf(expected, sizeof(expected), "%s: %s", rows[i].where, none);
-                load_bad(rows[i].text, expected);
+                refuse(rows[i].text, expected);
         }
-        load_bad("system_account = \"$G\";",
-                 "1: system_account: found \"$G\", which is the default account; expected another "
-                 "one");
+        refuse("system_account = \"$G\";",
+               "1: system_account: found \"$G\", which is the default account; expected another "
+               "one");
 }
 
 static void test_an_export_is_of_one_kind(void **state) {
-        load_bad("accounts = ( { name = \"A\"; exports = ( { } ); } );",
-                 "1: accounts[0].exports[0]: found neither, expected stream or service");
-        load_bad("accounts = ( { name = \"A\"; exports = ( { stream = \"a\"; service = \"a\"; } ); "
-                 "} );",
-                 "1: accounts[0].exports[0]: found both, expected stream or service");
-        load_bad("accounts = ( { name = \"A\"; exports = ( { stream = \"a..b\"; } ); } );",
-                 "1: accounts[0].exports[0].stream: found \"a..b\", expected a subject, such as "
-                 "\"a.b\", \"a.*\" or \"a.>\"");
+        refuse("accounts = ( { name = \"A\"; exports = ( { } ); } );",
+               "1: accounts[0].exports[0]: found neither, expected stream or service");
+        refuse("accounts = ( { name = \"A\"; exports = ( { stream = \"a\"; service = \"a\"; } ); "
+               "} );",
+               "1: accounts[0].exports[0]: found both, expected stream or service");
+        refuse("accounts = ( { name = \"A\"; exports = ( { stream = \"a..b\"; } ); } );",
+               "1: accounts[0].exports[0].stream: found \"a..b\", expected a subject, such as "
+               "\"a.b\", \"a.*\" or \"a.>\"");
         load_good("accounts = ( { name = \"A\"; exports = ( { service = \">\"; } ); } );");
-        load_bad("accounts = ( { name = \"$SYS\"; exports = ( { service = \"$SYS.>\"; } ); } );",
-                 "1: accounts[0].exports[0].service: found \"$SYS.>\", but control subjects are "
-                 "there in every account, and the role of users decides about them");
+        refuse("accounts = ( { name = \"$SYS\"; exports = ( { service = \"$SYS.>\"; } ); } );",
+               "1: accounts[0].exports[0].service: found \"$SYS.>\", but control subjects are "
+               "there in every account, and the role of users decides about them");
 }
 
 static void test_an_import_says_what_and_where(void **state) {
@@ -252,7 +199,7 @@ static void test_an_import_says_what_and_where(void **state) {
                         rows[i].import);
                 snprintf(expected, sizeof(expected), "1: accounts[1].imports[0]%s",
                          rows[i].complaint);
-                load_bad(text, expected);
+                refuse(text, expected);
         }
 }
 
@@ -286,13 +233,12 @@ static void test_an_import_needs_an_export(void **state) {
                 }
                 snprintf(expected, sizeof(expected), "1: accounts[2].imports[0].%s",
                          rows[i].complaint);
-                load_bad(text, expected);
+                refuse(text, expected);
         }
-        load_bad(
-                "accounts = ( { name = \"A\"; imports = ( { stream = \"a\"; account = \"$G\"; } ); "
-                "} );",
-                "1: accounts[0].imports[0].stream: found \"a\", which account \"$G\" does not "
-                "export");
+        refuse("accounts = ( { name = \"A\"; imports = ( { stream = \"a\"; account = \"$G\"; } ); "
+               "} );",
+               "1: accounts[0].imports[0].stream: found \"a\", which account \"$G\" does not "
+               "export");
         load_good("accounts = ( { name = \"A\"; imports = ( { stream = \"a\"; account = \"$G\"; } "
                   "); }, { name = \"$G\"; exports = ( { stream = \"a\"; } ); } );");
 }
@@ -322,37 +268,36 @@ static void test_nothing_is_imported_twice(void **state) {
                 if (rows[i].is_good)
                         load_good(text);
                 else
-                        load_bad(text, "2: accounts[1].imports[1]: it comes to \"a\", where "
-                                       "accounts[1].imports[0] is already");
+                        refuse(text, "2: accounts[1].imports[1]: it comes to \"a\", where "
+                                     "accounts[1].imports[0] is already");
         }
-        load_bad(
-                "accounts = ( { name = \"A\"; exports = ( { service = \"v.*\"; } ); },\n"
-                "{ name = \"B\"; imports = ( { service = \"v.a\"; account = \"A\"; to = \"v\"; },\n"
-                "{ service = \"v.b\"; account = \"A\"; to = \"v\"; } ); } );",
-                "3: accounts[1].imports[1]: it comes to \"v\", where accounts[1].imports[0] is "
-                "already");
+        refuse("accounts = ( { name = \"A\"; exports = ( { service = \"v.*\"; } ); },\n"
+               "{ name = \"B\"; imports = ( { service = \"v.a\"; account = \"A\"; to = \"v\"; },\n"
+               "{ service = \"v.b\"; account = \"A\"; to = \"v\"; } ); } );",
+               "3: accounts[1].imports[1]: it comes to \"v\", where accounts[1].imports[0] is "
+               "already");
 }
 
 #define CYCLE "what comes by it would come back to it by other imports, for ever"
 
 static void test_imports_make_no_cycle(void **state) {
-        load_bad("accounts = ( { name = \"A\"; exports = ( { stream = \"a.>\"; } );\n"
-                 "imports = ( { stream = \"a.b\"; account = \"B\"; } ); },\n"
-                 "{ name = \"B\"; exports = ( { stream = \">\"; } );\n"
-                 "imports = ( { stream = \"a.>\"; account = \"A\"; } ); } );",
-                 "2: accounts[0].imports[0]: " CYCLE);
+        refuse("accounts = ( { name = \"A\"; exports = ( { stream = \"a.>\"; } );\n"
+               "imports = ( { stream = \"a.b\"; account = \"B\"; } ); },\n"
+               "{ name = \"B\"; exports = ( { stream = \">\"; } );\n"
+               "imports = ( { stream = \"a.>\"; account = \"A\"; } ); } );",
+               "2: accounts[0].imports[0]: " CYCLE);
         /* Subjects grow, and it would go on all the same. */
-        load_bad("accounts = ( { name = \"A\"; exports = ( { stream = \">\"; } );\n"
-                 "imports = ( { stream = \">\"; account = \"B\"; prefix = \"b\"; } ); },\n"
-                 "{ name = \"B\"; exports = ( { stream = \">\"; } );\n"
-                 "imports = ( { stream = \">\"; account = \"A\"; prefix = \"a\"; } ); } );",
-                 "2: accounts[0].imports[0]: " CYCLE);
+        refuse("accounts = ( { name = \"A\"; exports = ( { stream = \">\"; } );\n"
+               "imports = ( { stream = \">\"; account = \"B\"; prefix = \"b\"; } ); },\n"
+               "{ name = \"B\"; exports = ( { stream = \">\"; } );\n"
+               "imports = ( { stream = \">\"; account = \"A\"; prefix = \"a\"; } ); } );",
+               "2: accounts[0].imports[0]: " CYCLE);
         /* Requests go the other way. */
-        load_bad("accounts = ( { name = \"A\"; exports = ( { stream = \"v\"; }, { service = \"v\"; "
-                 "} ); },\n"
-                 "{ name = \"B\"; imports = ( { stream = \"v\"; account = \"A\"; },\n"
-                 "{ service = \"v\"; account = \"A\"; } ); } );",
-                 "2: accounts[1].imports[0]: " CYCLE);
+        refuse("accounts = ( { name = \"A\"; exports = ( { stream = \"v\"; }, { service = \"v\"; "
+               "} ); },\n"
+               "{ name = \"B\"; imports = ( { stream = \"v\"; account = \"A\"; },\n"
+               "{ service = \"v\"; account = \"A\"; } ); } );",
+               "2: accounts[1].imports[0]: " CYCLE);
         load_good("accounts = ( { name = \"A\"; exports = ( { stream = \"a.>\"; } );\n"
                   "imports = ( { stream = \"b.>\"; account = \"B\"; } ); },\n"
                   "{ name = \"B\"; exports = ( { stream = \"b.>\"; } );\n"
@@ -366,11 +311,10 @@ static void test_imports_make_no_cycle(void **state) {
 static void test_chains_of_imports_are_short(void **state) {
         load_good("accounts = ( { name = \"A\"; exports = ( { stream = \">\"; } ); },\n" LINK(
                 "B", "A") ", " LINK("C", "B") ", " LINK("D", "C") " );");
-        load_bad(
-                "accounts = ( { name = \"A\"; exports = ( { stream = \">\"; } ); },\n" LINK(
-                        "B", "A") ", " LINK("C", "B") ", " LINK("D", "C") ", " LINK("E", "D") " );",
-                "3: accounts[1].imports[0]: what comes by it would go by 4 imports in all, "
-                "expected at most 3");
+        refuse("accounts = ( { name = \"A\"; exports = ( { stream = \">\"; } ); },\n" LINK(
+                       "B", "A") ", " LINK("C", "B") ", " LINK("D", "C") ", " LINK("E", "D") " );",
+               "3: accounts[1].imports[0]: what comes by it would go by 4 imports in all, "
+               "expected at most 3");
 }
 
 int main(void) {
@@ -392,5 +336,5 @@ int main(void) {
                 cmocka_unit_test_teardown(test_chains_of_imports_are_short, tear_down),
         };
 
-        return cmocka_run_group_tests(tests, make_file, remove_file);
+        return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }
