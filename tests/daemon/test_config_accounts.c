@@ -4,6 +4,10 @@
 
 /* How a user is known does not matter here. */
 #define USER(name) "{ name = \"" name "\"; peer = { uid = 7; }; }"
+#define USER_A     USER("a")
+#define USER_B     USER("b")
+#define USER_C     USER("c")
+#define USER_D     USER("d")
 
 /* Expects one line, without the name of the file. */
 static void refuse(const char *text, const char *expected) {
@@ -14,7 +18,7 @@ static void refuse(const char *text, const char *expected) {
 }
 
 static void test_without_accounts_there_are_two(void **state) {
-        load_good("users = ( " USER("a") " );");
+        load_good("users = ( " USER_A " );");
         assert_int_equal(config->n_accounts, 0);
         assert_string_equal(config->system_account, "$SYS");
         assert_int_equal(config->n_rules, 1);
@@ -27,15 +31,13 @@ static void test_users_at_the_top_are_asked_first(void **state) {
         static const char *const names[] = {"a", "b", "c", "d"};
         static const char *const accounts[] = {NULL, "A", "A", "B"};
 
-        load_good("accounts = ( { name = \"A\"; users = ( " USER("b") ", " USER(
-                "c") " ); },\n"
-                     "             { name = \"E\"; },\n"
-                     "             { name = \"B\"; users = ( " USER(
-                             "d") " ); } );\n"
-                                  "users = ( " USER("a") " );\n"
-                                                         "system_account = \"B\";\n"
-                                                         "listeners = ( { name = \"a\"; listen = "
-                                                         "\"unix:@a\"; account = \"A\"; } );");
+        load_good("accounts = ( { name = \"A\"; users = ( " USER_B ", " USER_C " ); },\n"
+                  "             { name = \"E\"; },\n"
+                  "             { name = \"B\"; users = ( " USER_D " ); } );\n"
+                  "users = ( " USER_A " );\n"
+                  "system_account = \"B\";\n"
+                  "listeners = ( { name = \"a\"; listen = "
+                  "\"unix:@a\"; account = \"A\"; } );");
         assert_int_equal(config->n_rules, ARRAY_SIZE(names));
         for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
                 assert_string_equal(config->rules[i].user->name, names[i]);
@@ -87,13 +89,11 @@ static void test_imports_know_their_subject(void **state) {
 static void test_names_are_unique(void **state) {
         refuse("accounts = ( { name = \"A\"; },\n{ name = \"B\"; },\n{ name = \"A\"; } );",
                "3: accounts[2].name: found \"A\", which accounts[0] has already");
-        refuse("users = ( " USER("a") " );\n"
-                                      "accounts = ( { name = \"A\"; users = (\n" USER(
-                                              "b") ",\n" USER("a") " ); } );",
+        refuse("users = ( " USER_A " );\n"
+               "accounts = ( { name = \"A\"; users = (\n" USER_B ",\n" USER_A " ); } );",
                "4: accounts[0].users[1].name: found \"a\", which users[0] has already");
-        refuse("accounts = ( { name = \"A\"; users = ( " USER(
-                       "a") " ); },\n"
-                            "{ name = \"B\"; users = ( " USER("a") " ); } );",
+        refuse("accounts = ( { name = \"A\"; users = ( " USER_A " ); },\n"
+               "{ name = \"B\"; users = ( " USER_A " ); } );",
                "2: accounts[1].users[0].name: found \"a\", which accounts[0].users[0] has "
                "already");
 }
@@ -104,9 +104,8 @@ static void test_users_have_nkeys_of_their_own(void **state) {
 
         snprintf(text, sizeof(text),
                  "users = ( { name = \"a\"; nkey = \"%s\"; } );\n"
-                 "accounts = ( { name = \"A\"; users = ( " USER(
-                         "b") ",\n"
-                              "{ name = \"c\"; nkey = \"%s\"; } ); } );",
+                 "accounts = ( { name = \"A\"; users = ( " USER_B ",\n"
+                 "{ name = \"c\"; nkey = \"%s\"; } ); } );",
                  nkey, nkey);
         refuse(text, "3: accounts[0].users[1].nkey: it is that of users[0]");
 }
@@ -307,12 +306,16 @@ static void test_imports_make_no_cycle(void **state) {
 #define LINK(name, from)                                                                           \
         "{ name = \"" name "\"; exports = ( { stream = \">\"; } );\n"                              \
         "imports = ( { stream = \">\"; account = \"" from "\"; } ); }"
+#define LINK_B LINK("B", "A")
+#define LINK_C LINK("C", "B")
+#define LINK_D LINK("D", "C")
+#define LINK_E LINK("E", "D")
 
 static void test_chains_of_imports_are_short(void **state) {
-        load_good("accounts = ( { name = \"A\"; exports = ( { stream = \">\"; } ); },\n" LINK(
-                "B", "A") ", " LINK("C", "B") ", " LINK("D", "C") " );");
-        refuse("accounts = ( { name = \"A\"; exports = ( { stream = \">\"; } ); },\n" LINK(
-                       "B", "A") ", " LINK("C", "B") ", " LINK("D", "C") ", " LINK("E", "D") " );",
+        load_good("accounts = ( { name = \"A\"; exports = ( { stream = \">\"; } ); },\n" LINK_B
+                  ", " LINK_C ", " LINK_D " );");
+        refuse("accounts = ( { name = \"A\"; exports = ( { stream = \">\"; } ); },\n" LINK_B
+               ", " LINK_C ", " LINK_D ", " LINK_E " );",
                "3: accounts[1].imports[0]: what comes by it would go by 4 imports in all, "
                "expected at most 3");
 }
