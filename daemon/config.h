@@ -159,6 +159,10 @@ struct config_import {
         char *to;     /* the subject here, whatever was given */
 };
 
+static inline const char *config_import_subject(const struct config_import *import) {
+        return import->stream ? import->stream : import->service;
+}
+
 /* A subject space of its own, with its users. */
 struct config_account {
         char *name; /* unique, a subject token */

@@ -15,8 +15,17 @@ bool config_accounts_is_name(const char *text);
         "the name of an account, at most 64 printable ASCII characters without blanks, dots, * "   \
         "and >"
 
-/* Complains about what does not fit together: names that are taken or unknown, and imports without
- * an export, or that come back to where they began. group: the whole file. is_whole: nothing else
- * is wrong. */
+/* The i-th account's group in the whole file. */
+const config_setting_t *config_accounts_setting(const config_setting_t *group, size_t i);
+
+/* Whether there is an account of that name, be it one that the file does not describe. */
+bool config_accounts_exists(const struct config *config, const char *name);
+
+/* Complains about a setting that names an account that is not there, `found`. */
+void config_accounts_refuse_unknown(struct config_reader *reader, const config_setting_t *setting,
+                                    const char *path, const char *name, const char *found);
+
+/* Complains about what does not fit together: see config_names.h and config_imports.h; and about
+ * accounts that are not there. group: the whole file. is_whole: nothing else is wrong. */
 void config_accounts_check(struct config_reader *reader, const config_setting_t *group,
                            const struct config *config, bool is_whole);

@@ -20,8 +20,8 @@ static json_t *export_object(const struct config_export *export) {
 
 static json_t *import_object(const struct config_import *import) {
         return json_pack("{s:o, s:s, s:o, s:s}", "subject",
-                         report_text(import->stream ? import->stream : import->service), "account",
-                         import->account, "local_subject", report_text(import->to), "type",
+                         report_text(config_import_subject(import)), "account", import->account,
+                         "local_subject", report_text(import->to), "type",
                          import->stream ? "stream" : "service");
 }
 

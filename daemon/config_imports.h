@@ -1,0 +1,11 @@
+/* Whether what the accounts of a configuration export and import fits together.
+ */
+#pragma once
+
+#include "daemon/config_table.h"
+
+/* Complains about accounts that are not there, imports without an export, and such that come to one
+ * subject twice, or back to where they began. group: the whole file, in which nothing else is
+ * wrong. */
+void config_imports_check(struct config_reader *reader, const config_setting_t *group,
+                          const struct config *config);
