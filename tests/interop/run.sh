@@ -44,9 +44,6 @@ bail_out() {
 prepare_tls() {
         certificates=$directory
         . "$SOCKD_SOURCE_DIR/tests/system/certificates.sh"
-        make_authority authority
-        make_certificate server authority '/CN=server' \
-                'subjectAltName=DNS:localhost,IP:127.0.0.1' 'extendedKeyUsage=serverAuth'
         make_certificate client authority '/CN=client' 'extendedKeyUsage=clientAuth'
         tls="tls = { cert = \"$directory/server.pem\"; key = \"$directory/server.key\";"
         INTEROP_CA=$directory/authority.pem

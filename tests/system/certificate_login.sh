@@ -4,12 +4,7 @@
 #
 # shellcheck disable=SC2119,SC2317 # functions without arguments; called by others
 . "$SOCKD_SOURCE_DIR/tests/system/daemon.sh"
-
-certificates=$directory/certificates
-mkdir "$certificates"
 . "$SOCKD_SOURCE_DIR/tests/system/certificates.sh"
-make_authority authority
-make_certificate server authority '/CN=server' 'subjectAltName=IP:127.0.0.1' 'extendedKeyUsage=serverAuth'
 for name in mail dns uri subject both nobody; do
         case $name in
         mail) names='subjectAltName=email:mail@acme.example' ;;

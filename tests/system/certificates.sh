@@ -1,14 +1,17 @@
 # shellcheck shell=sh
-# Certificates for tests, made by openssl in the directory $certificates, which the script owns. Where
-# there is no TLS, or no openssl, the script is skipped.
+# Certificates for tests, made by openssl in the directory $certificates, by default within the
+# script's $directory. Where there is no TLS, or no openssl, the script is skipped.
 #
-#       make_authority NAME             NAME.pem and NAME.key, of an authority
+#       authority.pem, authority.key    of an authority
+#       server.pem, server.key          of localhost and 127.0.0.1, by that authority
+#       make_authority NAME             NAME.pem and NAME.key, of another authority
 #       make_certificate NAME AUTHORITY SUBJECT [EXTENSION...]
 #                                       NAME.pem and NAME.key, which nobody else may read
 #
 # $not_before and $not_after, if set, are the times between which what is made then is valid.
 
-: "${certificates:?}"
+: "${certificates:=$directory/certificates}"
+mkdir -p "$certificates"
 
 "$SOCKD" --version | grep -q '+tls' || {
         echo '1..0 # SKIP sockd was built without TLS'
@@ -66,3 +69,7 @@ EOF
                 -cert "$authority.pem" -keyfile "$authority.key" -in "$made.csr" \
                 -extfile "$made.extensions" -out "$made.pem"
 }
+
+make_authority authority
+make_certificate server authority '/C=US/O=Acme/CN=server' \
+        'subjectAltName=DNS:localhost,IP:127.0.0.1' 'extendedKeyUsage=serverAuth'

@@ -6,8 +6,6 @@ certificates=$(mktemp -d "${TMPDIR:-/tmp}/certificates.XXXXXX") || exit 99
 trap 'rm -rf "$certificates"' EXIT
 trap 'exit 1' INT TERM
 . "$SOCKD_SOURCE_DIR/tests/system/certificates.sh"
-make_authority authority
-make_certificate server authority '/CN=server' 'subjectAltName=IP:127.0.0.1'
 SCENARIO_CERT=$certificates/server.pem
 SCENARIO_KEY=$certificates/server.key
 export SCENARIO_CERT SCENARIO_KEY

@@ -4,14 +4,8 @@
 #
 # shellcheck disable=SC2016,SC2119,SC2317 # formats; functions without arguments; called by others
 . "$SOCKD_SOURCE_DIR/tests/system/daemon.sh"
-
-certificates=$directory/certificates
-mkdir "$certificates"
 . "$SOCKD_SOURCE_DIR/tests/system/certificates.sh"
-make_authority authority
 make_authority stranger
-make_certificate server authority '/C=US/O=Acme/CN=server' \
-        'subjectAltName=DNS:localhost,IP:127.0.0.1' 'extendedKeyUsage=serverAuth'
 make_certificate bob authority '/C=US/O=Acme/CN=bob' \
         'subjectAltName=email:bob@acme.example,DNS:bob.acme' 'extendedKeyUsage=clientAuth'
 make_certificate wrong_use authority '/CN=bob' 'extendedKeyUsage=serverAuth'
