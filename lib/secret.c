@@ -6,18 +6,14 @@
  */
 #include "lib/secret.h"
 
+#include "lib/file.h"
 #include "lib/reason.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define DIGEST_BYTES 32 /* SHA-256 */
@@ -85,8 +81,6 @@ int secret_from_text(struct secret **secretp, struct bytes text) {
 }
 
 static int check_file(const struct stat *status, char **reasonp) {
-        if (!S_ISREG(status->st_mode))
-                return reason_set(reasonp, -EINVAL, "it is not a regular file");
         if (status->st_mode & S_IROTH)
                 return reason_set(reasonp, -EPERM,
                                   "anyone may read it, so that it is no secret; chmod o-r, and use "
@@ -98,23 +92,9 @@ static int check_file(const struct stat *status, char **reasonp) {
         return 0;
 }
 
-/* Reads at most `size` bytes, straight to where they stay. Returns how many, or -errno. */
-static ssize_t read_all(int fd, char *text, size_t size) {
-        size_t length = 0;
-        ssize_t n;
-
-        do {
-                n = read(fd, text + length, size - length);
-                if (n < 0 && errno != EINTR)
-                        return -errno;
-                length += n > 0 ? (size_t)n : 0;
-        } while (n != 0 && length < size);
-        return (ssize_t)length;
-}
-
-/* Reads a file of that size. */
+/* Reads a file of that size, straight to where it stays. */
 static int secret_read(struct secret *secret, int fd, size_t size, char **reasonp) {
-        ssize_t length = read_all(fd, secret->text, size);
+        ssize_t length = file_read(fd, secret->text, size);
         int r;
 
         if (length < 0)
@@ -129,20 +109,13 @@ static int secret_read(struct secret *secret, int fd, size_t size, char **reason
         return r < 0 ? reason_set(reasonp, r, "OpenSSL fails") : 0;
 }
 
-static int secret_from_fd(struct secret **secretp, int fd, char **reasonp) {
-        struct secret *secret;
-        struct stat status;
+static int secret_from_fd(struct secret **secretp, int fd, size_t size, char **reasonp) {
+        struct secret *secret = secret_new(size);
         int r;
 
-        if (fstat(fd, &status) < 0)
-                return reason_set(reasonp, -errno, "%s", strerror(errno));
-        r = check_file(&status, reasonp);
-        if (r < 0)
-                return r;
-        secret = secret_new((size_t)status.st_size);
         if (!secret)
                 return reason_set(reasonp, -ENOMEM, "no memory");
-        r = secret_read(secret, fd, (size_t)status.st_size, reasonp);
+        r = secret_read(secret, fd, size, reasonp);
         if (r < 0)
                 secret = secret_free(secret);
         *secretp = secret;
@@ -150,34 +123,25 @@ static int secret_from_fd(struct secret **secretp, int fd, char **reasonp) {
 }
 
 int secret_from_file(struct secret **secretp, const char *path, char **reasonp) {
-        /* What is no file, such as a pipe that nobody writes to, must not hold us up. */
-        int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-        int r;
+        struct stat status;
+        int fd = file_open(path, &status, reasonp), r;
 
         *secretp = NULL;
         if (fd < 0)
-                return reason_set(reasonp, -errno, "%s", strerror(errno));
-        r = secret_from_fd(secretp, fd, reasonp);
-        close(fd);
+                return fd;
+        r = check_file(&status, reasonp);
+        if (r == 0)
+                r = secret_from_fd(secretp, fd, (size_t)status.st_size, reasonp);
+        (void)close(fd);
         return r;
 }
 
 int secret_from_credential(struct secret **secretp, const char *path, char **reasonp) {
-        const char *directory = getenv("CREDENTIALS_DIRECTORY");
-        char whole[PATH_MAX];
-        int n;
+        char place[PATH_MAX];
+        int r = file_locate(place, path, reasonp);
 
         *secretp = NULL;
-        if (*path == '/')
-                return secret_from_file(secretp, path, reasonp);
-        if (!directory || *directory != '/')
-                return reason_set(reasonp, -ENOENT,
-                                  "a path that does not begin with \"/\" is that of a credential, "
-                                  "and $CREDENTIALS_DIRECTORY is not set");
-        n = snprintf(whole, sizeof(whole), "%s/%s", directory, path);
-        if (n < 0 || (size_t)n >= sizeof(whole))
-                return reason_set(reasonp, -ENAMETOOLONG, "%s", strerror(ENAMETOOLONG));
-        return secret_from_file(secretp, whole, reasonp);
+        return r < 0 ? r : secret_from_file(secretp, place, reasonp);
 }
 
 struct bytes secret_text(const struct secret *secret) {
