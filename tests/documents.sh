@@ -114,6 +114,40 @@ result $? "README.md: sockd --check"
 sockd --check --config "$SOCKD_SOURCE_DIR/etc/sockd.conf" >/dev/null
 result $? "etc/sockd.conf is valid"
 
+# Whether the table of layers names each source file of the daemon, and nothing that is not there.
+files_have_a_layer() {
+        (
+                cd "$SOCKD_SOURCE_DIR/daemon" || exit 1
+                set -f # the table's patterns stay as they are
+                # shellcheck disable=SC2046 # words
+                set -- $(sed -n 's/^| [2-5] [^|]*| \([^|]*\) |.*/\1/p' ../HACKING.md | tr -d ,)
+                sources=$(find . -name '*.[ch]' | sed 's|^\./||')
+                for pattern; do
+                        echo "$sources" | grep -qx "$(as_regex "$pattern")" || {
+                                echo "# there is no daemon/$pattern"
+                                exit 1
+                        }
+                done
+                for source in $(echo "$sources" | grep '\.c$'); do
+                        for pattern; do
+                                # shellcheck disable=SC2254 # a pattern
+                                case ${source%.c} in $pattern) continue 2 ;; esac
+                        done
+                        echo "# no layer has daemon/$source"
+                        exit 1
+                done
+        )
+}
+# A pattern of the table as a regular expression: of a file, or of those of a module.
+as_regex() {
+        case $1 in
+        *.h) echo "$1" ;;
+        *) echo "$1\.[ch]" ;;
+        esac | sed 's/\*/.*/'
+}
+files_have_a_layer
+result $? "HACKING.md: each file has its layer"
+
 # Whether each promise of the table has the test that it names.
 promises_are_tested() {
         tab=$(printf '\t')
