@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -19,10 +18,9 @@
 #define PATIENCE_MS 2000
 
 struct client {
-        int fd;
+        struct requester requester;
         size_t length; /* of the request */
         char request[DATAGRAM_SIZE];
-        uint64_t sent_ns;
 };
 
 struct responder {
@@ -81,67 +79,49 @@ static struct responder *responder_new(void) {
         return responder;
 }
 
-static void request(struct client *client) {
-        client->sent_ns = now_ns();
-        if (send(client->fd, client->request, client->length, MSG_NOSIGNAL) < 0)
+static void send_request(struct requester *requester) {
+        const struct client *client = (const struct client *)requester;
+
+        if (send(requester->fd, client->request, client->length, MSG_NOSIGNAL) < 0)
                 err(1, "load: send");
 }
 
-static void client_init(struct client *client, long number, int epoll) {
+static void open_requester(struct requester *requester, long number) {
+        struct client *client = (struct client *)requester;
         char line[64];
         int n;
 
         (void)snprintf(line, sizeof(line), "SUB _INBOX.%08ld 1\r\n", number);
-        client->fd = open_datagram(line);
+        requester->fd = open_datagram(line);
         n = sprintf(client->request, "PUB request _INBOX.%08ld %d\r\n", number, REQUEST_SIZE);
         memset(client->request + n, 'x', REQUEST_SIZE);
         memcpy(client->request + n + REQUEST_SIZE, "\r\n", 2);
         client->length = (size_t)n + REQUEST_SIZE + 2;
-        (void)epoll_ctl(epoll, EPOLL_CTL_ADD, client->fd,
-                        &(struct epoll_event){.events = EPOLLIN, .data.ptr = client});
 }
 
-/* Takes a reply. Returns how long it took, in nanoseconds. */
-static uint64_t take_reply(const struct client *client) {
+static bool take_reply(struct requester *requester) {
         char data[DATAGRAM_SIZE];
-        ssize_t n = recv(client->fd, data, sizeof(data) - 1, 0);
+        ssize_t n = recv(requester->fd, data, sizeof(data) - 1, 0);
 
         if (n < 0)
                 err(1, "load: recv");
         data[n] = '\0';
         if (!strstr(data, "_INBOX."))
                 errx(1, "load: not the reply: %s", data);
-        return now_ns() - client->sent_ns;
+        return true;
 }
 
 void run_datagram_request(void) {
-        long n_clients = *parameter("clients"), n_total = *parameter("messages");
-        struct client *clients = calloc((size_t)n_clients, sizeof(*clients));
-        uint64_t *latencies = calloc((size_t)n_total, sizeof(*latencies));
-        int epoll = epoll_create1(0);
-        long n_sent = 0, n_done = 0;
-        struct measurement measurement;
-        struct epoll_event events[64];
+        static const struct requests requests = {
+                .client_size = sizeof(struct client),
+                .open = open_requester,
+                .send = send_request,
+                .take = take_reply,
+                .patience_ms = PATIENCE_MS,
+        };
         struct responder *responder = responder_new();
 
-        for (long i = 0; i < n_clients; i++)
-                client_init(&clients[i], i, epoll);
-        measurement = measure();
-        for (; n_sent < n_clients && n_sent < n_total; n_sent++)
-                request(&clients[n_sent]);
-        while (n_done < n_total) {
-                int n = epoll_wait(epoll, events, 64, PATIENCE_MS);
-
-                if (n == 0)
-                        errx(1, "load: %ld requests were lost", n_sent - n_done);
-                for (int i = 0; i < n; i++) {
-                        latencies[n_done++] = take_reply(events[i].data.ptr);
-                        if (n_sent++ < n_total)
-                                request(events[i].data.ptr);
-                }
-        }
-        report(&measurement, (double)n_total);
-        report_latencies(latencies, n_total);
+        run_requests(&requests);
         is_over = true; /* recvmmsg gives nothing at once, from now on */
         (void)shutdown(responder->fd, SHUT_RDWR);
         (void)pthread_join(responder->thread, NULL);

@@ -54,6 +54,25 @@ unsigned long await_reception(int fd);
 /* A connection with many subscriptions that nothing is sent to. */
 int open_crowd(long n, bool is_wildcard);
 
+/* What a client that requests begins with. */
+struct requester {
+        int fd;
+        uint64_t sent_ns; /* when its request was sent */
+};
+
+/* How requests are made. */
+struct requests {
+        size_t client_size; /* a struct requester, and more */
+        void (*open)(struct requester *client, long number);
+        void (*send)(struct requester *client);
+        bool (*take)(struct requester *client); /* reads; whether the reply is there as a whole */
+        int patience_ms; /* what does not come within this time is lost; -1: nothing is */
+};
+
+/* Has the clients send their requests, and prints how many a second there were and how long they
+ * took. */
+void run_requests(const struct requests *requests);
+
 /* The workloads. */
 void run_connect(void);
 void run_datagram_publish(void);

@@ -4,9 +4,7 @@
 #include <err.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -15,9 +13,8 @@
 #define REQUEST_SIZE 64
 
 struct client {
-        int fd;
+        struct requester requester;
         long id, n_requests;
-        uint64_t sent_ns;
         size_t n_missing; /* bytes of the reply */
 };
 
@@ -64,7 +61,8 @@ static void *respond(void *argument) {
         }
 }
 
-static void request(struct client *client) {
+static void send_request(struct requester *requester) {
+        struct client *client = (struct client *)requester;
         char message[256];
         size_t n = 0;
         long inbox = client->id;
@@ -87,65 +85,51 @@ static void request(struct client *client) {
         }
         client->n_missing += REQUEST_SIZE + 2;
         client->n_requests++;
-        client->sent_ns = now_ns();
-        write_all(client->fd, message, n);
+        write_all(requester->fd, message, n);
+}
+
+static void open_requester(struct requester *requester, long number) {
+        struct client *client = (struct client *)requester;
+        char line[128];
+
+        requester->fd = open_client("", &client->id);
+        client->n_requests = 2; /* sids from here on */
+        if (is_relay)
+                return;
+        (void)snprintf(line, sizeof(line), "SUB _INBOX.%08ld 1\r\n", client->id);
+        write_all(requester->fd, line, strlen(line));
+        synchronize(requester->fd);
+}
+
+static bool take_reply(struct requester *requester) {
+        struct client *client = (struct client *)requester;
+        char buffer[4096];
+        ssize_t got = read(requester->fd, buffer, sizeof(buffer));
+        size_t n;
+
+        if (got <= 0)
+                errx(1, "load: the server ended a client's connection");
+        n = answer_pings(requester->fd, buffer, (size_t)got);
+        if (n > client->n_missing)
+                errx(1, "load: not the reply: %.*s", (int)n, buffer);
+        client->n_missing -= n;
+        return client->n_missing == 0 && n > 0;
 }
 
 void run_request(void) {
-        long n_clients = *parameter("clients"), n_total = *parameter("messages");
-        struct client *clients = calloc((size_t)n_clients, sizeof(*clients));
-        uint64_t *latencies = calloc((size_t)n_total, sizeof(*latencies));
-        int epoll = epoll_create1(0);
-        long n_sent = 0, n_done = 0;
-        struct measurement measurement;
-        struct epoll_event events[64];
+        static const struct requests requests = {
+                .client_size = sizeof(struct client),
+                .open = open_requester,
+                .send = send_request,
+                .take = take_reply,
+                .patience_ms = -1,
+        };
         pthread_t thread;
-        char line[128], buffer[4096];
 
         memset(filler, 'x', sizeof(filler));
         responder_fd = open_client("SUB request 1\r\n", NULL);
-        for (long i = 0; i < n_clients; i++) {
-                struct client *client = &clients[i];
-
-                client->fd = open_client("", &client->id);
-                if (!is_relay) {
-                        (void)snprintf(line, sizeof(line), "SUB _INBOX.%08ld 1\r\n", client->id);
-                        write_all(client->fd, line, strlen(line));
-                        synchronize(client->fd);
-                }
-                client->n_requests = 2; /* sids from here on */
-                (void)epoll_ctl(epoll, EPOLL_CTL_ADD, client->fd,
-                                &(struct epoll_event){.events = EPOLLIN, .data.ptr = client});
-        }
         (void)pthread_create(&thread, NULL, respond, NULL);
-        measurement = measure();
-        for (; n_sent < n_clients && n_sent < n_total; n_sent++)
-                request(&clients[n_sent]);
-        while (n_done < n_total) {
-                int n = epoll_wait(epoll, events, 64, -1);
-
-                for (int i = 0; i < n; i++) {
-                        struct client *client = events[i].data.ptr;
-                        ssize_t got = read(client->fd, buffer, sizeof(buffer));
-                        size_t n_got;
-
-                        if (got <= 0)
-                                errx(1, "load: the server ended a client's connection");
-                        n_got = answer_pings(client->fd, buffer, (size_t)got);
-                        if (n_got > client->n_missing)
-                                errx(1, "load: not the reply: %.*s", (int)n_got, buffer);
-                        client->n_missing -= n_got;
-                        if (client->n_missing > 0 || n_got == 0)
-                                continue;
-                        latencies[n_done++] = now_ns() - client->sent_ns;
-                        if (n_sent < n_total) {
-                                request(client);
-                                n_sent++;
-                        }
-                }
-        }
-        report(&measurement, (double)n_total);
-        report_latencies(latencies, n_total);
+        run_requests(&requests);
         (void)shutdown(responder_fd, SHUT_RDWR);
         (void)pthread_join(thread, NULL);
 }
