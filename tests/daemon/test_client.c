@@ -14,6 +14,7 @@
 #include "daemon/transport.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -590,6 +591,25 @@ static void test_silence_is_asked_and_then_ended(void **state) {
         assert_string_equal(last_reason(), REASON_STALE);
 }
 
+static void test_clients_that_have_gone_leave_no_memory(void **state) {
+        const size_t n = 40, n_user = 3000;
+        size_t before = 0;
+        char text[4000];
+
+        snprintf(text, sizeof(text), "CONNECT {\"verbose\":false,\"user\":\"%0*d\"}\r\nPING\r\n",
+                 (int)n_user, 0);
+        for (size_t i = 0; i < N_WORKERS + n; i++) {
+                int fd = join_saying(i % N_WORKERS, text);
+
+                expect(fd, "PONG\r\n");
+                close(fds[--n_fds]);
+                if (i == N_WORKERS) /* each has the memory that it keeps */
+                        before = mallinfo2().uordblks;
+        }
+        stop();
+        assert_true(mallinfo2().uordblks < before + n * n_user / 2);
+}
+
 /* --- later INFOs ---------------------------------------------------------------------------- */
 
 static void tell_of_changes(struct errand *errand) {
@@ -961,6 +981,7 @@ int main(void) {
                 TEST(test_what_only_servers_say_may_be_ignored),
                 TEST(test_too_many_connections_are_refused),
                 TEST(test_silence_is_asked_and_then_ended),
+                TEST(test_clients_that_have_gone_leave_no_memory),
                 TEST(test_changes_are_told_to_those_who_understand),
                 TEST(test_one_client_can_be_asked_to_leave),
                 TEST(test_denied_publishes_are_told_and_dropped),
