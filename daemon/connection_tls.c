@@ -58,8 +58,7 @@ size_t connection_certificate_names(const struct connection *connection,
         return facts->certificate->n_names;
 }
 
-/* --- beginning and end ---------------------------------------------------------------------------
- */
+/* --- beginning and end --------------------------------------------------------------------- */
 
 static void set_phase(struct connection *connection, enum tls_phase phase) {
         pthread_mutex_lock(&connection->lock);
@@ -138,8 +137,7 @@ void connection_abandon_tls(struct connection *connection) {
                 counter_add(&connection->worker->stats.failed_handshakes, 1);
 }
 
-/* --- who speaks no TLS ---------------------------------------------------------------------------
- */
+/* --- who speaks no TLS --------------------------------------------------------------------- */
 
 static void admit_plain(struct connection *connection) {
         log_debug("client %llu: no TLS", (unsigned long long)connection->id);
@@ -186,8 +184,7 @@ static void judge_first_byte(struct connection *connection) {
         }
 }
 
-/* --- steps ---------------------------------------------------------------------------------------
- */
+/* --- steps --------------------------------------------------------------------------------- */
 
 static void compute(struct job *job) {
         tls_take_step(container_of(job, struct tls, job));

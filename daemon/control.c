@@ -156,8 +156,7 @@ void control_visit(struct control_request *request,
         workers_visit(&request->server->workers, &request->visit, &request->server->mailbox);
 }
 
-/* --- dispatching --------------------------------------------------------------------------------
- */
+/* --- dispatching --------------------------------------------------------------------------- */
 
 static const struct control_row rows[] = {
         {"STATSZ", true, ROLE_LOCAL, control_run_statsz},

@@ -151,8 +151,7 @@ char *report_payload(const json_t *object, size_t *lengthp) {
         return n < 0 ? NULL : payload;
 }
 
-/* --- the server ---------------------------------------------------------------------------------
- */
+/* --- the server ---------------------------------------------------------------------------- */
 
 json_t *report_server(struct instance *instance) {
         uint64_t sequence = atomic_fetch_add(&instance->n_told, 1) + 1;
@@ -380,8 +379,7 @@ json_t *report_listeners(struct server *server) {
                          "listeners", list);
 }
 
-/* --- connections --------------------------------------------------------------------------------
- */
+/* --- connections --------------------------------------------------------------------------- */
 
 /* What a living and a closed connection have in common. */
 static json_t *connection_head(uint64_t id, const struct peer *peer, const char *listener) {
