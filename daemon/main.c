@@ -1,5 +1,6 @@
 /* sockd: the command line and the exit codes. */
 #include "daemon/config.h"
+#include "daemon/key_memory.h"
 #include "daemon/server.h"
 #include "lib/hash.h"
 #include "lib/log.h"
@@ -193,11 +194,24 @@ static void free_wiped(void *memory) {
         free(memory);
 }
 
+/* Whether keys of TLS have their memory, as OpenSSL has to be told before anything else. */
+static bool prepare_keys(void) {
+#ifdef HAVE_TLS
+        if (!key_memory_install()) {
+                fputs("sockd: cannot get memory for keys that is kept out of core dumps\n", stderr);
+                return false;
+        }
+#endif
+        return true;
+}
+
 int main(int argc, char **argv) {
         struct command_line line = {.check = false};
         int status;
 
         if (!open_standard_descriptors())
+                return STATUS_FAILED;
+        if (!prepare_keys())
                 return STATUS_FAILED;
         json_set_alloc_funcs(malloc, free_wiped);
         status = parse_command_line(&line, argc, argv);

@@ -7,6 +7,7 @@
 #include "daemon/tls_context.h"
 
 #include "daemon/config.h"
+#include "daemon/key_memory.h"
 #include "daemon/tls_file.h"
 #include "daemon/tls_tickets.h"
 #include "lib/reason.h"
@@ -129,6 +130,21 @@ static int use_certificate(struct making *making) {
         return r;
 }
 
+/* Has the key sign something: what OpenSSL computes from it, to keep it, is computed now. */
+static bool can_sign(EVP_PKEY *pkey) {
+        static const unsigned char text[] = "sockd";
+        size_t length = (size_t)EVP_PKEY_get_size(pkey);
+        unsigned char *signature = OPENSSL_malloc(length);
+        EVP_MD_CTX *digest = EVP_MD_CTX_new();
+        bool is_signed = signature && digest &&
+                         EVP_DigestSignInit_ex(digest, NULL, NULL, NULL, NULL, pkey, NULL) == 1 &&
+                         EVP_DigestSign(digest, signature, &length, text, sizeof(text)) == 1;
+
+        EVP_MD_CTX_free(digest);
+        OPENSSL_free(signature);
+        return is_signed;
+}
+
 static int use_secret(struct making *making, struct bytes text) {
         BIO *bio = BIO_new_mem_buf(text.data, (int)text.length);
         EVP_PKEY *pkey = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL) : NULL;
@@ -139,6 +155,8 @@ static int use_secret(struct making *making, struct bytes text) {
         else if (SSL_CTX_use_PrivateKey(making->ssl_ctx, pkey) != 1 ||
                  SSL_CTX_check_private_key(making->ssl_ctx) != 1)
                 r = refuse(making, "key", "the key does not belong to the certificate in cert");
+        else if (!can_sign(pkey))
+                r = refuse(making, "key", "the key cannot sign");
         EVP_PKEY_free(pkey);
         BIO_free(bio);
         return r;
@@ -152,7 +170,9 @@ static int use_key(struct making *making) {
 
         if (r < 0)
                 return refuse_file(making, "key", path, r, reason);
+        key_memory_begin();
         r = use_secret(making, secret_text(secret));
+        key_memory_end();
         secret_free(secret);
         return r;
 }

@@ -8,7 +8,8 @@
 #       make_certificate NAME AUTHORITY SUBJECT [EXTENSION...]
 #                                       NAME.pem and NAME.key, which nobody else may read
 #
-# $not_before and $not_after, if set, are the times between which what is made then is valid.
+# $not_before and $not_after, if set, are the times between which what is made then is valid, and
+# $key_options what `openssl genpkey` is to make for a key.
 
 : "${certificates:=$directory/certificates}"
 mkdir -p "$certificates"
@@ -31,7 +32,12 @@ openssl_quietly() {
 }
 
 make_key() {
-        (umask 077 && openssl_quietly ecparam -name prime256v1 -genkey -noout -out "$certificates/$1.key")
+        if [ -n "${key_options:-}" ]; then
+                # shellcheck disable=SC2086 # several words
+                (umask 077 && openssl_quietly genpkey $key_options -out "$certificates/$1.key")
+        else
+                (umask 077 && openssl_quietly ecparam -name prime256v1 -genkey -noout -out "$certificates/$1.key")
+        fi
 }
 
 make_authority() {
