@@ -239,10 +239,11 @@ static int set_verification(struct making *making) {
 /* --- the whole ------------------------------------------------------------------------------ */
 
 static int set_protocol(SSL_CTX *ssl_ctx, int min_version) {
-        (void)SSL_CTX_set_options(ssl_ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
-                                                   SSL_OP_CIPHER_SERVER_PREFERENCE |
-                                                   SSL_OP_PRIORITIZE_CHACHA |
-                                                   SSL_OP_IGNORE_UNEXPECTED_EOF);
+        /* What was received is wiped once it has been read: it may be a password. */
+        (void)SSL_CTX_set_options(
+                ssl_ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
+                                 SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
+                                 SSL_OP_CLEANSE_PLAINTEXT | SSL_OP_IGNORE_UNEXPECTED_EOF);
         /* What the outbox has may move between two tries; an idle connection has no buffers; and
          * input is read by the record, not by its header and body. */
         (void)SSL_CTX_set_mode(ssl_ctx, SSL_MODE_ENABLE_PARTIAL_WRITE |

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Private keys of TLS, of each kind: what a core dump would have of them, while they are in use and
-# after they have been exchanged.
+# after they have been exchanged. And passwords that came by TLS.
 #
 # shellcheck disable=SC2119 # functions without arguments
 . "$SOCKD_SOURCE_DIR/tests/system/daemon.sh"
@@ -110,4 +110,28 @@ look_for old_ 'that was'
 look_for new_ 'that came'
 stop_daemon
 check 'the daemon ends in order' 0 "$status"
+
+# --- passwords -------------------------------------------------------------------------------------
+
+umask 077
+echo 'wonderland-Qz84xw' >"$directory/password"
+configure 'log = { level = "debug"; };' \
+        "users = ( { name = \"alice\"; password_file = \"$directory/password\"; } );" \
+        'listeners = ( { name = "tls"; listen = "tls://127.0.0.1:0";' \
+        "tls = { cert = \"$certificates/server.pem\"; key = \"$certificates/server.key\"; }; } );"
+start_daemon
+tls=tls://127.0.0.1:$(port_of tls)
+start_helper alice "$SOCKCTL" -s "$tls" --ca "$certificates/authority.pem" --user alice \
+        --password-file "$directory/password" --verbose sub greet
+exec 9>"$directory/alice.in"
+check_does 'a password is taken' await_helper alice 'subscribed to'
+check 'it is not left in memory while its client is there' 0 \
+        "$("$support/dumpable" "$daemon" wonderland-Qz84xw)"
+exec 9>&-
+kill "$helper"
+expect_log 'its client goes' 'disconnected'
+check 'nor afterwards' 0 "$("$support/dumpable" "$daemon" wonderland-Qz84xw)"
+check 'but what is no secret is found' true \
+        "$([ "$("$support/dumpable" "$daemon" "$certificates/server.pem")" -gt 0 ] && echo true)"
+stop_daemon
 end_tests
