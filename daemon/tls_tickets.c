@@ -1,8 +1,11 @@
 /* Tickets of TLS sessions. See tls_tickets.h. */
 #include "daemon/tls_tickets.h"
 
+#include "daemon/key_memory.h"
+
 #include <errno.h>
 #include <openssl/core_names.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
 #include <openssl/rand.h>
@@ -23,9 +26,9 @@ struct ticket_key {
 };
 
 static struct {
-        pthread_mutex_t lock;      /* a leaf */
-        struct ticket_key keys[2]; /* the one in use, and the one before */
-        time_t made_s;             /* monotonic time, 0: none is made yet */
+        pthread_mutex_t lock;    /* a leaf */
+        struct ticket_key *keys; /* the one in use, and the one before; as long as we live */
+        time_t made_s;           /* monotonic time, 0: none is made yet */
 } ring = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static time_t now_s(void) {
@@ -108,7 +111,18 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
         return found > 0 && !is_new && SSL_version(ssl) >= TLS1_3_VERSION ? 2 : found;
 }
 
+static void make_ring(void) {
+        key_memory_begin();
+        ring.keys = OPENSSL_zalloc(2 * sizeof(*ring.keys));
+        key_memory_end();
+}
+
 int tls_tickets_enable(SSL_CTX *ssl_ctx) {
+        static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+        (void)pthread_once(&once, make_ring);
+        if (!ring.keys)
+                return -ENOMEM;
         (void)SSL_CTX_set_session_cache_mode(ssl_ctx, SSL_SESS_CACHE_OFF);
         (void)SSL_CTX_set_timeout(ssl_ctx, TLS_TICKETS_LIFETIME_S);
         if (SSL_CTX_set_num_tickets(ssl_ctx, 1) != 1 ||

@@ -2,9 +2,9 @@
  *
  * The server keeps nothing of a session: the client has all of it in a ticket, under a key that
  * only this process knows. Whoever learns a key could read the sessions of its tickets, so a key is
- * used for an hour and believed for two, and then overwritten. One ring of keys serves all
- * listeners; that a session is resumed only where it could have begun is checked by OpenSSL
- * (tls_context.c). Any thread.
+ * used for an hour and believed for two, and then overwritten; it is in no core dump
+ * (key_memory.h). One ring of keys serves all listeners; that a session is resumed only where it
+ * could have begun is checked by OpenSSL (tls_context.c). Any thread.
  */
 #pragma once
 
