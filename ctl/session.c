@@ -195,15 +195,12 @@ static bool is_control(const char *subject) {
         return subject && strncmp(subject, "$SYS.REQ.", 9) == 0;
 }
 
-static int fail_denied(struct context *context, const char *subject) {
-        if (is_control(subject))
-                return context_fail(
-                        context, EXIT_PERMISSION,
-                        "\"%s\" needs the role \"monitor\" or \"admin\"; run it as root "
-                        "or as the user that sockd runs as, on a Unix socket",
-                        context->verb);
-        return context_fail(context, EXIT_PERMISSION, "%s; ask for this permission in sockd.conf",
-                            sockd_error_text(context->connection));
+/* The daemon hears nobody on its control subjects who has no role at all. */
+static int fail_role(struct context *context) {
+        return context_fail(context, EXIT_PERMISSION,
+                            "\"%s\" needs a role over TCP and UDP, which \"users\" in "
+                            "sockd.conf can give; \"sockctl access whoami\" tells who you are",
+                            context->verb);
 }
 
 int session_fail(struct context *context, int result, const char *subject) {
@@ -211,10 +208,12 @@ int session_fail(struct context *context, int result, const char *subject) {
 
         switch (result) {
         case SOCKD_DENIED:
-                return fail_denied(context, subject);
+                return context_fail(context, EXIT_PERMISSION,
+                                    "%s; ask for this permission in sockd.conf",
+                                    sockd_error_text(context->connection));
         case SOCKD_NO_RESPONDERS:
                 if (is_control(subject))
-                        return fail_denied(context, subject);
+                        return fail_role(context);
                 return context_fail(context, EXIT_NOT_FOUND,
                                     "nobody answers on \"%s\": no service has subscribed to it",
                                     about);

@@ -6,6 +6,7 @@
 #include "daemon/closed_log.h"
 #include "daemon/config.h"
 #include "daemon/connect.h"
+#include "daemon/control.h"
 #include "daemon/handler.h"
 #include "daemon/headers.h"
 #include "daemon/info.h"
@@ -95,11 +96,14 @@ static bool is_control(struct bytes subject) {
 }
 
 /* Where a message goes: control subjects are those of the system account, where it is asked for the
- * role; for who has none at all nobody is there, and so nobody can pose as the server either. */
+ * role; for who has none at all nobody is there, and so nobody can pose as the server either. But
+ * anyone may ask who he is. */
 static struct bus *client_bus(struct client *client, struct bytes subject) {
         if (!is_control(subject))
                 return client->bus;
-        return client->role == ROLE_NONE ? NULL : client->worker->instance->system_bus;
+        if (client->role == ROLE_NONE && control_role_of(subject) != ROLE_NONE)
+                return NULL;
+        return client->worker->instance->system_bus;
 }
 
 /* Tells a requester that nobody heard it (protocol.md 6.6). */

@@ -167,7 +167,7 @@ static const struct control_row rows[] = {
         {"ACCOUNTZ", false, ROLE_MONITOR, control_run_accountz},
         {"HEALTHZ", false, ROLE_LOCAL, control_run_healthz},
         {"LISTENERZ", false, ROLE_MONITOR, control_run_listenerz},
-        {"WHOAMI", false, ROLE_LOCAL, control_run_whoami},
+        {"WHOAMI", false, ROLE_NONE, control_run_whoami},
         {"ACCESS", false, ROLE_MONITOR, control_run_access},
         {"RELOAD", false, ROLE_ADMIN, control_run_reload},
         {"DRAIN", false, ROLE_ADMIN, control_run_drain},
@@ -181,18 +181,21 @@ static bool bytes_are(struct bytes bytes, const char *text) {
         return bytes_equal(bytes, bytes_from_string(text));
 }
 
-/* The row of `$SYS.REQ.SERVER.PING`, `$SYS.REQ.SERVER.PING.X` or `$SYS.REQ.SERVER.{id}.X`. */
+/* The row of `$SYS.REQ.SERVER.PING`, `$SYS.REQ.SERVER.PING.X` or `$SYS.REQ.SERVER.{id}.X`, or
+ * NULL. */
 static const struct control_row *row_of(struct bytes subject) {
         struct bytes token, who = {NULL, 0}, what = {NULL, 0};
 
         for (unsigned i = 0; subject_next_token(&subject, &token); i++) {
+                if (i > 4 || (i == 2 && !bytes_are(token, "SERVER")))
+                        return NULL;
                 if (i == 3)
                         who = token;
                 if (i == 4)
                         what = token;
         }
         if (!what.data)
-                return &rows[0];
+                return bytes_are(who, "PING") ? &rows[0] : NULL;
         for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
                 if (bytes_are(what, rows[i].name))
                         return rows[i].role == ROLE_ADMIN && bytes_are(who, "PING") ? NULL
@@ -200,10 +203,10 @@ static const struct control_row *row_of(struct bytes subject) {
         return NULL;
 }
 
-enum role control_role_of(struct bytes subject) {
+int control_role_of(struct bytes subject) {
         const struct control_row *row = row_of(subject);
 
-        return row ? row->role : ROLE_ADMIN;
+        return row ? (int)row->role : -ENOENT;
 }
 
 static void request_deny(struct control_request *request) {
@@ -242,8 +245,11 @@ static const struct client *asker_of(const struct message *message) {
         return message->publisher ? message->publisher->client : NULL;
 }
 
-/* How many requests may be under way when one of this client comes: some are left for the admin. */
+/* How many requests may be under way when one of this client comes: some are left for those with a
+ * role, and some of these for the admin. */
 static unsigned max_requests(const struct client *asker) {
+        if (asker->role == ROLE_NONE)
+                return CONTROL_MAX_REQUESTS / 4;
         return asker->role == ROLE_ADMIN ? CONTROL_MAX_REQUESTS : CONTROL_MAX_REQUESTS / 2;
 }
 

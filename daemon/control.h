@@ -49,6 +49,9 @@ struct control_request {
         uint64_t offset, limit, n_seen; /* for lists */
 };
 
+/* The role that a request on that subject needs; -ENOENT: there is no such request. Any thread. */
+int control_role_of(struct bytes subject);
+
 /* Subscribes to the control subjects. Returns 0 or -ENOMEM. Before the workers run. */
 int control_init(struct control *control, struct server *server);
 /* After the workers have ended. */

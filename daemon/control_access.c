@@ -1,8 +1,6 @@
 /* The control requests about who is who, and what he may: WHOAMI and ACCESS. See control.h. */
 #include "daemon/control_parts.h"
 
-#include "daemon/bus.h"
-#include "daemon/client.h"
 #include "daemon/config.h"
 #include "daemon/connection.h"
 #include "daemon/instance.h"
@@ -18,13 +16,9 @@
 static void whoami_worker(struct visit *visit, struct worker *worker) {
         struct control_request *request = control_request_of(visit);
         struct connection *connection = instance_find(worker->instance, request->asker_slot);
-        const struct client *client;
 
-        if (worker != request->asker_worker || !connection || connection->id != request->asker_id)
-                return;
-        client = connection->client;
-        request->data = report_connection(connection, true);
-        json_object_set_new(request->data, "account", json_string(client->bus->account));
+        if (worker == request->asker_worker && connection && connection->id == request->asker_id)
+                request->data = report_asker(connection);
 }
 
 static void whoami_done(struct visit *visit) {
@@ -93,7 +87,8 @@ static const char *role_reason(enum role role, enum role needed) {
 }
 
 static json_t *access_by_role(const struct access *access, const struct config_user *user) {
-        enum role needed = control_role_of(bytes_from_string(access->subject));
+        int known = control_role_of(bytes_from_string(access->subject));
+        enum role needed = known < 0 ? ROLE_ADMIN : (enum role)known;
         enum role role = user ? (enum role)user->role : ROLE_NONE;
 
         return json_pack("{s:b, s:s, s:s, s:s, s:s}", "allowed", role >= needed, "by", "role",

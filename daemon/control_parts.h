@@ -13,9 +13,6 @@ uint64_t control_option_number(const struct control_request *request, const char
                                uint64_t otherwise);
 bool control_option_bool(const struct control_request *request, const char *key);
 
-/* The role that a request on a control subject needs. */
-enum role control_role_of(struct bytes subject);
-
 /* Runs `run` in each worker's thread for the request, then `done` in the server's. */
 void control_visit(struct control_request *request,
                    void (*run)(struct visit *visit, struct worker *worker),

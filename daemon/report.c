@@ -493,7 +493,8 @@ static void connection_rule(json_t *object, const struct client *client) {
         json_object_set_new(object, "rule_by", by);
 }
 
-json_t *report_connection(struct connection *connection, bool details) {
+/* asks: of the kernel, if need be. */
+static json_t *connection_object(struct connection *connection, bool asks) {
         const struct client *client = connection->client;
         uint64_t now = now_ns();
         uint64_t idle_ms = uv_now(&connection->worker->loop) - connection->last_input_ms;
@@ -502,7 +503,7 @@ json_t *report_connection(struct connection *connection, bool details) {
 
         (void)connection_has_uid(connection);
         object = connection_head(connection->id, &connection->peer, connection->listener->name);
-        connection_process(object, details ? connection_facts(connection) : connection->facts);
+        connection_process(object, asks ? connection_facts(connection) : connection->facts);
         pthread_mutex_lock(&connection->lock);
         out_messages = connection->out_messages;
         out_bytes = connection->out_bytes;
@@ -533,10 +534,21 @@ json_t *report_connection(struct connection *connection, bool details) {
                 json_object_set_new(object, "datagrams",
                                     datagrams_object(&connection->session->counters));
         }
-        if (details) {
-                connection_rule(object, client);
-                json_object_set_new(object, "subscriptions_list", subject_list(client));
-        }
+        return object;
+}
+
+json_t *report_asker(struct connection *connection) {
+        json_t *object = connection_object(connection, true);
+
+        connection_rule(object, connection->client);
+        return object;
+}
+
+json_t *report_connection(struct connection *connection, bool details) {
+        json_t *object = details ? report_asker(connection) : connection_object(connection, false);
+
+        if (details)
+                json_object_set_new(object, "subscriptions_list", subject_list(connection->client));
         return object;
 }
 

@@ -24,6 +24,8 @@ json_t *report_listeners(struct server *server);
 /* One connection of CONNZ. details: with the list of its subjects, and with what the kernel has to
  * be asked for about its process. */
 json_t *report_connection(struct connection *connection, bool details);
+/* The same of who asks about himself, without the list: anyone may, and as often as he likes. */
+json_t *report_asker(struct connection *connection);
 json_t *report_closed(const struct closed_connection *closed);
 
 /* One subscription of SUBSZ. */

@@ -370,14 +370,16 @@ static void test_a_failed_reload_tells_each_line(void **state) {
 
 static void test_missing_rights_name_the_role(void **state) {
         static const char error[] =
-                "sockctl: \"clients\" needs the role \"monitor\" or \"admin\"; run "
-                "it as root or as the user that sockd runs as, on a Unix socket\n";
+                "sockctl: \"clients\" needs a role over TCP and UDP, which \"users\" in sockd.conf "
+                "can give; \"sockctl access whoami\" tells who you are\n";
+        static const char denied[] = "sockctl: Permissions Violation for Publish to \"x\"; ask for "
+                                     "this permission in sockd.conf\n";
         static const char sent[] = "{\"auth\":true,\"state\":0,\"offset\":0,\"limit\":1024}\n";
 
         assert_exchange("$SYS.REQ.SERVER.PING.CONNZ", NULL, OUTCOME(4, "", error), sent,
                         WORDS("clients"));
         assert_exchange("$SYS.REQ.SERVER.PING.CONNZ",
-                        "-ERR 'Permissions Violation for Publish to \"x\"'", OUTCOME(4, "", error),
+                        "-ERR 'Permissions Violation for Publish to \"x\"'", OUTCOME(4, "", denied),
                         sent, WORDS("clients"));
 }
 

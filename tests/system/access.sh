@@ -65,4 +65,39 @@ else
 fi
 stop_daemon
 check 'the daemon ended in order' 0 "$status"
+
+# --- without a role ----------------------------------------------------------------------------------
+
+umask 077
+printf 'open\n' >"$directory/guest"
+printf 'wonderland\n' >"$directory/alice"
+umask 022
+configure 'listeners = ( { name = "tcp"; listen = "tcp://127.0.0.1:0"; anonymous = true; },' \
+        '              { name = "udp"; listen = "udp://127.0.0.1:0"; anonymous = true; } );' \
+        'users = ( { name = "guest"; password = "open"; },' \
+        '          { name = "alice"; password = "wonderland"; permissions = { subscribe = ["b"]; }; } );'
+start_daemon
+tcp=tcp://127.0.0.1:$(port_of tcp)
+
+# whoami ADDRESS [OPTION...]: what it says there.
+whoami() {
+        whoami_at=$1
+        shift
+        timeout 20 "$SOCKCTL" -s "$whoami_at" "$@" access whoami 2>&1
+}
+said=$(whoami "$tcp" --user guest --password-file "$directory/guest")
+check_matches 'whoami: over TCP, without a role' "^User: +guest, by password \\($config:3\\)\$" "$said"
+check_matches 'whoami: which it says' '^Role: +none$' "$said"
+check_matches 'whoami: over TCP, who has proved nothing' '^User: +none; no rule of "users" fits$' \
+        "$(whoami "$tcp")"
+check_matches 'whoami: over UDP as well' '^Listener: +udp$' "$(whoami "udp://127.0.0.1:$(port_of udp)")"
+check_matches 'whoami: who may not have answers is told so' \
+        'Permissions Violation for Subscription to "_INBOX\..*; ask for this permission' \
+        "$(whoami "$tcp" --user alice --password-file "$directory/alice")"
+check_lacks 'whoami: without what one has subscribed to' 'subscriptions_list' "$(whoami "$tcp" --json)"
+check 'nothing like it is answered' '503 503 503 ' "$(
+        talk "$tcp" 'CONNECT {"verbose":false,"headers":true,"no_responders":true}\r\nSUB _INBOX.> 1\r\nPUB $SYS.REQ.OTHER.PING.WHOAMI _INBOX.1 0\r\n\r\nPUB $SYS.REQ.SERVER.PING.WHOAMI.x _INBOX.1 0\r\n\r\nPUB $SYS.REQ.SERVER.PING.STATSZ _INBOX.1 0\r\n\r\nPING\r\n' |
+                sed -n 's/^NATS.1.0 \([0-9]*\).*/\1/p' | tr '\n' ' '
+)"
+stop_daemon
 end_tests

@@ -107,7 +107,7 @@ denied() {
                 # shellcheck disable=SC2086 # a verb of several words
                 output=$(timeout 20 "$@" $verb 2>&1)
                 check "$denied_name: $verb exits with 4" 4 $?
-                check "$denied_name: $verb says what to do" "sockctl: \"${verb%% *}\" needs the role \"monitor\" or \"admin\"; run it as root or as the user that sockd runs as, on a Unix socket" \
+                check "$denied_name: $verb says what to do" "sockctl: \"${verb%% *}\" needs a role over TCP and UDP, which \"users\" in sockd.conf can give; \"sockctl access whoami\" tells who you are" \
                         "$output"
         done
 }
