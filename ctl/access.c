@@ -85,29 +85,14 @@ static const char *verdict_of(const json_t *data) {
         return json_is_true(json_object_get(data, "filtered")) ? "allowed in part" : "allowed";
 }
 
-static void say_role(struct context *context, const json_t *data, const char *user) {
-        const char *role = report_text(data, "role"), *needs = report_text(data, "needs");
-
-        (void)context_say(context, "%s: this is for the role %s, and %s has %s: %s",
-                          verdict_of(data), *needs ? needs : "none", user, *role ? role : "none",
-                          report_text(data, "why"));
-}
-
-/* The daemon's reason begins with the verdict, unless that is not all there is to it. */
-static void say_permission(struct context *context, const json_t *data) {
+/* The daemon's reason may begin with the verdict, unless that is not all there is to it. */
+static void say_decision(struct context *context, const json_t *data) {
         const char *verdict = verdict_of(data), *why = report_text(data, "why");
 
         if (strncmp(why, verdict, strlen(verdict)) == 0)
                 (void)context_say(context, "%s", why);
         else
                 (void)context_say(context, "%s: %s", verdict, why);
-}
-
-static void say_decision(struct context *context, const json_t *data, const char *user) {
-        if (strcmp(report_text(data, "by"), "role") == 0)
-                say_role(context, data, user);
-        else
-                say_permission(context, data);
 }
 
 static int check(struct context *context) {
@@ -131,7 +116,7 @@ static int check(struct context *context) {
         if (context->options->json)
                 (void)context_print_json(context, json_incref(data));
         else
-                say_decision(context, data, user);
+                say_decision(context, data);
         json_decref(data);
         return code;
 }

@@ -9,6 +9,7 @@
 #include "daemon/server.h"
 #include "lib/subject.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* --- who asks ------------------------------------------------------------------------------- */
@@ -77,23 +78,58 @@ static bool is_control(const struct access *access) {
         return access->is_publish && strncmp(access->subject, "$SYS.REQ.", 9) == 0;
 }
 
-static const char *role_reason(enum role role, enum role needed) {
-        if (role != ROLE_NONE)
-                return "the rule gives that role";
-        return needed <= ROLE_LOCAL
-                       ? "any process on a Unix socket may, and nobody else without a role"
-                       : "the rule gives no role; on a Unix socket, root and the "
-                         "daemon's own user have one";
+/* Which role the user has by its rule, and where that stands. */
+static void write_owner(char *text, size_t size, const struct config_user *user) {
+        static const char *const roles[] = {
+                [ROLE_NONE] = "no role",
+                [ROLE_LOCAL] = "the role none",
+                [ROLE_MONITOR] = "the role monitor",
+                [ROLE_ADMIN] = "the role admin",
+        };
+
+        if (user)
+                snprintf(text, size, "\"%s\" has %s, %s:%u", user->name, roles[user->role],
+                         user->origin.file, user->origin.line);
+        else
+                snprintf(text, size, "who is no user has no role");
+}
+
+/* Who may send that request, and why this user may or may not. Returns text. */
+static const char *explain_role(char *text, size_t size, const struct config_user *user,
+                                int needed) {
+        bool has_role = user && user->role != ROLE_NONE;
+        char owner[512];
+
+        write_owner(owner, sizeof(owner), user);
+        if (needed < 0)
+                return "sockd has no such request";
+        if (needed == ROLE_NONE)
+                return "anyone may ask who he is";
+        if (needed == ROLE_LOCAL && has_role)
+                snprintf(text, size, "the status needs a role, be it none, and %s", owner);
+        else if (needed == ROLE_LOCAL)
+                snprintf(text, size,
+                         "over TCP and UDP the status needs a role, and %s; on a Unix socket any "
+                         "process may see it",
+                         owner);
+        else
+                snprintf(text, size, "this needs the role %s, and %s%s",
+                         role_name((enum role)needed), owner,
+                         has_role ? ""
+                                  : "; on a Unix socket root and the user that sockd runs as are "
+                                    "admin");
+        return text;
 }
 
 static json_t *access_by_role(const struct access *access, const struct config_user *user) {
-        int known = control_role_of(bytes_from_string(access->subject));
-        enum role needed = known < 0 ? ROLE_ADMIN : (enum role)known;
+        int needed = control_role_of(bytes_from_string(access->subject));
         enum role role = user ? (enum role)user->role : ROLE_NONE;
+        bool is_allowed = needed >= 0 && role >= (enum role)needed;
+        char why[768];
 
-        return json_pack("{s:b, s:s, s:s, s:s, s:s}", "allowed", role >= needed, "by", "role",
-                         "role", role_name(role), "needs", role_name(needed), "why",
-                         role_reason(role, needed));
+        return json_pack("{s:b, s:s, s:s, s:s, s:o}", "allowed", is_allowed, "by", "role", "role",
+                         role_name(role), "needs", needed >= 0 ? role_name((enum role)needed) : "",
+                         "why", report_text(explain_role(why, sizeof(why), user, needed)));
 }
 
 static json_t *access_by_permissions(const struct access *access,

@@ -35,8 +35,28 @@ may 1 'other queues, by "c q1"' alice sub c
 may 0 '^allowed by "c q1"' --queue q1 alice sub c
 may 1 'not among what is allowed, .*:2$' watch pub z
 may 0 'allowed by "public.>"' anonymous pub public.x
-may 1 'role admin, and watch has monitor' watch pub '$SYS.REQ.SERVER.x.STOP'
-may 0 'role monitor, and watch has monitor' watch pub '$SYS.REQ.SERVER.PING.CONNZ'
+may 1 "^denied: this needs the role admin, and \"watch\" has the role monitor, $config:3\$" \
+        watch pub '$SYS.REQ.SERVER.x.STOP'
+may 0 "^allowed: this needs the role monitor, and \"watch\" has the role monitor, $config:3\$" \
+        watch pub '$SYS.REQ.SERVER.PING.CONNZ'
+may 0 "^allowed: this needs the role monitor, and \"boss\" has the role admin, $config:4\$" \
+        boss pub '$SYS.REQ.SERVER.PING.SUBSZ'
+may 1 "^denied: this needs the role monitor, and \"alice\" has no role, $config:5; on a Unix socket root and" \
+        alice pub '$SYS.REQ.SERVER.PING.CONNZ'
+may 1 '^denied: this needs the role admin, and who is no user has no role; on a Unix socket' \
+        anonymous pub '$SYS.REQ.SERVER.x.RELOAD'
+for request in PING PING.VARZ x.STATSZ PING.HEALTHZ; do
+        may 1 "^denied: over TCP and UDP the status needs a role, and \"alice\" has no role, $config:5; on a Unix socket any process may see it\$" \
+                alice pub "\$SYS.REQ.SERVER.$request"
+done
+may 1 '^denied: over TCP and UDP the status needs a role, and who is no user has no role; on a Unix' \
+        anonymous pub '$SYS.REQ.SERVER.PING'
+may 0 "^allowed: the status needs a role, be it none, and \"watch\" has the role monitor, $config:3\$" \
+        watch pub '$SYS.REQ.SERVER.PING'
+may 0 '^allowed: anyone may ask who he is$' alice pub '$SYS.REQ.SERVER.PING.WHOAMI'
+may 0 '^allowed: anyone may ask who he is$' anonymous pub '$SYS.REQ.SERVER.PING.WHOAMI'
+may 1 '^denied: sockd has no such request$' boss pub '$SYS.REQ.SERVER.PING.STOP'
+may 1 '^denied: sockd has no such request$' boss pub '$SYS.REQ.coffee'
 may 3 'no such user: carol$' carol pub a
 may 2 'the subject is not valid$' alice pub a..b
 may 2 'neither pub nor sub$' alice read a
