@@ -195,10 +195,30 @@ int report_status(struct context *context) {
 }
 
 static const struct table_column listener_columns[] = {
-        {.title = "NAME", .can_shrink = true},    {.title = "ADDRESS", .can_shrink = true},
-        {.title = "HANDLER", .can_shrink = true}, {.title = "NOW", .is_right = true},
-        {.title = "TOTAL", .is_right = true},     {.title = "OPENED BY"},
+        {.title = "NAME", .can_shrink = true},
+        {.title = "ADDRESS", .can_shrink = true},
+        {.title = "HANDLER", .can_shrink = true},
+        {.title = "TLS"},
+        {.title = "NOW", .is_right = true},
+        {.title = "TOTAL", .is_right = true},
+        {.title = "OPENED BY"},
 };
+
+/* In the words of the configuration: "required,verify". */
+static void add_tls(struct table *table, const json_t *tls) {
+        bool is_first = json_is_true(json_object_get(tls, "first"));
+        bool is_required = json_is_true(json_object_get(tls, "required"));
+
+        if (!tls)
+                table_add(table, NULL);
+        else
+                table_add_format(table, "%s%s%s",
+                                 is_first      ? "first"
+                                 : is_required ? "required"
+                                               : "optional",
+                                 json_is_true(json_object_get(tls, "verify")) ? ",verify" : "",
+                                 json_is_true(json_object_get(tls, "map")) ? ",map" : "");
+}
 
 int report_listeners(struct context *context) {
         struct table table = TABLE_INIT(listener_columns);
@@ -214,6 +234,7 @@ int report_listeners(struct context *context) {
                 table_add(&table, report_text(listener, "name"));
                 table_add(&table, report_text(listener, "address"));
                 table_add(&table, report_text(listener, "handler"));
+                add_tls(&table, json_object_get(listener, "tls"));
                 table_add_count(&table, report_number(listener, "connections"));
                 table_add_count(&table, report_number(listener, "total_connections"));
                 table_add(&table, json_is_true(json_object_get(listener, "activated")) ? "systemd"

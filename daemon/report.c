@@ -8,6 +8,7 @@
 #include "daemon/session.h"
 #include "daemon/subject_index.h"
 #include "daemon/tls.h"
+#include "daemon/tls_context.h"
 #include "daemon/transport.h"
 #include "lib/log.h"
 
@@ -352,7 +353,21 @@ static json_t *datagrams_object(const struct datagram_counters *counters) {
                          "sent", integer(atomic_load(&counters->n_sent)), "dropped", dropped);
 }
 
-static json_t *listener_object(const struct listener *listener) {
+/* Who has to speak TLS there, and what is asked of him; NULL: nobody does. */
+static json_t *listener_security(struct listener *listener) {
+        struct tls_context *context = listener_tls(listener);
+        json_t *object;
+
+        if (!context)
+                return NULL;
+        object = json_pack("{s:b, s:b, s:b, s:b}", "required", context->is_required, "first",
+                           context->is_first, "verify", context->verifies, "map", context->maps);
+        tls_context_unref(context);
+        return object;
+}
+
+static json_t *listener_object(struct listener *listener) {
+        json_t *security = listener_security(listener);
         char configured[ADDRESS_TEXT_MAX];
         json_t *object = json_pack(
                 "{s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:b}", "name",
@@ -365,6 +380,8 @@ static json_t *listener_object(const struct listener *listener) {
                 integer(atomic_load(&listener->n_total)), "activated",
                 listener->is_activated ? 1 : 0);
 
+        if (security)
+                json_object_set_new(object, "tls", security);
         if (listener->transport->is_connectionless)
                 json_object_set_new(object, "datagrams", datagrams_object(&listener->datagrams));
         return object;

@@ -180,11 +180,35 @@ static void test_listeners_are_a_table(void **state) {
                      "\"handler\":\"bus\",\"connections\":2,\"total_connections\":1234567,"
                      "\"activated\":true}]}"),
                 OUTCOME(0,
-                        "NAME  ADDRESS                HANDLER  NOW  TOTAL  OPENED BY\n"
-                        "tcp   tcp://127.0.0.1:43211  bus        2  1.23M  systemd\n"
+                        "NAME  ADDRESS                HANDLER  TLS  NOW  TOTAL  OPENED BY\n"
+                        "tcp   tcp://127.0.0.1:43211  bus      -      2  1.23M  systemd\n"
                         "\n1 listener\n",
                         ""),
                 "\n", WORDS("listeners"));
+}
+
+static void test_listeners_tell_their_tls(void **state) {
+        static const struct {
+                const char *tls, *shown;
+        } rows[] = {
+                {"{\"required\":true,\"first\":false,\"verify\":false,\"map\":false}", "required"},
+                {"{\"required\":false,\"first\":false,\"verify\":true,\"map\":false}",
+                 "optional,verify"},
+                {"{\"required\":true,\"first\":true,\"verify\":true,\"map\":true}",
+                 "first,verify,map"},
+        };
+        char answer[512], shown[128];
+
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+                snprintf(answer, sizeof(answer),
+                         DATA("{\"listeners\":[{\"name\":\"a\",\"address\":\"tls://x:1\","
+                              "\"handler\":\"bus\",\"tls\":%s}]}"),
+                         rows[i].tls);
+                snprintf(shown, sizeof(shown), "a  tls://x:1  bus  %s  0  0  sockd\n",
+                         rows[i].shown);
+                assert_exchange("$SYS.REQ.SERVER.PING.LISTENERZ", answer, OUTCOME(0, shown, ""),
+                                "\n", WORDS("listeners", "--no-legend"));
+        }
 }
 
 static void test_accounts_are_a_table(void **state) {
@@ -210,7 +234,7 @@ static void test_no_legend_leaves_rows_only(void **state) {
         assert_exchange("$SYS.REQ.SERVER.PING.LISTENERZ",
                         DATA("{\"listeners\":[{\"name\":\"a\\u001b[2J\",\"address\":\"unix:///x\","
                              "\"handler\":\"bus\"}]}"),
-                        OUTCOME(0, "a?[2J  unix:///x  bus  0  0  sockd\n", ""), "\n",
+                        OUTCOME(0, "a?[2J  unix:///x  bus  -  0  0  sockd\n", ""), "\n",
                         WORDS("listeners", "--no-legend"));
 }
 
@@ -556,6 +580,7 @@ static void test_help_is_there_for_every_verb(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_listeners_are_a_table),
+                cmocka_unit_test(test_listeners_tell_their_tls),
                 cmocka_unit_test(test_accounts_are_a_table),
                 cmocka_unit_test(test_no_legend_leaves_rows_only),
                 cmocka_unit_test(test_json_is_what_the_daemon_said),

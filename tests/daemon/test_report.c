@@ -6,6 +6,7 @@
 #include "daemon/listener.h"
 #include "daemon/peer_facts.h"
 #include "daemon/subject_index.h"
+#include "daemon/tls_context.h"
 #include "daemon/transport.h"
 
 #include <setjmp.h>
@@ -424,6 +425,26 @@ static void test_listeners_are_described(void **state) {
         check_integer(row, "connections", 2);
         check_integer(row, "total_connections", 3);
         assert_null(json_object_get(row, "datagrams"));
+        assert_null(json_object_get(row, "tls"));
+        json_decref(object);
+}
+
+static void test_listeners_tell_their_tls(void **state) {
+        struct tls_context context = {.n_references = 1, .is_required = true, .verifies = true};
+        struct listener *list[] = {&listener};
+        json_t *object, *tls;
+
+        listener.transport = &transport_stream;
+        listener.tls = &context;
+        server.listeners = list;
+        server.n_listeners = 1;
+        object = report_listeners(&server);
+        listener.tls = NULL;
+        tls = json_object_get(json_array_get(json_object_get(object, "listeners"), 0), "tls");
+        assert_true(json_is_true(json_object_get(tls, "required")));
+        assert_true(json_is_false(json_object_get(tls, "first")));
+        assert_true(json_is_true(json_object_get(tls, "verify")));
+        assert_true(json_is_false(json_object_get(tls, "map")));
         json_decref(object);
 }
 
@@ -525,6 +546,7 @@ int main(void) {
                 TEST(test_subscriptions_are_described),
                 TEST(test_counters_of_all_workers_are_summed),
                 TEST(test_listeners_are_described),
+                TEST(test_listeners_tell_their_tls),
                 TEST(test_datagrams_are_counted_by_what_became_of_them),
                 TEST(test_answers_are_numbered),
                 TEST(test_accounts_tell_what_they_have),

@@ -39,6 +39,12 @@ mixed=127.0.0.1:$(port_of mixed)
 quick=127.0.0.1:$(port_of quick)
 modern=127.0.0.1:$(port_of modern)
 
+check 'sockctl listeners tells who has TLS, and how' \
+        'local=- tls=required plain=- first=first mixed=optional quick=required verify=required,verify,map modern=first ' \
+        "$(ctl listeners --no-legend | awk '{ printf "%s=%s ", $1, $4 }')"
+check '... in JSON as well' 'true false true' \
+        "$(ctl_json listeners.6.tls.required listeners) $(ctl_json listeners.6.tls.first listeners) $(ctl_json listeners.6.tls.verify listeners)"
+
 # publish ADDRESS [OPTION...]: sockctl publishes; what it says, and its status.
 publish() {
         publish_to=$1
