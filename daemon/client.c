@@ -242,8 +242,10 @@ static void client_wipe(struct bytes arguments) {
 }
 
 static void client_connect(struct client *client, const struct operation *operation) {
-        enum connect_result result = connect_apply(client, operation->arguments);
+        enum connect_result result;
 
+        client->has_spoken = true;
+        result = connect_apply(client, operation->arguments);
         if (result == CONNECT_MALFORMED || credentials_are_given(&client->credentials))
                 client_wipe(operation->arguments);
         switch (result) {
@@ -431,18 +433,25 @@ static void client_begin(struct client *client) {
         client->proof.is_given = false;
         credentials_deinit(&client->credentials);
         client_draw_nonce(client);
-        atomic_store(&client->denied_publishes.value, 0);
-        atomic_store(&client->denied_subscriptions.value, 0);
-        client_identify(client);
 }
 
-void client_renew(struct client *client) {
+/* What it has said is forgotten. */
+static void client_begin_again(struct client *client) {
         free(client->name);
         free(client->lang);
         free(client->version);
         client->name = client->lang = client->version = NULL;
         client->is_connected = false;
+        client->has_spoken = false;
         client_begin(client);
+}
+
+void client_renew(struct client *client) {
+        if (client->has_spoken)
+                client_begin_again(client);
+        atomic_store_explicit(&client->denied_publishes.value, 0, memory_order_relaxed);
+        atomic_store_explicit(&client->denied_subscriptions.value, 0, memory_order_relaxed);
+        client_identify_next(client);
 }
 
 /* Counts the client as one of the server's. Returns whether there was room. */
@@ -499,6 +508,7 @@ struct client *client_new(struct connection *connection) {
         client->worker = connection->worker;
         client->bus = connection->worker->instance->bus;
         client_begin(client);
+        client_identify(client);
         return client;
 }
 

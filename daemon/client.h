@@ -25,6 +25,17 @@ struct usage;
 /* With the NUL. */
 #define CLIENT_NONCE_SIZE 16
 
+/* What decides who a datagram peer is that has said nothing yet. */
+struct client_ground {
+        uint64_t config; /* its id */
+        const struct bus *bus;
+        bool admits_anonymous, identifies; /* of the listener, as is the bus */
+        bool has_credentials;
+        uid_t uid;
+        gid_t gid;
+        pid_t pid; /* where messages tell it; else 0 */
+};
+
 struct client {
         struct receiver receiver;
         struct connection *connection; /* owns the client */
@@ -37,7 +48,8 @@ struct client {
         char nonce[CLIENT_NONCE_SIZE];  /* what it signs; "" if nobody has an nkey */
         struct credentials credentials; /* secrets of it until it is known who it is */
         struct proof proof;
-        struct usage *usage; /* a reference; NULL: it is no user */
+        struct client_ground ground; /* why it is that; config 0: not by its peer alone */
+        struct usage *usage;         /* a reference; NULL: it is no user */
         struct config_limits limits;
         char *signature;               /* owned; headers that its messages get, NULL: none */
         _Atomic(struct grant *) grant; /* owned; what it may do; NULL: everything. Others read it in
@@ -54,7 +66,8 @@ struct client {
         _Atomic uint64_t n_subscriptions; /* the same as the table's, for other threads */
 
         /* As CONNECT says; protocol.md 3.1. */
-        bool is_connected; /* a CONNECT was accepted */
+        bool has_spoken;   /* there was a CONNECT */
+        bool is_connected; /* one was accepted */
         bool verbose, pedantic, echo, no_responders;
         _Atomic bool headers;
         int protocol;

@@ -147,8 +147,20 @@ static void enter_account(struct client *client, struct bus *bus) {
         client->bus = bus;
 }
 
+/* Whether it has all that its identity gives it, and nothing is missing for want of memory. */
+static bool is_complete(const struct client *client, const struct identity *identity) {
+        const struct connection *connection = client->connection;
+        bool is_signed = client->signature || !connection->peer.has_credentials ||
+                         !atomic_load(&connection->listener->identifies);
+
+        return is_signed && (!identity->user || (client->user && client->usage)) &&
+               (identity->state != IDENTITY_KNOWN ||
+                client_has_permissions(client, identity->permissions));
+}
+
 static void adopt(struct client *client, const struct identity *identity) {
         enter_account(client, identity->bus);
+        client->ground.config = 0;
         client->role = identity->role;
         free(client->user);
         client->user = identity->user ? strdup(identity->user->name) : NULL;
@@ -164,11 +176,53 @@ static void adopt(struct client *client, const struct identity *identity) {
                 client_set_permissions(client, identity->permissions);
 }
 
+static void identify_as(struct client *client, const struct identity *identity) {
+        adopt(client, identity);
+        client->must_login = identity->state != IDENTITY_KNOWN;
+}
+
 void client_identify(struct client *client) {
         struct identity identity = identify(client, 0);
 
-        adopt(client, &identity);
-        client->must_login = identity.state != IDENTITY_KNOWN;
+        identify_as(client, &identity);
+}
+
+static struct client_ground ground_of(const struct client *client) {
+        struct listener *listener = client->connection->listener;
+        const struct peer *peer = &client->connection->peer;
+        struct client_ground ground = {
+                .config = client->worker->config->id,
+                .bus = atomic_load(&listener->bus),
+                .admits_anonymous = atomic_load(&listener->admits_anonymous),
+                .identifies = atomic_load(&listener->identifies),
+                .has_credentials = peer->has_credentials,
+        };
+
+        if (peer->has_credentials) {
+                ground.uid = peer->uid;
+                ground.gid = peer->gid;
+                ground.pid = ground.identifies ? peer->pid : 0;
+        }
+        return ground;
+}
+
+static bool is_same_ground(const struct client_ground *a, const struct client_ground *b) {
+        return a->config == b->config && a->config != 0 && a->bus == b->bus &&
+               a->admits_anonymous == b->admits_anonymous && a->identifies == b->identifies &&
+               a->has_credentials == b->has_credentials && a->uid == b->uid && a->gid == b->gid &&
+               a->pid == b->pid;
+}
+
+void client_identify_next(struct client *client) {
+        struct client_ground ground = ground_of(client);
+        struct identity identity;
+
+        if (is_same_ground(&ground, &client->ground))
+                return;
+        identity = identify(client, 0);
+        identify_as(client, &identity);
+        if (is_complete(client, &identity))
+                client->ground = ground;
 }
 
 /* Whether it may not go on as who it is. Without a word of its own and without subscriptions it can
@@ -195,8 +249,7 @@ void client_identify_again(struct client *client) {
                 client_fail(client, ERROR_REVOKED, REASON_REVOKED);
                 return;
         }
-        adopt(client, &identity);
-        client->must_login = identity.state != IDENTITY_KNOWN;
+        identify_as(client, &identity);
 }
 
 /* --- refusal -------------------------------------------------------------------------------- */

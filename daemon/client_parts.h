@@ -75,6 +75,8 @@ void client_draw_nonce(struct client *client);
 /* Finds out who it is before it says so; and again when the rules have changed, which may end the
  * connection. */
 void client_identify(struct client *client);
+/* The same of the next datagram peer, who mostly is as the one before. */
+void client_identify_next(struct client *client);
 void client_identify_again(struct client *client);
 
 /* Finds out who it is by its credentials; client_connected() or the end of the connection follows,
@@ -132,6 +134,9 @@ bool client_filters(struct client *client, struct worker *worker,
  * all. Before it is delivered; the publisher's thread. */
 void client_expect_responses(struct client *client, struct worker *worker,
                              const struct message *message);
+
+/* Whether it has these: not if there was no memory for them. */
+bool client_has_permissions(const struct client *client, const struct permissions *permissions);
 
 /* Frees what it may do, when nobody else can see it any more. */
 void client_free_permissions(struct client *client);

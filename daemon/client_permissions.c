@@ -90,6 +90,10 @@ void client_set_permissions(struct client *client, struct permissions *permissio
                 reclaim_later(&client->worker->reclaim, &before->reclaim, grant_release);
 }
 
+bool client_has_permissions(const struct client *client, const struct permissions *permissions) {
+        return own_permissions(client) == permissions;
+}
+
 void client_free_permissions(struct client *client) {
         grant_free(own_grant(client));
         responses_free(client->responses);

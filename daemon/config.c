@@ -28,11 +28,13 @@ static void free_config(struct config **configp) {
 }
 
 static struct config *config_new(void) {
+        static _Atomic uint64_t last_id;
         struct config *config = calloc(1, sizeof(*config));
 
         if (!config)
                 return NULL;
         config->n_references = 1;
+        config->id = atomic_fetch_add(&last_id, 1) + 1;
         return config_table_default(&config_keys, config) < 0 ? config_unref(config) : config;
 }
 

@@ -183,6 +183,7 @@ struct config_rule {
 
 struct config {
         _Atomic unsigned n_references;
+        uint64_t id;                   /* a number that no other has or had; never 0 */
         char *path;                    /* the file it was read from; NULL: none */
         struct config_errors warnings; /* of what was accepted, but should not stay so */
         struct config_server server;
