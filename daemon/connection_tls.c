@@ -8,8 +8,9 @@
  *      handler->secured                and from then on as any other connection
  *
  * Until the first byte has come a connection costs no more than any other. Afterwards it has
- * OpenSSL's state, which is large; so of those that wait for their peers only so many are kept, and
- * the one that has waited longest has to go when there are more.
+ * OpenSSL's state, which is large; so of those that wait for their peers only so many are kept.
+ * When there are more, one of the source that has most has to go, the one that has waited longest:
+ * whoever opens many is in his own way, and not in that of others who are slow.
  */
 #include "daemon/connection_parts.h"
 
@@ -19,8 +20,10 @@
 #include "daemon/tls.h"
 #include "daemon/tls_context.h"
 #include "daemon/transport.h"
+#include "lib/hash.h"
 #include "lib/log.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <sys/socket.h>
 
@@ -33,6 +36,8 @@
 #define TLS_MEMORY (48 * 1024)
 /* Handshakes of a worker that wait for their peers. */
 #define HANDSHAKES_MAX 1024
+/* Of an IPv6 address: its network, in which one host has as many addresses as it likes. */
+#define NETWORK_BYTES 8
 
 bool connection_is_securing(const struct connection *connection) {
         const struct tls *tls = connection->tls;
@@ -76,6 +81,15 @@ static unsigned offer_of(const struct tls_context *context) {
                (context->is_first ? TLS_OFFER_FIRST : 0u);
 }
 
+static unsigned source_of(const struct connection *connection) {
+        uint32_t source = connection->source;
+        struct in6_addr address;
+
+        if (inet_pton(AF_INET6, connection->peer.ip, &address) == 1)
+                source = (uint32_t)hash_bytes((struct bytes){(char *)&address, NETWORK_BYTES}, 0);
+        return source % WORKER_HANDSHAKE_SOURCES;
+}
+
 int connection_prepare_tls(struct connection *connection) {
         struct tls_context *context = listener_tls(connection->listener);
 
@@ -87,6 +101,7 @@ int connection_prepare_tls(struct connection *connection) {
                 tls_context_unref(context);
                 return -ENOMEM;
         }
+        connection->tls->source = source_of(connection);
         if (context->is_first)
                 connection->transport = &transport_tls;
         return 0;
@@ -115,6 +130,47 @@ void connection_begin_tls(struct connection *connection) {
         connection_arm(connection);
 }
 
+/* --- those that wait for their peers ------------------------------------------------------- */
+
+/* How many of its source there are. */
+static uint16_t *count_of_source(const struct tls *tls) {
+        return &tls->connection->worker->handshake_sources[tls->source];
+}
+
+/* The one that has to go; there are some. */
+static struct connection *find_dispensable(const struct worker *worker) {
+        struct tls *tls = NULL;
+        uint16_t most = 0;
+
+        for (unsigned i = 0; i < WORKER_HANDSHAKE_SOURCES; i++)
+                most = worker->handshake_sources[i] > most ? worker->handshake_sources[i] : most;
+        LIST_FOREACH (link, &worker->handshakes) {
+                tls = container_of(link, struct tls, link);
+                if (*count_of_source(tls) == most)
+                        break;
+        }
+        return tls->connection;
+}
+
+/* The peer is to speak next. */
+static void wait_for_peer(struct connection *connection) {
+        static struct log_limit limit = {.burst = 1, .interval_ms = 10000};
+        struct worker *worker = connection->worker;
+        struct tls *tls = connection->tls;
+
+        if (!list_is_empty(&tls->link))
+                return;
+        list_append(&worker->handshakes, &tls->link);
+        ++*count_of_source(tls);
+        if (++worker->n_handshakes <= HANDSHAKES_MAX)
+                return;
+        log_limited(&limit, LOG_LEVEL_WARNING,
+                    "more than %u TLS handshakes wait for their peers; those of the source that "
+                    "has most are given up, the oldest first",
+                    HANDSHAKES_MAX);
+        connection_close(find_dispensable(worker), REASON_TLS);
+}
+
 /* It waits for its peer no more. */
 static void stop_waiting(struct connection *connection) {
         struct tls *tls = connection->tls;
@@ -122,6 +178,7 @@ static void stop_waiting(struct connection *connection) {
         if (list_is_empty(&tls->link))
                 return;
         list_unlink(&tls->link);
+        --*count_of_source(tls);
         connection->worker->n_handshakes--;
 }
 
@@ -225,24 +282,6 @@ static bool send_queue(struct connection *connection) {
                         tls_queue_consume(out, (size_t)n);
         }
         return true;
-}
-
-/* The peer is to speak next. */
-static void wait_for_peer(struct connection *connection) {
-        static struct log_limit limit = {.burst = 1, .interval_ms = 10000};
-        struct worker *worker = connection->worker;
-        struct tls *tls = connection->tls, *oldest;
-
-        if (!list_is_empty(&tls->link))
-                return;
-        list_append(&worker->handshakes, &tls->link);
-        if (++worker->n_handshakes <= HANDSHAKES_MAX)
-                return;
-        oldest = container_of(worker->handshakes.next, struct tls, link);
-        log_limited(&limit, LOG_LEVEL_WARNING,
-                    "more than %u TLS handshakes wait for their peers; the oldest are given up",
-                    HANDSHAKES_MAX);
-        connection_close(oldest->connection, REASON_TLS);
 }
 
 static void finish(struct connection *connection) {

@@ -54,6 +54,7 @@ struct tls_facts {
 struct tls {
         struct tls_context *context;   /* a reference */
         struct connection *connection; /* whose it is */
+        unsigned source;               /* where it comes from: which of its worker's counts */
         enum tls_phase phase;          /* written by its worker with the lock, read with it */
 
         /* For its worker; while is_working, the queues, ssl, step and so on are another thread's.

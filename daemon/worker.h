@@ -41,6 +41,9 @@ struct worker_copy {
 };
 #define WORKER_COPIES 64
 
+/* How many sources of TLS handshakes are told apart. */
+#define WORKER_HANDSHAKE_SOURCES 1024
+
 /* What the present input costs, and how its receivers keep up. */
 struct pressure {
         uint64_t n_work; /* deliveries and nodes of the index looked at, as a measure of time */
@@ -80,7 +83,8 @@ struct worker {
         _Atomic unsigned n_connections; /* written here, read by whoever chooses a worker */
         struct list_link handshakes;    /* of TLS, that wait for their peers, the oldest first */
         unsigned n_handshakes;          /* of them */
-        struct list_link held;          /* publishers that wait for their receivers */
+        uint16_t handshake_sources[WORKER_HANDSHAKE_SOURCES]; /* of them, by a hash of where from */
+        struct list_link held; /* publishers that wait for their receivers */
         uv_timer_t held_timer;
         uv_timer_t trim_timer;       /* gives memory back when it is quiet */
         uint64_t n_turned, n_looked; /* bytes that went through the heap; when last looked at */

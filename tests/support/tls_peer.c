@@ -1,14 +1,15 @@
 /* Peers that begin a TLS handshake and leave it at that.
  *
- *      tls_peer ADDRESS N [BYTES]
+ *      tls_peer ADDRESS N [BYTES [FROM]]
  *
  * N connections, of which each sends a ClientHello, or its first BYTES, and no more; to 127.0.0.1
- * they come from 127.0.0.2, a source that others do not share. Says `held`
+ * they come from FROM, or else 127.0.0.2, a source that others do not share. Says `held`
  * when all have done so, and, at the end of standard input, how many the server has not closed yet.
  * Then waits until it has closed all, and says `closed`; more than 20 seconds are an error.
  */
 #include "tests/support/target.h"
 
+#include <arpa/inet.h>
 #include <err.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -43,9 +44,9 @@ static void make_hello(void) {
         SSL_CTX_free(ssl_ctx);
 }
 
-static int open_one(void) {
+static int open_one(const char *source) {
         const struct sockaddr_in from = {.sin_family = AF_INET,
-                                         .sin_addr.s_addr = htonl(0x7f000002)};
+                                         .sin_addr.s_addr = inet_addr(source)};
         int fd = socket(target.family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
         if (target.family == AF_INET && bind(fd, (const struct sockaddr *)&from, sizeof(from)) < 0)
@@ -70,24 +71,25 @@ static bool has_ended(int fd, int timeout_ms) {
 }
 
 int main(int argc, char **argv) {
+        const char *source = argc == 5 ? argv[4] : "127.0.0.2";
         struct rlimit limit;
         size_t n, n_open = 0;
         int *fds;
 
-        if (argc != 3 && argc != 4)
-                errx(2, "usage: tls_peer ADDRESS N [BYTES]");
+        if (argc < 3 || argc > 5)
+                errx(2, "usage: tls_peer ADDRESS N [BYTES [FROM]]");
         if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
                 limit.rlim_cur = limit.rlim_max;
                 (void)setrlimit(RLIMIT_NOFILE, &limit);
         }
         (void)target_resolve(argv[1], false, &target);
         make_hello();
-        if (argc == 4 && (size_t)atol(argv[3]) < n_hello)
+        if (argc > 3 && (size_t)atol(argv[3]) < n_hello)
                 n_hello = (size_t)atol(argv[3]);
         n = (size_t)atol(argv[2]);
         fds = calloc(n, sizeof(*fds));
         for (size_t i = 0; fds && i < n; i++)
-                fds[i] = open_one();
+                fds[i] = open_one(source);
         puts("held");
         fflush(stdout);
         while (getchar() != EOF)

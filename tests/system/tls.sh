@@ -28,6 +28,7 @@ all() {
                 ", { name = \"mixed\"; listen = \"tcp://127.0.0.1:0\"; tls = { $tls required = false; timeout = \"300ms\"; }; }" \
                 ", { name = \"quick\"; listen = \"tls://127.0.0.1:0\"; tls = { $tls timeout = \"300ms\"; }; }" \
                 ", { name = \"verify\"; listen = \"tls://127.0.0.1:0\"; tls = { $tls $verify map = true; }; }" \
+                ", { name = \"patient\"; listen = \"tls://127.0.0.1:0\"; tls = { $tls timeout = \"5m\"; }; }" \
                 ", { name = \"modern\"; listen = \"tls://127.0.0.1:0\"; tls = { $tls first = true; min_version = \"1.3\"; }; }"
 }
 all
@@ -38,9 +39,10 @@ first=127.0.0.1:$(port_of first)
 mixed=127.0.0.1:$(port_of mixed)
 quick=127.0.0.1:$(port_of quick)
 modern=127.0.0.1:$(port_of modern)
+patient=127.0.0.1:$(port_of patient)
 
 check 'sockctl listeners tells who has TLS, and how' \
-        'local=- tls=required plain=- first=first mixed=optional quick=required verify=required,verify,map modern=first ' \
+        'local=- tls=required plain=- first=first mixed=optional quick=required verify=required,verify,map patient=required modern=first ' \
         "$(ctl listeners --no-legend | awk '{ printf "%s=%s ", $1, $4 }')"
 check '... in JSON as well' 'true false true' \
         "$(ctl_json listeners.6.tls.required listeners) $(ctl_json listeners.6.tls.first listeners) $(ctl_json listeners.6.tls.verify listeners)"
@@ -217,6 +219,23 @@ fi
 exec 8>&-
 check_does 'all of them end' await_helper many '^closed$'
 expect_log 'that there were too many is said' 'more than 1024 TLS handshakes wait for their peers'
+
+# Those that wait longest are of another source.
+start_helper few "$support/tls_peer" "tcp://$patient" 8 9999 127.0.0.3
+exec 7>"$directory/few.in"
+await_helper few '^held$' >/dev/null || bail_out 'no handshakes'
+few=$helper
+before=$(failures)
+half many 2600 "tcp://$patient"
+# 1024 for each of the two workers.
+have_failed() {
+        [ "$(failures)" -ge $((before + 2600 + 8 - 2048)) ]
+}
+check_does 'of too many some are given up' await_that have_failed
+exec 7>&-
+check 'but none of a source that has few' '8 open' "$(await_helper few ' open$')"
+kill "$few" "$helper"
+exec 8>&-
 half part 1000 "tcp://$quick" 100
 exec 8>&-
 check_does 'those that are cut off end as well' await_helper part '^closed$'
