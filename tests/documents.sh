@@ -148,6 +148,21 @@ as_regex() {
 files_have_a_layer
 result $? "HACKING.md: each file has its layer"
 
+# The first example of a document that has a text in it.
+example() { # DOCUMENT TEXT
+        awk -v wanted="$2" '
+                /^[.]Bd/ { is_example = 1; text = ""; next }
+                /^[.]Ed/ && is_example { is_example = 0; if (index(text, wanted)) { printf "%s", text; exit } }
+                is_example { text = text $0 "\n" }' "$SOCKD_SOURCE_DIR/$1"
+}
+for name in me agent clock; do
+        example etc/sockd.conf.5 "{ name = \"$name\";" >"$directory/sockd.conf"
+        [ -s "$directory/sockd.conf" ] && sockd --check --config "$directory/sockd.conf" >"$directory/output" 2>&1
+        status=$?
+        result $status "etc/sockd.conf.5: the example with the user $name is valid"
+        [ $status -eq 0 ] || sed 's/^/# /' "$directory/output"
+done
+
 # Whether each promise of the table has the test that it names.
 promises_are_tested() {
         tab=$(printf '\t')

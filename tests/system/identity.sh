@@ -53,6 +53,15 @@ role() {
         fi
 }
 
+# stay NAME UID [ADDRESS]: somebody who is there.
+stay() {
+        start_helper "$1" setpriv --reuid "$2" --regid "$2" --clear-groups -- \
+                "$nobody_ctl" -s "${3:-$unix}" --verbose sub "$1"
+        exec 9>"$directory/$1.in"
+        await_helper "$1" 'subscribed to' >/dev/null
+        exec 9>&-
+}
+
 # --- rules -----------------------------------------------------------------------------------------
 
 users
@@ -60,6 +69,13 @@ start_daemon
 check 'without rules root is admin' admin "$(role 0 0 -)"
 check 'and others have no role' none "$(role 7001 7001 -)"
 check 'over TCP nobody may anything' nothing "$(role 0 0 - "tcp://127.0.0.1:$(port_of tcp)")"
+stay near 7001
+near=$helper
+stay tcp 7001 "tcp://127.0.0.1:$(port_of tcp)"
+said=$(ctl clients)
+check_matches 'without rules a peer of a Unix socket is shown by its uid' 'unix: pid [0-9]+ +uid 7001 ' "$said"
+check_matches 'and so is one of TCP' '127\.0\.0\.1:[0-9]+ +uid 7001 ' "$said"
+check_lacks 'which has no name' 'authorized_user' "$(ctl --json clients)"
 
 users 'name = "alice"; peer = { uid = 7001; }; role = "admin";' \
         'name = "watch"; peer = { group = "daemon"; }; role = "monitor";' \
@@ -69,6 +85,14 @@ users 'name = "alice"; peer = { uid = 7001; }; role = "admin";' \
         'name = "plain"; peer = { uid = 7005; };'
 daemon_gid=$(id -g daemon)
 check_does 'a reload brings rules' ctl reload
+said=$(ctl clients)
+check_matches 'a rule gives a name to the one' 'unix: pid [0-9]+ +alice ' "$said"
+check_matches 'and to the other' '127\.0\.0\.1:[0-9]+ +alice ' "$said"
+kill "$near" "$helper"
+have_gone() {
+        ! ctl --json clients | grep -q '"uid":7001[,}]'
+}
+check_does 'both go' await_that have_gone
 check 'a uid' admin "$(role 7001 7001 -)"
 check 'another uid' none "$(role 7002 7001 -)"
 check 'a group' monitor "$(role 7002 "$daemon_gid" -)"
@@ -89,14 +113,6 @@ check 'a peer of a seqpacket socket' monitor "$(role 7002 7001 "$daemon_gid" "un
 
 # --- what is shown -----------------------------------------------------------------------------------
 
-# stay NAME UID: somebody who is there.
-stay() {
-        start_helper "$1" setpriv --reuid "$2" --regid "$2" --clear-groups -- \
-                "$nobody_ctl" -s "$unix" --verbose sub "$1"
-        exec 9>"$directory/$1.in"
-        await_helper "$1" 'subscribed to' >/dev/null
-        exec 9>&-
-}
 # shown UID: user and role of the client with that uid on the stream, as clients show them.
 shown() {
         ctl --json clients | sed 's/},{/}\n{/g' | grep '"listener":"local"' | grep "\"uid\":$1[,}]" |
