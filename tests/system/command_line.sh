@@ -41,7 +41,7 @@ configure 'server = {' \
         "  { name = \"a\"; listen = \"unix://$directory/$(printf '%0108d' 0)\"; }," \
         "  { name = \"b\"; listen = \"$unix\"; mode = \"999\"; group = \"no-such-group\"; owner = \"no-such-user\"; }," \
         '  { name = "b"; listen = "tcp://127.0.0.1:99999"; },' \
-        '  { name = "e"; listen = "tcp://127.0.0.1:0"; echo = true; },' \
+        '  { name = "e"; listen = "tcp://127.0.0.1:0"; echo = true; time = true; },' \
         '  { name = "u"; listen = "tls://127.0.0.1:0"; }' \
         ');'
 run_daemon --check --config "$config"
@@ -59,7 +59,7 @@ line_is 'an unknown group is an error' 9 'listeners\[1\]\.group: found "no-such-
 line_is 'an unknown owner is an error' 9 'listeners\[1\]\.owner: found "no-such-user"'
 line_is 'a wrong port is an error' 10 'listeners\[2\]\.listen: .*99999'
 line_is 'a name that is taken is an error' 10 'listeners\[2\]\.name: found "b", which'
-line_is 'a handler that does not exist yet is an error' 11 'listeners\[3\]\.echo: '
+line_is 'a second handler is an error' 11 'listeners\[3\]\.time: a listener has one handler'
 line_is 'an address that wants more is an error' 12 'listeners\[4\]\.listen: tls://127\.0\.0\.1:0 needs tls = '
 check 'there are no other errors' 12 "$(printf '%s\n' "$errors" | wc -l)"
 
