@@ -8,6 +8,7 @@
 
 #include "ctl/control.h"
 #include "ctl/datagrams.h"
+#include "ctl/details.h"
 #include "ctl/reports.h"
 #include "ctl/session.h"
 #include "ctl/table.h"
@@ -136,54 +137,6 @@ static int list_clients(struct context *context) {
         return code;
 }
 
-static const struct table_column detail_columns[] = {
-        {.title = "", .is_right = true},
-        {.title = ""},
-};
-
-static void add_detail(struct table *table, const json_t *value, const char *name) {
-        char *text;
-
-        table_add_format(table, "%s:", name);
-        if (json_is_string(value)) {
-                table_add(table, json_string_value(value));
-                return;
-        }
-        text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
-        table_add(table, text);
-        free(text);
-}
-
-static void add_datagrams(struct table *table, const json_t *datagrams) {
-        char why[DATAGRAMS_WHY_MAX];
-        uint64_t n_dropped = datagrams_why(datagrams, why);
-
-        table_add(table, "datagrams:");
-        table_add_format(table, "%" PRIu64 " received, %" PRIu64 " sent, %" PRIu64 " dropped%s%s",
-                         report_number(datagrams, "received"), report_number(datagrams, "sent"),
-                         n_dropped, n_dropped > 0 ? ": " : "", why);
-}
-
-/* Every member is a line under its own name, so that nothing new from the daemon stays unseen; a
- * list has a line for each element. */
-static int print_client(struct context *context, json_t *client) {
-        struct table table = TABLE_INIT(detail_columns);
-        const char *name;
-        json_t *value, *element;
-        size_t i;
-
-        json_object_foreach(client, name, value) {
-                if (strcmp(name, "datagrams") == 0)
-                        add_datagrams(&table, value);
-                else if (!json_is_array(value))
-                        add_detail(&table, value, name);
-                json_array_foreach(value, i, element) {
-                        add_detail(&table, element, name);
-                }
-        }
-        return report_table(context, &table, NULL);
-}
-
 static bool parse_id(const char *text, uint64_t *idp) {
         char *end;
 
@@ -208,7 +161,7 @@ static int show_client(struct context *context, uint64_t id) {
                                     "no client %" PRIu64 "; `sockctl clients` lists them", id);
         if (context->options->json)
                 return context_print_json(context, client);
-        code = print_client(context, client);
+        code = details_print(context, client);
         json_decref(client);
         return code;
 }

@@ -12,6 +12,7 @@
 #include "ctl/bench.h"
 #include "ctl/clients.h"
 #include "ctl/config_check.h"
+#include "ctl/listeners.h"
 #include "ctl/messaging.h"
 #include "ctl/nkey.h"
 #include "ctl/passwd.h"
@@ -33,9 +34,14 @@ static const struct command commands[] = {
          .summary = "show whether the daemon runs, and what it does",
          .details = "Exits with 0 if it runs, 3 if not.\n"},
         {.name = "listeners",
-         .arguments = "",
-         .run = report_listeners,
-         .summary = "list the sockets that the daemon listens on"},
+         .arguments = "[show NAME]",
+         .run = listeners_run,
+         .is_offline = true,
+         .n_most = 2,
+         .summary = "list the sockets that the daemon listens on, or show one",
+         .details = "Examples:\n"
+                    "  sockctl listeners\n"
+                    "  sockctl listeners show tcp\n"},
         {.name = "accounts",
          .arguments = "",
          .run = report_accounts,

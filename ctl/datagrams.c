@@ -3,8 +3,8 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
+#include "ctl/details.h"
 #include "ctl/reports.h"
 #include "ctl/table.h"
 
@@ -14,29 +14,13 @@ static const struct table_column columns[] = {
         {.title = "WHY", .can_shrink = true},
 };
 
-uint64_t datagrams_why(const json_t *datagrams, char why[DATAGRAMS_WHY_MAX]) {
-        const json_t *dropped = json_object_get(datagrams, "dropped");
-        uint64_t total = 0;
-        const char *name;
-        json_t *value;
-
-        why[0] = '\0';
-        json_object_foreach((json_t *)dropped, name, value) {
-                uint64_t n = (uint64_t)json_integer_value(value);
-                size_t length = strlen(why);
-
-                if (n == 0)
-                        continue;
-                total += n;
-                snprintf(why + length, DATAGRAMS_WHY_MAX - length, "%s%" PRIu64 " %s",
-                         length > 0 ? ", " : "", n, name);
-        }
-        return total;
+uint64_t datagrams_why(const json_t *datagrams, char why[DETAILS_COUNTS_MAX]) {
+        return details_counts(json_object_get(datagrams, "dropped"), why);
 }
 
 static void add_row(struct table *table, const json_t *element, const char *key,
                     const json_t *datagrams) {
-        char why[DATAGRAMS_WHY_MAX];
+        char why[DETAILS_COUNTS_MAX];
 
         if (json_is_string(json_object_get(element, key)))
                 table_add(table, report_text(element, key));

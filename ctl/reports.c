@@ -1,4 +1,4 @@
-/* status, listeners, accounts and subs: a request each, and its answer as lines or columns.
+/* status, accounts and subs: a request each, and its answer as lines or columns.
  *
  * A member that the server does not tell is left out, not invented; so a nats-server can be looked
  * at as well.
@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "ctl/control.h"
-#include "ctl/datagrams.h"
 #include "ctl/table.h"
 #include "lib/text.h"
 #include "lib/units.h"
@@ -190,60 +189,6 @@ int report_status(struct context *context) {
         if (context->options->json)
                 return context_print_json(context, data);
         code = print_status(context, data);
-        json_decref(data);
-        return code;
-}
-
-static const struct table_column listener_columns[] = {
-        {.title = "NAME", .can_shrink = true},
-        {.title = "ADDRESS", .can_shrink = true},
-        {.title = "HANDLER", .can_shrink = true},
-        {.title = "TLS"},
-        {.title = "NOW", .is_right = true},
-        {.title = "TOTAL", .is_right = true},
-        {.title = "OPENED BY"},
-};
-
-/* In the words of the configuration: "required,verify". */
-static void add_tls(struct table *table, const json_t *tls) {
-        bool is_first = json_is_true(json_object_get(tls, "first"));
-        bool is_required = json_is_true(json_object_get(tls, "required"));
-
-        if (!tls)
-                table_add(table, NULL);
-        else
-                table_add_format(table, "%s%s%s",
-                                 is_first      ? "first"
-                                 : is_required ? "required"
-                                               : "optional",
-                                 json_is_true(json_object_get(tls, "verify")) ? ",verify" : "",
-                                 json_is_true(json_object_get(tls, "map")) ? ",map" : "");
-}
-
-int report_listeners(struct context *context) {
-        struct table table = TABLE_INIT(listener_columns);
-        json_t *data, *listener;
-        size_t i;
-        int code = control_request(context, "PING.LISTENERZ", NULL, REQUEST_MS, &data);
-
-        if (code)
-                return code;
-        if (context->options->json)
-                return context_print_json(context, data);
-        json_array_foreach(json_object_get(data, "listeners"), i, listener) {
-                table_add(&table, report_text(listener, "name"));
-                table_add(&table, report_text(listener, "address"));
-                table_add(&table, report_text(listener, "handler"));
-                add_tls(&table, json_object_get(listener, "tls"));
-                table_add_count(&table, report_number(listener, "connections"));
-                table_add_count(&table, report_number(listener, "total_connections"));
-                table_add(&table, json_is_true(json_object_get(listener, "activated")) ? "systemd"
-                                                                                       : "sockd");
-        }
-        code = report_table(context, &table, "listener");
-        if (code == EXIT_DONE)
-                code = datagrams_print(context, json_object_get(data, "listeners"), "address",
-                                       "datagram listener");
         json_decref(data);
         return code;
 }

@@ -4,7 +4,6 @@
 #include "ctl/context.h"
 
 int report_status(struct context *context);
-int report_listeners(struct context *context);
 int report_accounts(struct context *context);
 int report_subs(struct context *context);
 

@@ -211,6 +211,47 @@ static void test_listeners_tell_their_tls(void **state) {
         }
 }
 
+static void test_one_listener_is_shown_in_full(void **state) {
+        /* Each of its sockets, and of what is counted what there was. */
+        static const char answer[] = DATA(
+                "{\"listeners\":[{\"name\":\"a\",\"address\":\"tcp://127.0.0.1:1\"},"
+                "{\"name\":\"u\",\"address\":\"udp://127.0.0.1:2\",\"datagrams\":{\"received\":"
+                "7,\"sent\":0,\"dropped\":{\"malformed\":3,\"rate\":0,\"kernel\":1}}},"
+                "{\"name\":\"a\",\"address\":\"tcp://[::1]:1\",\"activated\":true,"
+                "\"counted\":{\"x\":2,\"y\":0,\"z\":1},\"nothing\":{\"x\":0},"
+                "\"tls\":{\"first\":true}}]}");
+
+        assert_exchange("$SYS.REQ.SERVER.PING.LISTENERZ", answer,
+                        OUTCOME(0,
+                                "   name:  a\n"
+                                "address:  tcp://127.0.0.1:1\n"
+                                "\n"
+                                "     name:  a\n"
+                                "  address:  tcp://[::1]:1\n"
+                                "activated:  true\n"
+                                "  counted:  2 x, 1 z\n"
+                                "  nothing:  none\n"
+                                "      tls:  {\"first\":true}\n",
+                                ""),
+                        "\n", WORDS("listeners", "show", "a"));
+        assert_exchange(
+                "$SYS.REQ.SERVER.PING.LISTENERZ", answer,
+                OUTCOME(0,
+                        "     name:  u\n"
+                        "  address:  udp://127.0.0.1:2\n"
+                        "datagrams:  7 received, 0 sent, 4 dropped: 3 malformed, 1 kernel\n",
+                        ""),
+                "\n", WORDS("listeners", "show", "u"));
+        assert_exchange("$SYS.REQ.SERVER.PING.LISTENERZ",
+                        DATA("{\"listeners\":[{\"name\":\"a\"},{\"name\":\"b\"}]}"),
+                        OUTCOME(0, "{\"listeners\":[{\"name\":\"b\"}]}\n", ""), "\n",
+                        WORDS("listeners", "show", "b", "--json"));
+        assert_exchange(
+                "$SYS.REQ.SERVER.PING.LISTENERZ", DATA("{\"listeners\":[]}"),
+                OUTCOME(3, "", "sockctl: no listener \"b\"; `sockctl listeners` lists them\n"),
+                "\n", WORDS("listeners", "show", "b"));
+}
+
 static void test_accounts_are_a_table(void **state) {
         assert_exchange("$SYS.REQ.SERVER.PING.ACCOUNTZ",
                         DATA("{\"accounts\":[\"$G\",\"SYS\"],\"account_details\":["
@@ -581,6 +622,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_listeners_are_a_table),
                 cmocka_unit_test(test_listeners_tell_their_tls),
+                cmocka_unit_test(test_one_listener_is_shown_in_full),
                 cmocka_unit_test(test_accounts_are_a_table),
                 cmocka_unit_test(test_no_legend_leaves_rows_only),
                 cmocka_unit_test(test_json_is_what_the_daemon_said),

@@ -27,6 +27,11 @@ check_matches 'status names the server' 'test-host' "$output"
 run 'listeners' 0 -s "$unix" listeners
 check_matches 'listeners shows each' "local +unix://$socket" "$output"
 check_matches 'with its address' "tcp +$tcp" "$output"
+run 'listeners show' 0 -s "$unix" listeners show tcp
+check_matches 'listeners show tells all of one' "^ *address: +$tcp\$" "$output"
+check_lacks 'and nothing of others' "unix:" "$output"
+run 'listeners show of none' 3 -s "$unix" listeners show none
+run 'listeners without show' 2 -s "$unix" listeners tcp
 
 start_helper watcher "$SOCKCTL" -s "$unix" --verbose sub 'watched.*'
 exec 9>"$directory/watcher.in"

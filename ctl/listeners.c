@@ -1,0 +1,119 @@
+/* listeners: LISTENERZ, for the list and for one of them. See listeners.h. */
+#include "ctl/listeners.h"
+
+#include <string.h>
+
+#include "ctl/control.h"
+#include "ctl/datagrams.h"
+#include "ctl/details.h"
+#include "ctl/reports.h"
+#include "ctl/session.h"
+#include "ctl/table.h"
+
+#define REQUEST_MS 5000
+
+static const struct table_column columns[] = {
+        {.title = "NAME", .can_shrink = true},
+        {.title = "ADDRESS", .can_shrink = true},
+        {.title = "HANDLER", .can_shrink = true},
+        {.title = "TLS"},
+        {.title = "NOW", .is_right = true},
+        {.title = "TOTAL", .is_right = true},
+        {.title = "OPENED BY"},
+};
+
+/* In the words of the configuration: "required,verify". */
+static void add_tls(struct table *table, const json_t *tls) {
+        bool is_first = json_is_true(json_object_get(tls, "first"));
+        bool is_required = json_is_true(json_object_get(tls, "required"));
+
+        if (!tls)
+                table_add(table, NULL);
+        else
+                table_add_format(table, "%s%s%s",
+                                 is_first      ? "first"
+                                 : is_required ? "required"
+                                               : "optional",
+                                 json_is_true(json_object_get(tls, "verify")) ? ",verify" : "",
+                                 json_is_true(json_object_get(tls, "map")) ? ",map" : "");
+}
+
+static void add_listener(struct table *table, const json_t *listener) {
+        table_add(table, report_text(listener, "name"));
+        table_add(table, report_text(listener, "address"));
+        table_add(table, report_text(listener, "handler"));
+        add_tls(table, json_object_get(listener, "tls"));
+        table_add_count(table, report_number(listener, "connections"));
+        table_add_count(table, report_number(listener, "total_connections"));
+        table_add(table,
+                  json_is_true(json_object_get(listener, "activated")) ? "systemd" : "sockd");
+}
+
+static int print_list(struct context *context, const json_t *listeners) {
+        struct table table = TABLE_INIT(columns);
+        json_t *listener;
+        size_t i;
+        int code;
+
+        json_array_foreach(listeners, i, listener) {
+                add_listener(&table, listener);
+        }
+        code = report_table(context, &table, "listener");
+        if (code == EXIT_DONE)
+                code = datagrams_print(context, listeners, "address", "datagram listener");
+        return code;
+}
+
+/* Each socket of a listener: there are several if its address stands for several. */
+static int print_details(struct context *context, const json_t *listeners) {
+        json_t *listener;
+        int code = EXIT_DONE;
+        size_t i;
+
+        json_array_foreach(listeners, i, listener) {
+                if (i > 0)
+                        putc('\n', context->out);
+                if (code == EXIT_DONE)
+                        code = details_print(context, listener);
+        }
+        return code;
+}
+
+/* Leaves those of that name in the list. */
+static void select_name(json_t *listeners, const char *name) {
+        for (size_t i = json_array_size(listeners); i-- > 0;)
+                if (strcmp(report_text(json_array_get(listeners, i), "name"), name) != 0)
+                        json_array_remove(listeners, i);
+}
+
+/* name: NULL for all. */
+static int run(struct context *context, const char *name) {
+        json_t *data, *listeners;
+        int code = control_request(context, "PING.LISTENERZ", NULL, REQUEST_MS, &data);
+
+        if (code)
+                return code;
+        listeners = json_object_get(data, "listeners");
+        if (name)
+                select_name(listeners, name);
+        if (name && json_array_size(listeners) == 0) {
+                json_decref(data);
+                return context_fail(context, EXIT_NOT_FOUND,
+                                    "no listener \"%s\"; `sockctl listeners` lists them", name);
+        }
+        if (context->options->json)
+                return context_print_json(context, data);
+        code = name ? print_details(context, listeners) : print_list(context, listeners);
+        json_decref(data);
+        return code;
+}
+
+int listeners_run(struct context *context) {
+        const char *action = context_argument(context, 0), *name = context_argument(context, 1);
+        int code;
+
+        if (action && (strcmp(action, "show") != 0 || !name))
+                return context_fail(context, EXIT_USAGE, "listeners: show NAME was expected");
+        code = session_open(context);
+        return code ? code : run(context, name);
+}

@@ -1,0 +1,6 @@
+/* listeners: the list, with what became of datagrams, and one of them. */
+#pragma once
+
+#include "ctl/context.h"
+
+int listeners_run(struct context *context);
