@@ -49,6 +49,38 @@ static void add_listener(struct table *table, const json_t *listener) {
                   json_is_true(json_object_get(listener, "activated")) ? "systemd" : "sockd");
 }
 
+static const struct table_column limits_columns[] = {
+        {.title = "LIMITS OF", .can_shrink = true},
+        {.title = "REFUSED", .is_right = true},
+        {.title = "WHY", .can_shrink = true},
+};
+
+/* Adds a listener that has not admitted somebody. */
+static void add_limits(struct table *table, const json_t *listener) {
+        char refused[DETAILS_COUNTS_MAX];
+        uint64_t n_refused = details_counts(json_object_get(listener, "refused"), refused);
+
+        if (n_refused == 0)
+                return;
+        table_add(table, report_text(listener, "address"));
+        table_add_count(table, n_refused);
+        table_add(table, refused);
+}
+
+static int print_limits(struct context *context, const json_t *listeners) {
+        struct table table = TABLE_INIT(limits_columns);
+        json_t *listener;
+        size_t i;
+
+        json_array_foreach(listeners, i, listener) {
+                add_limits(&table, listener);
+        }
+        if (table.n_cells == 0)
+                return EXIT_DONE;
+        putc('\n', context->out);
+        return report_table(context, &table, "limited listener");
+}
+
 static int print_list(struct context *context, const json_t *listeners) {
         struct table table = TABLE_INIT(columns);
         json_t *listener;
@@ -61,6 +93,8 @@ static int print_list(struct context *context, const json_t *listeners) {
         code = report_table(context, &table, "listener");
         if (code == EXIT_DONE)
                 code = datagrams_print(context, listeners, "address", "datagram listener");
+        if (code == EXIT_DONE)
+                code = print_limits(context, listeners);
         return code;
 }
 

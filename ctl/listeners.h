@@ -1,4 +1,4 @@
-/* listeners: the list, with what became of datagrams, and one of them. */
+/* listeners: the list, with what became of datagrams and who was refused, and one of them. */
 #pragma once
 
 #include "ctl/context.h"

@@ -513,6 +513,12 @@ struct client *client_new(struct connection *connection) {
 }
 
 bool client_take_place(struct client *client) {
+        enum refusal why = client->connection->place.refusal;
+
+        if (why != REFUSAL_NONE) {
+                client_fail(client, refusal_text(why), REASON_REFUSED);
+                return false;
+        }
         if (client_count(client) && client_user_has_room(client))
                 return true;
         client_fail(client, ERROR_MAX_CONNECTIONS, REASON_MAX_CONNECTIONS);

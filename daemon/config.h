@@ -18,7 +18,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct access_list;
 struct permissions;
+struct schedule;
 struct tls_context;
 
 /* A list of complaints, one line each: "file:line: key: found ..., expected ...". */
@@ -68,6 +70,22 @@ struct config_tls {
         struct tls_context *context; /* all of this, in force; a reference. NULL: there is no TLS */
 };
 
+/* How many connections may begin in a second. */
+struct config_cps {
+        uint64_t connections; /* 0: no limit */
+        uint64_t pause_ms;    /* how long nobody is admitted when there are more */
+};
+
+/* Who is admitted to a listener; 0 and NULL: no limit. */
+struct config_admission {
+        uint64_t max_connections;
+        uint64_t max_connections_per_source; /* an address */
+        uint64_t max_connections_per_uid;
+        struct config_cps cps;
+        struct access_list *access; /* a reference */
+        struct schedule *schedule;  /* a reference */
+};
+
 struct config_listener {
         char *name; /* unique */
         struct address address;
@@ -84,6 +102,7 @@ struct config_listener {
         char *account; /* of whom no user fits; NULL: the default one */
         bool identify; /* messages tell who sent them */
         struct config_rate rate;
+        struct config_admission admission;
         uint64_t receive_buffer, send_buffer; /* bytes of each socket; 0: the system's default */
         struct config_tls tls;
         struct config_handler_keys handler;

@@ -8,6 +8,7 @@
 
 #include "daemon/cgroup.h"
 #include "daemon/config_accounts.h"
+#include "daemon/config_admission.h"
 #include "daemon/config_handler.h"
 #include "daemon/config_permissions.h"
 #include "daemon/role.h"
@@ -210,8 +211,11 @@ static void check_groups(struct config_reader *reader, const char *path,
 static void check_listener(struct config_reader *reader, const char *path,
                            const config_setting_t *group, void *target, bool is_whole) {
         static const char *const of_paths[] = {"mode", "owner", "group", NULL};
-        static const char *const of_tcp[] = {"nodelay", "keepalive", "tls", NULL};
-        static const char *const of_streams[] = {"backlog", NULL};
+        static const char *const of_internet[] = {"allow", "deny", NULL};
+        static const char *const of_tcp[] = {"nodelay", "keepalive", "tls",
+                                             "max_connections_per_source", NULL};
+        static const char *const of_streams[] = {"backlog", "max_connections",
+                                                 "max_connections_per_uid", NULL};
         static const char *const of_udp[] = {"join", "interface", "cookie_lifetime", NULL};
         static const char *const of_datagrams[] = {"session_timeout", "max_sessions",
                                                    "max_sessions_per_source", NULL};
@@ -230,6 +234,9 @@ static void check_listener(struct config_reader *reader, const char *path,
                                        address_format(address, text));
         if (!address_is_unix(address) || address->is_abstract)
                 refuse_keys(reader, path, group, of_paths, address, "Unix sockets with a path");
+        if (address_is_unix(address))
+                refuse_keys(reader, path, group, of_internet, address,
+                            "tcp://, tls:// and udp:// listeners");
         if (address->scheme != ADDRESS_TCP && address->scheme != ADDRESS_TLS)
                 refuse_keys(reader, path, group, of_tcp, address, "tcp:// and tls:// listeners");
         if (address->scheme != ADDRESS_UDP)
@@ -244,6 +251,7 @@ static void check_listener(struct config_reader *reader, const char *path,
                 refuse_keys(reader, path, group, of_ipv6, address,
                             "IPv6 addresses, as in tcp://[::]:4222");
         check_groups(reader, path, group, listener);
+        config_admission_check(reader, path, group, &listener->admission);
         config_handler_check(reader, path, group, listener);
 }
 
@@ -296,6 +304,22 @@ static const struct config_key listener_keys[] = {
         {"account", CONFIG_STRING, FIELD(config_listener, account),
          .check = config_accounts_is_name, .expected = CONFIG_ACCOUNT_EXPECTED},
         {"rate", CONFIG_TABLE, FIELD(config_listener, rate), .table = &rate_table},
+        {"max_connections", CONFIG_INTEGER, FIELD(config_listener, admission.max_connections),
+         .maximum = 16777216, .fallback = "0"},
+        {"max_connections_per_source", CONFIG_INTEGER,
+         FIELD(config_listener, admission.max_connections_per_source), .maximum = 16777216,
+         .fallback = "0"},
+        {"max_connections_per_uid", CONFIG_INTEGER,
+         FIELD(config_listener, admission.max_connections_per_uid), .maximum = 16777216,
+         .fallback = "0"},
+        {"cps", CONFIG_TABLE, FIELD(config_listener, admission.cps),
+         .table = &config_admission_cps},
+        {"allow", CONFIG_OTHER, FIELD(config_listener, admission.access),
+         .read = config_admission_read_allow, .release = config_admission_release_access},
+        {"deny", CONFIG_OTHER, FIELD(config_listener, admission.access),
+         .read = config_admission_read_deny, .release = config_admission_release_access},
+        {"times", CONFIG_OTHER, FIELD(config_listener, admission.schedule),
+         .read = config_admission_read_times, .release = config_admission_release_times},
         {"receive_buffer", CONFIG_SIZE, FIELD(config_listener, receive_buffer),
          .maximum = 1024 * MIB, .fallback = "0"},
         {"send_buffer", CONFIG_SIZE, FIELD(config_listener, send_buffer), .maximum = 1024 * MIB,

@@ -161,7 +161,7 @@ static const char *nearest_key(const struct config_table *table, const char *nam
 static void refuse_unknown(struct config_reader *reader, const struct config_table *table,
                            const char *path, const config_setting_t *setting) {
         const char *name = config_setting_name(setting), *nearest = nearest_key(table, name);
-        char known[512] = "", shown[NAME_SHOWN_MAX];
+        char known[1024] = "", shown[NAME_SHOWN_MAX];
         size_t length = 0;
 
         snprintf(shown, sizeof(shown), "%s", name);

@@ -262,6 +262,19 @@ static void connection_leave_handler(struct connection *connection, const char *
                 connection->handler->closed(connection);
 }
 
+/* It does not count any more. */
+static void connection_leave_listener(struct connection *connection) {
+        struct listener *listener = connection->listener;
+
+        if (connection->session) {
+                session_detach(connection->session);
+                return;
+        }
+        if (connection->place.refusal == REFUSAL_NONE)
+                listener_disconnected(listener);
+        admission_leave(&listener->admission, &connection->place);
+}
+
 void connection_close(struct connection *connection, const char *reason) {
         struct worker *worker = connection->worker;
 
@@ -283,10 +296,7 @@ void connection_close(struct connection *connection, const char *reason) {
         instance_hide_slot(worker->instance, connection->slot);
         if (connection->is_kept)
                 atomic_fetch_sub_explicit(&worker->n_connections, 1, memory_order_relaxed);
-        if (connection->session)
-                session_detach(connection->session);
-        else
-                listener_disconnected(connection->listener);
+        connection_leave_listener(connection);
 }
 
 /* Ends output, unless something still waits: nothing is sent afterwards, whatever others have
@@ -466,17 +476,28 @@ static int connection_init_poll(struct connection *connection) {
         return 0;
 }
 
+/* What is not to be opened gives back what it was given. */
+static int connection_reject(struct listener *listener, int fd, const struct admission_place *place,
+                             int error) {
+        struct admission_place taken = *place;
+
+        admission_leave(&listener->admission, &taken);
+        (void)close(fd);
+        return error;
+}
+
 int connection_open(struct worker *worker, struct listener *listener, int fd,
-                    const struct peer *peer) {
+                    const struct peer *peer, const struct admission_place *place) {
         struct connection *connection = connection_new(worker, listener, fd, peer);
         int r = connection ? connection_begin(connection) : -ENOMEM;
 
         if (r < 0) {
-                (void)close(fd);
                 free(connection);
-                return r;
+                return connection_reject(listener, fd, place, r);
         }
-        listener_connected(listener);
+        connection->place = *place;
+        if (place->refusal == REFUSAL_NONE)
+                listener_connected(listener);
         connection_settle(connection);
         r = connection_prepare_tls(connection);
         if (r == 0)

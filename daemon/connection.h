@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include "daemon/admission.h"
 #include "daemon/cookie.h"
 #include "daemon/outbox.h"
 #include "daemon/reclaim.h"
@@ -55,6 +56,7 @@ struct transport;
 #define REASON_UNREACHABLE     "Port Unreachable"
 #define REASON_SERVED          "Served"
 #define REASON_TLS             "TLS Handshake Failure"
+#define REASON_REFUSED         "Not Admitted"
 
 /* What the kernel says about the peer. */
 struct peer {
@@ -127,7 +129,8 @@ struct connection {
         uint32_t held_by_slot;
         uint32_t source;   /* hash of where it comes from; see rate.h */
         struct rate *rate; /* of its user beside that of its listener; borrowed, NULL: none */
-        bool is_kept;      /* it is one of the worker's connections, not a stranger */
+        struct admission_place place; /* at its listener */
+        bool is_kept;                 /* it is one of the worker's connections, not a stranger */
         bool is_end_of_input;
         bool is_finished; /* and the handler knows */
         bool wants_writable;
@@ -185,9 +188,10 @@ struct connection {
 };
 
 /* Makes a connection of an accepted descriptor, in the worker that shall own it. It takes the
- * descriptor (also on failure) and a reference of the listener. Returns 0 or a negative errno. */
+ * descriptor and the place (also on failure) and a reference of the listener. One that was refused
+ * is told so, and closed. Returns 0 or a negative errno. */
 int connection_open(struct worker *worker, struct listener *listener, int fd,
-                    const struct peer *peer);
+                    const struct peer *peer, const struct admission_place *place);
 
 /* Makes a connection for a datagram session, on the socket of its endpoint. It takes the session
  * (also on failure). Returns 0 or a negative errno. */

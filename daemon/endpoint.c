@@ -15,7 +15,9 @@
 #include <fcntl.h>
 #include <linux/errqueue.h>
 #include <linux/sock_diag.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Datagrams received in one system call, and such calls before others have their turn. */
@@ -156,12 +158,28 @@ static struct session *endpoint_session(struct endpoint *endpoint, struct envelo
         return session;
 }
 
-/* What goes to all reaches each worker's socket, and may reach many hosts: it would be served, and
- * answered, more than once. Listeners that join groups have one socket and answer nothing. */
-static void endpoint_refuse(struct endpoint *endpoint) {
+static void endpoint_refuse(struct endpoint *endpoint, enum drop why) {
         atomic_fetch_add_explicit(&endpoint->listener->datagrams.n_received, 1,
                                   memory_order_relaxed);
-        listener_dropped(endpoint->listener, DROP_BROADCAST, 1);
+        listener_dropped(endpoint->listener, why, 1);
+}
+
+/* Whether the sender of a datagram may come, and now. */
+static bool endpoint_admits(struct endpoint *endpoint, const struct envelope *envelope) {
+        char source[INET6_ADDRSTRLEN + 16] = "a peer";
+        struct in6_addr host;
+        bool has_host = session_find_host(&envelope->path.peer, &host);
+        enum refusal why = gate_ask(&endpoint->gate, has_host ? &host : NULL, time(NULL));
+
+        if (why == REFUSAL_NONE)
+                return true;
+        if (has_host)
+                session_format_host(&host, source);
+        else if (envelope->has_credentials)
+                snprintf(source, sizeof(source), "uid %u", (unsigned)envelope->credentials.uid);
+        endpoint_refuse(endpoint, why == REFUSAL_ADDRESS ? DROP_ADDRESS : DROP_TIME);
+        admission_log(&endpoint->listener->admission, endpoint->listener->name, source, why);
+        return false;
 }
 
 static void endpoint_take(struct endpoint *endpoint, struct mmsghdr *message) {
@@ -170,10 +188,15 @@ static void endpoint_take(struct endpoint *endpoint, struct mmsghdr *message) {
         struct session *session;
 
         envelope_read(&envelope, &message->msg_hdr);
+        /* What goes to all reaches each worker's socket, and may reach many hosts: it would be
+         * served, and answered, more than once. Listeners that join groups have one socket and
+         * answer nothing. */
         if (envelope.is_for_all && !endpoint->listener->is_silent) {
-                endpoint_refuse(endpoint);
+                endpoint_refuse(endpoint, DROP_BROADCAST);
                 return;
         }
+        if (!gate_is_wide_open(&endpoint->gate) && !endpoint_admits(endpoint, &envelope))
+                return;
         session = endpoint_session(endpoint, &envelope);
         if (!session)
                 return;
@@ -407,6 +430,7 @@ static void endpoint_free(struct endpoint *endpoint) {
         listener_unref(endpoint->listener);
         unread_free(endpoint->unread);
         abstract_names_free(endpoint->names);
+        gate_deinit(&endpoint->gate);
         free(endpoint->batch);
         free(endpoint->buckets);
         free(endpoint);
@@ -483,6 +507,7 @@ static void endpoint_start(struct listener *listener, struct worker *worker, int
         list_init(&endpoint->sessions);
         list_init(&endpoint->task.link);
         endpoint->listener = listener_ref(listener);
+        admission_copy_gate(&listener->admission, &endpoint->gate);
         endpoint->worker = worker;
         endpoint->fd = fd;
         endpoint->task.run = endpoint_start_here;
@@ -522,6 +547,7 @@ void endpoints_start(struct listener *listener, struct worker *worker) {
 }
 
 void endpoint_changed(struct endpoint *endpoint) {
+        admission_copy_gate(&endpoint->listener->admission, &endpoint->gate);
         if (!endpoint->listener->is_activated)
                 listener_set_buffers(endpoint->listener, endpoint->fd);
         listener_apply_hops(endpoint->listener, endpoint->fd);

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "daemon/gate.h"
 #include "daemon/mailbox.h"
 #include "daemon/session.h"
 
@@ -39,6 +40,7 @@ struct endpoint {
         struct session *stranger;  /* for the next unknown peer; NULL: none is made */
         uint32_t n_overflows;      /* as the kernel counts what it dropped */
         uint64_t overflows_ms;     /* loop time when it was asked */
+        struct gate gate;          /* the listener's, as of the last reload */
 };
 
 /* Has workers receive on a listener: all of them if it is of UDP, else this one. The server's

@@ -51,6 +51,7 @@ struct listener *listener_unref(struct listener *listener) {
                 return NULL;
         listener_close(listener);
         rate_deinit(&listener->rate);
+        admission_deinit(&listener->admission);
         cookie_jar_deinit(&listener->cookies);
         tls_context_unref(listener->tls);
         config_handler_unref(listener->settings);
@@ -128,6 +129,7 @@ static void listener_set_limits(struct listener *listener, const struct config_l
 
         if (rate_set(&listener->rate, rate->messages, rate->bytes, rate->burst) < 0)
                 log_error("listener \"%s\": no memory to limit the rate", listener->name);
+        admission_set(&listener->admission, &config->admission);
         atomic_store(&listener->admits_anonymous, config->anonymous);
         atomic_store(&listener->identifies, config->identify);
         atomic_store(&listener->session_timeout_ms, config->session_timeout_ms);
@@ -151,6 +153,7 @@ static struct listener *listener_new(const struct config_listener *config, int f
         listener->address = config->address;
         listener->v6only = listener_wants_v6only(config);
         listener->transport = transport_of(config->address.scheme);
+        admission_init(&listener->admission);
         cookie_jar_init(&listener->cookies);
         pthread_mutex_init(&listener->lock, NULL);
         listener->is_silent = config->join && config->join[0];

@@ -3,6 +3,7 @@
 
 #include "daemon/connection.h"
 #include "daemon/endpoint.h"
+#include "daemon/handler.h"
 #include "daemon/transport.h"
 #include "daemon/worker.h"
 #include "lib/log.h"
@@ -11,8 +12,10 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Connections accepted in one go. */
@@ -29,13 +32,14 @@ struct arrival {
         struct listener *listener; /* a reference */
         int fd;
         struct peer peer;
+        struct admission_place place;
 };
 
 /* Opens a connection in its worker's thread. */
 static void listener_open(struct listener *listener, struct worker *worker, int fd,
-                          const struct peer *peer) {
+                          const struct peer *peer, const struct admission_place *place) {
         static struct log_limit limit = {.burst = 1, .interval_ms = 10000};
-        int r = connection_open(worker, listener, fd, peer);
+        int r = connection_open(worker, listener, fd, peer, place);
 
         if (r < 0)
                 log_limited(&limit, LOG_LEVEL_WARNING, "listener \"%s\": a connection is lost: %s",
@@ -45,7 +49,8 @@ static void listener_open(struct listener *listener, struct worker *worker, int 
 static void arrival_open(struct task *task) {
         struct arrival *arrival = container_of(task, struct arrival, task);
 
-        listener_open(arrival->listener, arrival->worker, arrival->fd, &arrival->peer);
+        listener_open(arrival->listener, arrival->worker, arrival->fd, &arrival->peer,
+                      &arrival->place);
         listener_unref(arrival->listener);
         free(arrival);
 }
@@ -74,12 +79,13 @@ static void peer_learn(struct peer *peer, int fd, const struct sockaddr_storage 
         }
 }
 
-static void listener_dispatch(struct listener *listener, int fd, const struct peer *peer) {
+static void listener_dispatch(struct listener *listener, int fd, const struct peer *peer,
+                              struct admission_place *place) {
         struct worker *worker = workers_choose(listener->worker->workers, listener->worker);
         struct arrival *arrival;
 
         if (worker == listener->worker) {
-                listener_open(listener, worker, fd, peer);
+                listener_open(listener, worker, fd, peer, place);
                 return;
         }
         arrival = calloc(1, sizeof(*arrival));
@@ -88,13 +94,62 @@ static void listener_dispatch(struct listener *listener, int fd, const struct pe
                                             .worker = worker,
                                             .listener = listener_ref(listener),
                                             .fd = fd,
-                                            .peer = *peer};
+                                            .peer = *peer,
+                                            .place = *place};
                 if (mailbox_post(&worker->mailbox, &arrival->task) == 0)
                         return;
                 listener_unref(listener);
                 free(arrival);
         }
+        admission_leave(&listener->admission, place);
         (void)close(fd);
+}
+
+/* Who comes, as the limits of the listener want to know it. */
+static struct visitor visitor_of(const struct peer *peer, int fd,
+                                 const struct sockaddr_storage *address) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)address;
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)address;
+        struct visitor visitor = {.has_uid = peer->has_credentials, .uid = peer->uid, .fd = -1};
+
+        if (address->ss_family == AF_UNIX)
+                return visitor;
+        visitor.fd = fd;
+        visitor.has_host = true;
+        visitor.host =
+                address->ss_family == AF_INET ? session_map_address(in->sin_addr) : in6->sin6_addr;
+        return visitor;
+}
+
+/* Closes a connection that is not admitted, once it was told why, if there is a word for it. */
+static void listener_refuse(struct listener *listener, int fd, const struct peer *peer,
+                            struct admission_place *place) {
+        const struct handler *handler =
+                handler_of((enum handler_kind)atomic_load(&listener->handler_kind));
+        char source[INET6_ADDRSTRLEN + 16] = "a peer";
+
+        if (peer->ip[0])
+                snprintf(source, sizeof(source), "%s", peer->ip);
+        else if (peer->has_credentials)
+                snprintf(source, sizeof(source), "uid %u", (unsigned)peer->uid);
+        admission_log(&listener->admission, listener->name, source, place->refusal);
+        if (handler->complain && admission_may_tell(&listener->admission, place))
+                listener_open(listener, listener->worker, fd, peer, place);
+        else
+                (void)close(fd);
+}
+
+/* Asks whether the peer of a new connection may stay. */
+static void listener_admit(struct listener *listener, int fd, const struct peer *peer,
+                           const struct sockaddr_storage *address) {
+        struct visitor visitor = visitor_of(peer, fd, address);
+        struct admission_place place;
+
+        if (admission_enter(&listener->admission, &visitor, uv_now(&listener->worker->loop),
+                            time(NULL), &place) == REFUSAL_NONE)
+                listener_dispatch(listener, fd, peer, &place);
+        else
+                listener_refuse(listener, fd, peer, &place);
 }
 
 static void listener_on_poll(uv_poll_t *poll, int status, int events);
@@ -155,7 +210,7 @@ static bool listener_accept(struct listener *listener) {
         if (listener->family == AF_UNIX)
                 listener_set_buffers(listener, fd); /* those of TCP are inherited */
         peer_learn(&peer, fd, &address);
-        listener_dispatch(listener, fd, &peer);
+        listener_admit(listener, fd, &peer, &address);
         return true;
 }
 

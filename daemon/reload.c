@@ -6,6 +6,7 @@
 #include "daemon/endpoint.h"
 #include "daemon/handler.h"
 #include "daemon/plan.h"
+#include "daemon/schedule.h"
 #include "lib/log.h"
 
 #include <stdarg.h>
@@ -229,6 +230,7 @@ void reload_start(struct server *server, reload_done_fn *done, void *context) {
                                   .visit.done = reload_tell};
         server->reload = reload;
         systemd_reloading(&server->systemd);
+        schedule_renew_zone();
         r = config_load(&reload->config, server->options.config_path, server->options.listen,
                         server->options.n_listen, &errors);
         if (r >= 0)

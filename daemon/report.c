@@ -353,6 +353,16 @@ static json_t *datagrams_object(const struct datagram_counters *counters) {
                          "sent", integer(atomic_load(&counters->n_sent)), "dropped", dropped);
 }
 
+/* How many connections were not admitted, and why. */
+static json_t *refused_object(const struct admission *admission) {
+        json_t *refused = json_object();
+
+        for (unsigned why = REFUSAL_NONE + 1; why < N_REFUSALS; why++)
+                json_object_set_new(refused, refusal_name(why),
+                                    integer(atomic_load(&admission->n_refused[why])));
+        return refused;
+}
+
 /* Who has to speak TLS there, and what is asked of him; NULL: nobody does. */
 static json_t *listener_security(struct listener *listener) {
         struct tls_context *context = listener_tls(listener);
@@ -384,6 +394,8 @@ static json_t *listener_object(struct listener *listener) {
                 json_object_set_new(object, "tls", security);
         if (listener->transport->is_connectionless)
                 json_object_set_new(object, "datagrams", datagrams_object(&listener->datagrams));
+        else
+                json_object_set_new(object, "refused", refused_object(&listener->admission));
         return object;
 }
 

@@ -25,16 +25,22 @@ struct in6_addr session_map_address(struct in_addr address) {
         return mapped;
 }
 
-/* The Internet address without the port, an IPv4 one mapped; false for Unix. */
-static bool host_of(const union session_address *peer, struct in6_addr *host) {
-        if (peer->any.sa_family == AF_INET6) {
-                *host = peer->in6.sin6_addr;
+bool session_find_host(const union session_address *address, struct in6_addr *host) {
+        if (address->any.sa_family == AF_INET6) {
+                *host = address->in6.sin6_addr;
                 return true;
         }
-        if (peer->any.sa_family != AF_INET)
+        if (address->any.sa_family != AF_INET)
                 return false;
-        *host = session_map_address(peer->in.sin_addr);
+        *host = session_map_address(address->in.sin_addr);
         return true;
+}
+
+void session_format_host(const struct in6_addr *host, char text[INET6_ADDRSTRLEN]) {
+        bool is_mapped = IN6_IS_ADDR_V4MAPPED(host);
+
+        (void)inet_ntop(is_mapped ? AF_INET : AF_INET6,
+                        is_mapped ? &host->s6_addr[12] : host->s6_addr, text, INET6_ADDRSTRLEN);
 }
 
 static bool is_loopback(const struct in6_addr *host) {
@@ -46,7 +52,7 @@ static bool is_loopback(const struct in6_addr *host) {
 static bool is_local(const union session_address *peer) {
         struct in6_addr host;
 
-        return !host_of(peer, &host) || is_loopback(&host);
+        return !session_find_host(peer, &host) || is_loopback(&host);
 }
 
 static uint32_t path_hash(const struct session_path *path) {
@@ -80,7 +86,7 @@ static uint32_t source_hash(const struct session *session) {
         struct bytes key = {(const char *)&peer->uid, sizeof(peer->uid)};
         struct in6_addr host;
 
-        if (host_of(&session->path.peer, &host))
+        if (session_find_host(&session->path.peer, &host))
                 key = (struct bytes){(const char *)&host, IN6_IS_ADDR_V4MAPPED(&host) ? 16 : 8};
         return (uint32_t)hash_bytes(key, 0);
 }
@@ -263,6 +269,27 @@ static bool session_take_place(struct session *session) {
                 atomic_fetch_sub(&listener->n_connections, 1);
                 return false;
         }
+        return true;
+}
+
+static void session_give_place(const struct session *session) {
+        atomic_fetch_sub(source_of(session), 1);
+        listener_disconnected(session->connection->listener);
+}
+
+/* Whether there is a place for it, and not too many begin. */
+static bool session_enter(struct session *session) {
+        struct listener *listener = session->connection->listener;
+
+        if (!session_take_place(session)) {
+                session_drop(session, DROP_SESSION);
+                return false;
+        }
+        if (!admission_keeps_pace(&listener->admission, uv_now(&session->endpoint->worker->loop))) {
+                session_give_place(session);
+                session_drop(session, DROP_CPS);
+                return false;
+        }
         atomic_fetch_add_explicit(&listener->n_total, 1, memory_order_relaxed);
         return true;
 }
@@ -270,17 +297,12 @@ static bool session_take_place(struct session *session) {
 /* What people are shown of an Internet peer. */
 static void session_show_peer(struct session *session) {
         struct peer *peer = &session->connection->peer;
-        const union session_address *address = &session->path.peer;
         struct in6_addr host;
-        bool is_mapped;
 
-        if (!host_of(address, &host))
+        if (!session_find_host(&session->path.peer, &host))
                 return;
-        is_mapped = IN6_IS_ADDR_V4MAPPED(&host);
-        (void)inet_ntop(is_mapped ? AF_INET : AF_INET6,
-                        is_mapped ? &host.s6_addr[12] : host.s6_addr, peer->ip, sizeof(peer->ip));
-        peer->port = ntohs(address->any.sa_family == AF_INET ? address->in.sin_port
-                                                             : address->in6.sin6_port);
+        session_format_host(&host, peer->ip);
+        peer->port = session_peer_port(session);
 }
 
 int session_keep(struct session *session) {
@@ -299,10 +321,12 @@ int session_keep(struct session *session) {
         if (table_grow(endpoint) < 0)
                 return -ENOMEM;
         session->connection->source = source_hash(session);
-        if (!session_hold_target(session) || !session_take_place(session)) {
+        if (!session_hold_target(session)) {
                 session_drop(session, DROP_SESSION);
                 return -EAGAIN;
         }
+        if (!session_enter(session))
+                return -EAGAIN;
         session_show_peer(session);
         session->is_kept = true;
         session->hash = path_hash(&session->path);
@@ -325,8 +349,7 @@ void session_detach(struct session *session) {
         list_unlink(&session->link);
         table_remove(endpoint, session);
         endpoint->n_sessions--;
-        atomic_fetch_sub(source_of(session), 1);
-        listener_disconnected(session->connection->listener);
+        session_give_place(session);
 }
 
 void session_free(struct session *session) {
@@ -436,11 +459,19 @@ void session_sent(struct session *session, uint64_t n) {
 
 const char *drop_name(enum drop why) {
         static const char *const names[N_DROPS] = {
-                [DROP_BROADCAST] = "broadcast",       [DROP_MALFORMED] = "malformed",
-                [DROP_TOO_LARGE] = "too_large",       [DROP_AMPLIFICATION] = "amplification",
-                [DROP_SESSION] = "session",           [DROP_RATE] = "rate",
-                [DROP_CONGESTION] = "congestion",     [DROP_KERNEL] = "kernel",
-                [DROP_UNANSWERABLE] = "unanswerable", [DROP_LOOP] = "loop",
+                [DROP_BROADCAST] = "broadcast",
+                [DROP_MALFORMED] = "malformed",
+                [DROP_TOO_LARGE] = "too_large",
+                [DROP_AMPLIFICATION] = "amplification",
+                [DROP_SESSION] = "session",
+                [DROP_RATE] = "rate",
+                [DROP_CONGESTION] = "congestion",
+                [DROP_KERNEL] = "kernel",
+                [DROP_ADDRESS] = "address",
+                [DROP_TIME] = "time",
+                [DROP_CPS] = "cps",
+                [DROP_UNANSWERABLE] = "unanswerable",
+                [DROP_LOOP] = "loop",
         };
 
         return names[why];

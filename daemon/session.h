@@ -51,6 +51,9 @@ enum drop {
         DROP_RATE,          /* in: more than the listener's rate allows */
         DROP_CONGESTION,    /* out: the peer, or the network, does not take it */
         DROP_KERNEL,        /* in: the socket's receive buffer was full */
+        DROP_ADDRESS,       /* in: the listener does not admit it */
+        DROP_TIME,          /* in: the listener is closed at this time of day */
+        DROP_CPS,           /* in: SUB when too many sessions began in this second */
         DROP_UNANSWERABLE,  /* out: the peer has no address, or the listener answers nobody; in:
                                SUB of such a peer */
         DROP_LOOP,          /* in: an answer would be answered, for ever */
@@ -100,6 +103,12 @@ struct session {
 
 /* An IPv4 address in the form that IPv6 has for it. */
 struct in6_addr session_map_address(struct in_addr address);
+
+/* The host of an Internet address, that of IPv4 in this form; false for Unix. */
+bool session_find_host(const union session_address *address, struct in6_addr *host);
+
+/* Writes such a host as people do. */
+void session_format_host(const struct in6_addr *host, char text[INET6_ADDRSTRLEN]);
 
 /* The port of a peer; 0: it has none. */
 uint16_t session_peer_port(const struct session *session);

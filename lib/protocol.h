@@ -53,8 +53,12 @@ struct operation {
 #define ERROR_INVALID_SUBJECT   "Invalid Subject"
 #define ERROR_INVALID_PUBLISH   "Invalid Publish Subject"
 #define ERROR_MAX_SUBSCRIPTIONS "maximum subscriptions exceeded"
+#define ERROR_THROTTLED         "Connection throttling is active. Please try again later."
 /* Of sockd's own: a message that does not fit a frame of the transport was not sent. */
 #define ERROR_FRAME_TOO_LARGE "Message Too Large for Transport"
+/* Likewise: the listener does not admit this address, or nobody at the moment. */
+#define ERROR_ADDRESS "Address Not Admitted"
+#define ERROR_TIME    "Not Admitted at This Time"
 /* Likewise, of datagram peers. */
 #define ERROR_MAX_SESSIONS "maximum sessions exceeded"
 #define ERROR_COOKIE       "Invalid Cookie"

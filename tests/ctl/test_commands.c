@@ -211,6 +211,25 @@ static void test_listeners_tell_their_tls(void **state) {
         }
 }
 
+static void test_refusals_are_a_table(void **state) {
+        /* Of those who refused somebody, with the reasons that there were. */
+        assert_exchange("$SYS.REQ.SERVER.PING.LISTENERZ",
+                        DATA("{\"listeners\":[{\"name\":\"a\",\"address\":\"tcp://127.0.0.1:1\","
+                             "\"refused\":{\"address\":0,\"cps\":0}},"
+                             "{\"name\":\"b\",\"address\":\"tcp://127.0.0.1:2\","
+                             "\"refused\":{\"address\":120000,\"time\":0,\"cps\":7}}]}"),
+                        OUTCOME(0,
+                                "NAME  ADDRESS            HANDLER  TLS  NOW  TOTAL  OPENED BY\n"
+                                "a     tcp://127.0.0.1:1  -        -      0      0  sockd\n"
+                                "b     tcp://127.0.0.1:2  -        -      0      0  sockd\n"
+                                "\n2 listeners\n"
+                                "\nLIMITS OF          REFUSED  WHY\n"
+                                "tcp://127.0.0.1:2     120k  120000 address, 7 cps\n"
+                                "\n1 limited listener\n",
+                                ""),
+                        "\n", WORDS("listeners"));
+}
+
 static void test_one_listener_is_shown_in_full(void **state) {
         /* Each of its sockets, and of what is counted what there was. */
         static const char answer[] = DATA(
@@ -622,6 +641,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_listeners_are_a_table),
                 cmocka_unit_test(test_listeners_tell_their_tls),
+                cmocka_unit_test(test_refusals_are_a_table),
                 cmocka_unit_test(test_one_listener_is_shown_in_full),
                 cmocka_unit_test(test_accounts_are_a_table),
                 cmocka_unit_test(test_no_legend_leaves_rows_only),

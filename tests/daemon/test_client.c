@@ -133,9 +133,10 @@ static int send_errand(struct errand *errand, unsigned worker) {
 }
 
 static void open_connection(struct errand *errand) {
+        const struct admission_place place = {.refusal = REFUSAL_NONE};
         struct peer peer = {.port = 0};
 
-        errand->result = connection_open(errand->worker, listener, errand->fd, &peer);
+        errand->result = connection_open(errand->worker, listener, errand->fd, &peer, &place);
 }
 
 /* A connection in that worker; its INFO is still to be read. */

@@ -448,6 +448,27 @@ static void test_listeners_tell_their_tls(void **state) {
         json_decref(object);
 }
 
+static void test_refusals_are_counted_by_reason(void **state) {
+        /* Each reason has its number, also when it is 0. */
+        struct listener *list[] = {&listener};
+        json_t *object, *row, *refused;
+
+        listener.transport = &transport_stream;
+        atomic_store(&listener.admission.n_refused[REFUSAL_NONE], 99);
+        atomic_store(&listener.admission.n_refused[REFUSAL_ADDRESS], 3);
+        atomic_store(&listener.admission.n_refused[REFUSAL_CPS], 1);
+        server.listeners = list;
+        server.n_listeners = 1;
+        object = report_listeners(&server);
+        row = json_array_get(json_object_get(object, "listeners"), 0);
+        refused = json_object_get(row, "refused");
+        check_integer(refused, "address", 3);
+        check_integer(refused, "cps", 1);
+        check_integer(refused, "uid", 0);
+        assert_int_equal(json_object_size(refused), N_REFUSALS - 1);
+        json_decref(object);
+}
+
 static void test_datagrams_are_counted_by_what_became_of_them(void **state) {
         /* Each reason has its number, also when it is 0. */
         struct listener *list[] = {&listener};
@@ -547,6 +568,7 @@ int main(void) {
                 TEST(test_counters_of_all_workers_are_summed),
                 TEST(test_listeners_are_described),
                 TEST(test_listeners_tell_their_tls),
+                TEST(test_refusals_are_counted_by_reason),
                 TEST(test_datagrams_are_counted_by_what_became_of_them),
                 TEST(test_answers_are_numbered),
                 TEST(test_accounts_tell_what_they_have),

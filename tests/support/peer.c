@@ -24,10 +24,13 @@
  *      peer churn ADDRESS N    opens and closes N connections, each in one of several ways
  *      peer flood ADDRESS N SEED
  *                              N connections of random bytes, one after the other
+ *      peer knock ADDRESS N    N connections at the same time, of whom none need be admitted; prints how
+ *                              many were told an error before the end, and how many were just closed
  *      peer probe PATH         tries to connect to PATH all the time, until the end of the input, and
  *                              prints each mode and owner that PATH had, and who was let in
  *
- * Whatever takes more than PEER_SECONDS (default 20) ends with status 1.
+ * Whatever takes more than PEER_SECONDS (default 20) ends with status 1. PEER_FROM is the address that
+ * they connect from, as in tcp://127.0.0.2:0; by default the system chooses.
  */
 /* clang-format on */
 #include "tests/support/target.h"
@@ -67,7 +70,14 @@ static void restart_deadline(void) {
 
 static int connect_one(void) {
         int fd = socket(target.family, target.type | SOCK_CLOEXEC, 0);
+        const char *from = getenv("PEER_FROM");
+        struct address_socket source;
 
+        if (from) {
+                (void)target_resolve(from, true, &source);
+                if (fd < 0 || bind(fd, &source.socket.any, source.length) < 0)
+                        err(1, "peer: cannot bind to %s", from);
+        }
         if (fd < 0 || connect(fd, &target.socket.any, target.length) < 0)
                 err(1, "peer: cannot connect");
         return fd;
@@ -452,6 +462,20 @@ static int flood(size_t n, unsigned seed) {
         return 0;
 }
 
+static int knock(size_t n) {
+        size_t n_told = 0;
+
+        crowd_add(n);
+        for (size_t i = 0; i < n; i++) {
+                n_told += read_until(crowd.fds[i], "-ERR");
+                while (read_until(crowd.fds[i], "-ERR"))
+                        ;
+                close(crowd.fds[i]);
+        }
+        printf("told %zu, closed %zu\n", n_told, n - n_told);
+        return 0;
+}
+
 /* --- probe ------------------------------------------------------------------------------------ */
 
 static int probe(const char *path) {
@@ -521,9 +545,11 @@ int main(int argc, char **argv) {
                 return churn(number);
         if (strcmp(what, "flood") == 0 && argc > 4)
                 return flood(number, (unsigned)strtoul(argv[4], NULL, 10));
+        if (strcmp(what, "knock") == 0)
+                return knock(number);
         if (strcmp(what, "probe") == 0)
                 return probe(argv[2]);
         errx(2, "usage: peer "
-                "hold|talk|through|take|stuff|silent|insist|deaf|leave|orphan|churn|flood|probe "
-                "ADDRESS [...]");
+                "hold|talk|through|take|stuff|silent|insist|deaf|leave|orphan|churn|flood|knock|"
+                "probe ADDRESS [...]");
 }
