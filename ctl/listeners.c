@@ -52,19 +52,22 @@ static void add_listener(struct table *table, const json_t *listener) {
 static const struct table_column limits_columns[] = {
         {.title = "LIMITS OF", .can_shrink = true},
         {.title = "REFUSED", .is_right = true},
+        {.title = "ENDED", .is_right = true},
         {.title = "WHY", .can_shrink = true},
 };
 
-/* Adds a listener that has not admitted somebody. */
+/* Adds a listener that has not admitted somebody, or let him go. */
 static void add_limits(struct table *table, const json_t *listener) {
-        char refused[DETAILS_COUNTS_MAX];
+        char refused[DETAILS_COUNTS_MAX], expired[DETAILS_COUNTS_MAX];
         uint64_t n_refused = details_counts(json_object_get(listener, "refused"), refused);
+        uint64_t n_expired = details_counts(json_object_get(listener, "expired"), expired);
 
-        if (n_refused == 0)
+        if (n_refused + n_expired == 0)
                 return;
         table_add(table, report_text(listener, "address"));
         table_add_count(table, n_refused);
-        table_add(table, refused);
+        table_add_count(table, n_expired);
+        table_add_format(table, "%s%s%s", refused, *refused && *expired ? ", " : "", expired);
 }
 
 static int print_limits(struct context *context, const json_t *listeners) {

@@ -9,6 +9,10 @@
 
 #define SECOND_MS 1000
 
+const char *time_limit_name(enum time_limit why) {
+        return why == TIME_LIMIT_IDLE ? "idle_timeout" : "max_time";
+}
+
 void admission_init(struct admission *admission) {
         pthread_mutex_init(&admission->lock, NULL);
         admission->log_limit.burst = 20;
@@ -31,6 +35,8 @@ void admission_set(struct admission *admission, const struct config_admission *c
         admission->cps_pause_ms = config->cps.pause_ms;
         admission->rests_until_ms = admission->n_in_second = 0;
         pthread_mutex_unlock(&admission->lock);
+        atomic_store(&admission->idle_timeout_ms, config->idle_timeout_ms);
+        atomic_store(&admission->max_time_ms, config->max_time_ms);
 }
 
 /* --- under the lock --------------------------------------------------------------------------- */
@@ -171,6 +177,10 @@ void admission_copy_gate(struct admission *admission, struct gate *gate) {
         pthread_mutex_lock(&admission->lock);
         gate_set(gate, admission->gate.access, admission->gate.schedule);
         pthread_mutex_unlock(&admission->lock);
+}
+
+void admission_count_expired(struct admission *admission, enum time_limit why) {
+        atomic_fetch_add_explicit(&admission->n_expired[why], 1, memory_order_relaxed);
 }
 
 void admission_log(struct admission *admission, const char *listener, const char *source,

@@ -28,6 +28,16 @@ struct config_admission;
  * connections. */
 #define ADMISSION_TOLD_MAX 64
 
+/* Why a connection that was admitted had to go. */
+enum time_limit {
+        TIME_LIMIT_IDLE,
+        TIME_LIMIT_TOTAL,
+        N_TIME_LIMITS,
+};
+
+/* Its key in the configuration: "idle_timeout". */
+const char *time_limit_name(enum time_limit why);
+
 struct admission {
         /* With the lock. */
         pthread_mutex_t lock; /* a leaf */
@@ -41,7 +51,9 @@ struct admission {
         uint64_t cps, cps_pause_ms;
 
         /* For all, without it. */
-        _Atomic uint64_t n_refused[N_REFUSALS]; /* REFUSAL_NONE: those that were not */
+        _Atomic uint64_t idle_timeout_ms, max_time_ms; /* 0: no limit */
+        _Atomic uint64_t n_refused[N_REFUSALS];        /* REFUSAL_NONE: those that were not */
+        _Atomic uint64_t n_expired[N_TIME_LIMITS];
         _Atomic unsigned n_told;
         struct log_limit log_limit;
 };
@@ -83,6 +95,9 @@ bool admission_keeps_pace(struct admission *admission, uint64_t now_ms);
 
 /* Makes *gate the gate of today. Any thread. */
 void admission_copy_gate(struct admission *admission, struct gate *gate);
+
+/* Counts one that had to go. Any thread. */
+void admission_count_expired(struct admission *admission, enum time_limit why);
 
 /* Says in the log who was refused, if not too much was said of late. source: where it came from.
  * Any thread. */

@@ -317,6 +317,8 @@ static void client_trace(const struct client *client, const struct operation *op
 size_t client_operation(struct client *client, const struct operation *operation) {
         if (log_is_enabled(LOG_LEVEL_TRACE))
                 client_trace(client, operation);
+        if (operation->verb != VERB_PING && operation->verb != VERB_PONG)
+                client->used_ms = client->connection->last_input_ms;
         switch (operation->verb) {
         case VERB_PUB:
         case VERB_HPUB:

@@ -75,6 +75,7 @@ struct client {
         char *name, *lang, *version; /* owned; NULL: not given */
 
         /* Liveness. */
+        uint64_t used_ms;  /* loop time of the last operation but PING and PONG */
         bool has_ponged;   /* a PING of the client was answered */
         bool has_measured; /* the first PING of ours has gone out */
         unsigned n_pings_out;

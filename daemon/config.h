@@ -76,12 +76,13 @@ struct config_cps {
         uint64_t pause_ms;    /* how long nobody is admitted when there are more */
 };
 
-/* Who is admitted to a listener; 0 and NULL: no limit. */
+/* Who is admitted to a listener, and for how long; 0 and NULL: no limit. */
 struct config_admission {
         uint64_t max_connections;
         uint64_t max_connections_per_source; /* an address */
         uint64_t max_connections_per_uid;
         struct config_cps cps;
+        uint64_t idle_timeout_ms, max_time_ms;
         struct access_list *access; /* a reference */
         struct schedule *schedule;  /* a reference */
 };

@@ -215,7 +215,7 @@ static void check_listener(struct config_reader *reader, const char *path,
         static const char *const of_tcp[] = {"nodelay", "keepalive", "tls",
                                              "max_connections_per_source", NULL};
         static const char *const of_streams[] = {"backlog", "max_connections",
-                                                 "max_connections_per_uid", NULL};
+                                                 "max_connections_per_uid", "idle_timeout", NULL};
         static const char *const of_udp[] = {"join", "interface", "cookie_lifetime", NULL};
         static const char *const of_datagrams[] = {"session_timeout", "max_sessions",
                                                    "max_sessions_per_source", NULL};
@@ -314,6 +314,10 @@ static const struct config_key listener_keys[] = {
          .fallback = "0"},
         {"cps", CONFIG_TABLE, FIELD(config_listener, admission.cps),
          .table = &config_admission_cps},
+        {"idle_timeout", CONFIG_DURATION, FIELD(config_listener, admission.idle_timeout_ms),
+         .maximum = 365 * DAY, .fallback = "0s"},
+        {"max_time", CONFIG_DURATION, FIELD(config_listener, admission.max_time_ms),
+         .maximum = 365 * DAY, .fallback = "0s"},
         {"allow", CONFIG_OTHER, FIELD(config_listener, admission.access),
          .read = config_admission_read_allow, .release = config_admission_release_access},
         {"deny", CONFIG_OTHER, FIELD(config_listener, admission.access),

@@ -42,6 +42,7 @@ void connection_arm(struct connection *connection) {
 
         if (connection->state_of_life == CONNECTION_CLOSED)
                 return;
+        due = earlier(due, earlier(connection->idle_due_ms, connection->time_due_ms));
         if (connection_is_securing(connection))
                 due = earlier(due, connection->tls_due_ms);
         else
@@ -94,6 +95,8 @@ static void connection_on_timer(uv_timer_t *timer) {
                 connection_finish_end(connection);
                 return;
         }
+        if (connection_expire(connection))
+                return;
         if (connection_is_securing(connection)) {
                 /* What the handler waits for has not begun. */
                 if (is_due(&connection->tls_due_ms, now))
@@ -255,7 +258,7 @@ static void connection_leave_handler(struct connection *connection, const char *
                 return;
         connection->reason = reason;
         atomic_store_explicit(&connection->is_output_closed, true, memory_order_relaxed);
-        connection->protocol_due_ms = 0;
+        connection->protocol_due_ms = connection->idle_due_ms = connection->time_due_ms = 0;
         connection->wants_writable = false;
         list_unlink(&connection->held_link);
         if (connection->client)
@@ -422,6 +425,7 @@ static void connection_draw_id(struct connection *connection) {
         connection->id = atomic_fetch_add_explicit(&instance->last_id, 1, memory_order_relaxed) + 1;
         clock_gettime(CLOCK_REALTIME, &now);
         connection->start_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+        connection->begun_ms = connection_now(connection);
 }
 
 /* Gives a new connection its number and place. Returns 0 or a negative errno. */
@@ -499,6 +503,7 @@ int connection_open(struct worker *worker, struct listener *listener, int fd,
         if (place->refusal == REFUSAL_NONE)
                 listener_connected(listener);
         connection_settle(connection);
+        connection_limit_time(connection);
         r = connection_prepare_tls(connection);
         if (r == 0)
                 r = connection->handler->opened(connection);
@@ -552,6 +557,7 @@ int connection_keep(struct connection *connection) {
         connection->in_messages = connection->in_bytes = (struct counter){0};
         connection->out_messages = connection->out_bytes = 0;
         connection_settle(connection);
+        connection_limit_time(connection);
         return 0;
 }
 

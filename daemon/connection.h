@@ -57,6 +57,8 @@ struct transport;
 #define REASON_SERVED          "Served"
 #define REASON_TLS             "TLS Handshake Failure"
 #define REASON_REFUSED         "Not Admitted"
+#define REASON_IDLE            "Idle Timeout"
+#define REASON_MAX_TIME        "Maximum Time Exceeded"
 
 /* What the kernel says about the peer. */
 struct peer {
@@ -112,6 +114,7 @@ struct connection {
         unsigned tls_offer;      /* enum connection_tls_offer */
         struct peer peer;
         uint64_t start_ns;     /* real time */
+        uint64_t begun_ms;     /* the same as loop time */
         size_t max_frame;      /* the longest operation that can be sent */
         struct client *client; /* who it is on the bus; owned by the handler; see handler.h */
         void *state;           /* the handler's own */
@@ -155,7 +158,9 @@ struct connection {
         uint64_t protocol_due_ms; /* loop time; 0: none */
         uint64_t write_due_ms;
         uint64_t end_due_ms;
-        uint64_t tls_due_ms; /* when the handshake has to be over */
+        uint64_t idle_due_ms; /* when it is looked whether it was used meanwhile */
+        uint64_t time_due_ms; /* when it has been there for long enough */
+        uint64_t tls_due_ms;  /* when the handshake has to be over */
         uint64_t rate_due_ms;
         uint64_t retry_due_ms;  /* when a socket that tells nothing is tried again */
         uint64_t end_limit_ms;  /* when delivery is no longer waited for */
@@ -178,6 +183,7 @@ struct connection {
         struct task attention;
         _Atomic uint64_t n_sent; /* bytes the socket has taken; any thread reads */
         uint64_t out_messages, out_bytes;
+        uint64_t delivered_ms; /* loop time of the last of these messages */
 
         /* For all, without it. */
         _Atomic uint64_t sent_ms;      /* loop time of the last of them */
@@ -243,6 +249,13 @@ const struct tls_facts *connection_tls(const struct connection *connection);
  * be tried (protocol.md, 7.7); 0 if there is none, or the listener does not map them. As above. */
 size_t connection_certificate_names(const struct connection *connection,
                                     const struct certificate_name **namesp);
+
+/* The limits of its listener have changed, or begin to hold: how long it may be idle, and there. By
+ * its own worker. */
+void connection_limit_time(struct connection *connection);
+
+/* When a message for it was sent last, or began to wait, as loop time; 0: never. */
+uint64_t connection_delivered_ms(struct connection *connection);
 
 /* Whether the peer has gone, or has ended its input, and none of it waits. By its own worker. */
 bool connection_is_deserted(const struct connection *connection);

@@ -192,6 +192,8 @@ static void connection_flush_locked(struct worker *worker, struct connection *co
                 connection_drop_stage(connection, stage);
                 return;
         }
+        if (stage->n_messages > 0)
+                connection->delivered_ms = uv_now(&worker->loop);
         connection->out_messages += stage->n_messages;
         connection->out_bytes += stage->n_payload_bytes;
         if (outbox_is_empty(&connection->pending))

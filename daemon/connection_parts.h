@@ -1,6 +1,6 @@
 /* What the parts of a connection need of each other: connection.c (its life), connection_input.c,
- * connection_output.c, connection_departure.c and connection_tls.c. All of it is for the
- * connection's own worker.
+ * connection_output.c, connection_departure.c, connection_expiry.c and connection_tls.c. All of it
+ * is for the connection's own worker.
  */
 #pragma once
 
@@ -34,6 +34,9 @@ void connection_count_pending(struct connection *connection);
 
 /* Counts what is flushed as the worker's. Any worker. */
 void connection_count_output(struct worker *worker, const struct stage *stage);
+
+/* Ends it if it was idle for too long, or is there for too long. Returns whether it has ended. */
+bool connection_expire(struct connection *connection);
 
 /* TLS, where the listener has it: before the handler knows of the connection, and once it has said
  * what comes first. Returns 0 or a negative errno. */

@@ -64,6 +64,10 @@ struct handler {
         /* The time set with connection_set_deadline() has come. */
         void (*deadline)(struct connection *connection);
 
+        /* Loop time of its last use; what waits or is incomplete is use anyway. NULL: of the last
+         * byte in either direction. */
+        uint64_t (*used_ms)(struct connection *connection);
+
         /* The configuration or the server's state changed. */
         void (*changed)(struct connection *connection);
 

@@ -81,6 +81,14 @@ static void bus_deadline(struct connection *connection) {
         client_deadline(connection->client);
 }
 
+/* PING and PONG do not count: they come by themselves. */
+static uint64_t bus_used_ms(struct connection *connection) {
+        const struct client *client = connection->client;
+        uint64_t delivered_ms = connection_delivered_ms(connection);
+
+        return client->used_ms > delivered_ms ? client->used_ms : delivered_ms;
+}
+
 static void bus_changed(struct connection *connection) {
         client_changed(connection->client);
 }
@@ -112,6 +120,7 @@ const struct handler handler_bus = {
         .renewed = bus_renewed,
         .oversized = bus_oversized,
         .deadline = bus_deadline,
+        .used_ms = bus_used_ms,
         .changed = bus_changed,
         .closed = bus_closed,
         .release = bus_release,

@@ -57,7 +57,7 @@ struct listener {
         _Atomic uint64_t n_connections; /* and sessions */
         _Atomic uint64_t n_total;
         struct rate rate;              /* of each source */
-        struct admission admission;    /* who may begin */
+        struct admission admission;    /* who may begin, and stay */
         _Atomic bool admits_anonymous; /* who proves nothing */
         _Atomic bool identifies;       /* messages tell who sent them */
         _Atomic int handler_kind;      /* of new connections: enum handler_kind */

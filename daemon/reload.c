@@ -65,8 +65,10 @@ static void reload_clients(struct visit *visit, struct worker *worker) {
         LIST_FOREACH_SAFE (link, &worker->connections) {
                 struct connection *connection = container_of(link, struct connection, link);
 
-                if (connection->state_of_life == CONNECTION_OPEN)
-                        connection->handler->changed(connection);
+                if (connection->state_of_life != CONNECTION_OPEN)
+                        continue;
+                connection_limit_time(connection);
+                connection->handler->changed(connection);
         }
 }
 

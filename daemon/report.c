@@ -353,7 +353,7 @@ static json_t *datagrams_object(const struct datagram_counters *counters) {
                          "sent", integer(atomic_load(&counters->n_sent)), "dropped", dropped);
 }
 
-/* How many connections were not admitted, and why. */
+/* How many connections were not admitted, or had to go, and why. */
 static json_t *refused_object(const struct admission *admission) {
         json_t *refused = json_object();
 
@@ -361,6 +361,15 @@ static json_t *refused_object(const struct admission *admission) {
                 json_object_set_new(refused, refusal_name(why),
                                     integer(atomic_load(&admission->n_refused[why])));
         return refused;
+}
+
+static json_t *expired_object(const struct admission *admission) {
+        json_t *expired = json_object();
+
+        for (unsigned why = 0; why < N_TIME_LIMITS; why++)
+                json_object_set_new(expired, time_limit_name(why),
+                                    integer(atomic_load(&admission->n_expired[why])));
+        return expired;
 }
 
 /* Who has to speak TLS there, and what is asked of him; NULL: nobody does. */
@@ -396,6 +405,7 @@ static json_t *listener_object(struct listener *listener) {
                 json_object_set_new(object, "datagrams", datagrams_object(&listener->datagrams));
         else
                 json_object_set_new(object, "refused", refused_object(&listener->admission));
+        json_object_set_new(object, "expired", expired_object(&listener->admission));
         return object;
 }
 

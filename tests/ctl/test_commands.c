@@ -212,22 +212,29 @@ static void test_listeners_tell_their_tls(void **state) {
 }
 
 static void test_refusals_are_a_table(void **state) {
-        /* Of those who refused somebody, with the reasons that there were. */
-        assert_exchange("$SYS.REQ.SERVER.PING.LISTENERZ",
-                        DATA("{\"listeners\":[{\"name\":\"a\",\"address\":\"tcp://127.0.0.1:1\","
-                             "\"refused\":{\"address\":0,\"cps\":0}},"
-                             "{\"name\":\"b\",\"address\":\"tcp://127.0.0.1:2\","
-                             "\"refused\":{\"address\":120000,\"time\":0,\"cps\":7}}]}"),
-                        OUTCOME(0,
-                                "NAME  ADDRESS            HANDLER  TLS  NOW  TOTAL  OPENED BY\n"
-                                "a     tcp://127.0.0.1:1  -        -      0      0  sockd\n"
-                                "b     tcp://127.0.0.1:2  -        -      0      0  sockd\n"
-                                "\n2 listeners\n"
-                                "\nLIMITS OF          REFUSED  WHY\n"
-                                "tcp://127.0.0.1:2     120k  120000 address, 7 cps\n"
-                                "\n1 limited listener\n",
-                                ""),
-                        "\n", WORDS("listeners"));
+        /* Of those who refused somebody, or let somebody go, with the reasons that there were. */
+        assert_exchange(
+                "$SYS.REQ.SERVER.PING.LISTENERZ",
+                DATA("{\"listeners\":[{\"name\":\"a\",\"address\":\"tcp://127.0.0.1:1\","
+                     "\"refused\":{\"address\":0,\"cps\":0},\"expired\":{\"idle_timeout\":0}},"
+                     "{\"name\":\"b\",\"address\":\"tcp://127.0.0.1:2\","
+                     "\"refused\":{\"address\":120000,\"time\":0,\"cps\":7},"
+                     "\"expired\":{\"idle_timeout\":2,\"max_time\":1}},"
+                     "{\"name\":\"c\",\"address\":\"udp://127.0.0.1:3\","
+                     "\"expired\":{\"max_time\":1}}]}"),
+                OUTCOME(0,
+                        "NAME  ADDRESS            HANDLER  TLS  NOW  TOTAL  OPENED BY\n"
+                        "a     tcp://127.0.0.1:1  -        -      0      0  sockd\n"
+                        "b     tcp://127.0.0.1:2  -        -      0      0  sockd\n"
+                        "c     udp://127.0.0.1:3  -        -      0      0  sockd\n"
+                        "\n3 listeners\n"
+                        "\nLIMITS OF          REFUSED  ENDED  WHY\n"
+                        "tcp://127.0.0.1:2     120k      3  120000 address, 7 cps, 2 idle_timeout, "
+                        "1 max_time\n"
+                        "udp://127.0.0.1:3        0      1  1 max_time\n"
+                        "\n2 limited listeners\n",
+                        ""),
+                "\n", WORDS("listeners"));
 }
 
 static void test_one_listener_is_shown_in_full(void **state) {

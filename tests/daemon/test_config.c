@@ -306,7 +306,7 @@ static void test_all_errors_are_reported_at_once(void **state) {
                  "are name, listen, mode, owner, group, backlog, v6only, nodelay, keepalive, "
                  "anonymous, identify, account, "
                  "rate, max_connections, max_connections_per_source, max_connections_per_uid, cps, "
-                 "allow, deny, times, "
+                 "idle_timeout, max_time, allow, deny, times, "
                  "receive_buffer, send_buffer, tls, join, interface, session_timeout, "
                  "cookie_lifetime, "
                  "max_sessions, "

@@ -1,5 +1,5 @@
-/* The keys of a listener that say who is admitted: what is read, and each way in which it is wrong
- * or does not fit the address. */
+/* The keys of a listener that say who is admitted, and for how long: what is read, and each way in
+ * which it is wrong or does not fit the address. */
 #include "daemon/access_list.h"
 #include "daemon/config.h"
 #include "daemon/schedule.h"
@@ -82,7 +82,7 @@ static void test_limits_of_a_listener_are_read(void **state) {
                 "tcp://127.0.0.1:1",
                 "max_connections = 100; max_connections_per_source = 10;\n"
                 "max_connections_per_uid = 5; cps = { connections = 50; pause = \"1m\"; };\n"
-                "times = [\"00:00-24:00\"];\n"
+                "idle_timeout = \"5m\"; max_time = \"1h\"; times = [\"00:00-24:00\"];\n"
                 "allow = [\"192.0.2.0/24\", \"2001:db8::/32\", \"127.0.0.1\"];\n"
                 "deny = (\"192.0.2.9\");"));
         admission = &config->listeners[0].admission;
@@ -91,6 +91,8 @@ static void test_limits_of_a_listener_are_read(void **state) {
         assert_int_equal(admission->max_connections_per_uid, 5);
         assert_int_equal(admission->cps.connections, 50);
         assert_int_equal(admission->cps.pause_ms, 60000);
+        assert_int_equal(admission->idle_timeout_ms, 300000);
+        assert_int_equal(admission->max_time_ms, 3600000);
         assert_true(schedule_is_open(admission->schedule, 0));
         assert_true(admits("192.0.2.8"));
         assert_false(admits("192.0.2.9"));
@@ -107,6 +109,8 @@ static void test_a_listener_has_no_limits_by_default(void **state) {
         assert_int_equal(admission->max_connections_per_source, 0);
         assert_int_equal(admission->max_connections_per_uid, 0);
         assert_int_equal(admission->cps.pause_ms, 10000);
+        assert_int_equal(admission->idle_timeout_ms, 0);
+        assert_int_equal(admission->max_time_ms, 0);
         assert_null(admission->access);
         assert_null(admission->schedule);
         /* Nobody, and never, are limits. */
@@ -146,6 +150,10 @@ static void test_wrong_limits_of_a_listener_are_refused(void **state) {
                 {"cps = { pause = \"10s\"; };", "listeners[0].cps.pause: it is for too many"},
                 {"cps = { connections = 1; pause = 10; };", "listeners[0].cps.pause: found 10"},
                 {"max_connections = \"many\";", "listeners[0].max_connections: found \"many\""},
+                {"idle_timeout = 300;",
+                 "listeners[0].idle_timeout: found 300, expected a duration"},
+                {"max_time = \"366d\";",
+                 "listeners[0].max_time: found \"366d\", expected a duration"},
         };
         char text[512];
 
@@ -166,6 +174,7 @@ static void test_limits_that_cannot_apply_are_refused(void **state) {
                  "tcp:// and tls:// listeners"},
                 {"udp://127.0.0.1:1", "max_connections = 1", "sockets that accept connections"},
                 {"unix+dgram:@a", "max_connections_per_uid = 1", "sockets that accept connections"},
+                {"udp://127.0.0.1:1", "idle_timeout = \"1m\"", "sockets that accept connections"},
         };
         char text[512], part[128];
 
@@ -174,13 +183,14 @@ static void test_limits_that_cannot_apply_are_refused(void **state) {
                 snprintf(part, sizeof(part), "only for %s, but the listener is on", rows[i].fits);
                 load_bad_with(text, part);
         }
-        load_good(LISTENER("udp://127.0.0.1:1",
-                           "allow = [\"10.0.0.0/8\"]; deny = [\"10.1.0.0/16\"];\n"
-                           "times = [\"08:00-18:00\"]; cps = { connections = 5; };"));
-        load_good(LISTENER("unix+dgram:@a", "times = [\"mon 08:00-18:00\"];"));
+        load_good(
+                LISTENER("udp://127.0.0.1:1",
+                         "allow = [\"10.0.0.0/8\"]; deny = [\"10.1.0.0/16\"]; max_time = \"1h\";\n"
+                         "times = [\"08:00-18:00\"]; cps = { connections = 5; };"));
+        load_good(LISTENER("unix+dgram:@a", "max_time = \"1h\"; times = [\"mon 08:00-18:00\"];"));
         load_good(LISTENER("unix+seqpacket:@a",
-                           "max_connections = 5; max_connections_per_uid = 1;\n"
-                           "times = [\"08:00-18:00\"];"));
+                           "max_connections = 5; max_connections_per_uid = 1; max_time = \"1h\";\n"
+                           "idle_timeout = \"1m\"; times = [\"08:00-18:00\"];"));
 }
 
 static void test_a_list_has_a_limit(void **state) {

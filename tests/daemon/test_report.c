@@ -451,12 +451,13 @@ static void test_listeners_tell_their_tls(void **state) {
 static void test_refusals_are_counted_by_reason(void **state) {
         /* Each reason has its number, also when it is 0. */
         struct listener *list[] = {&listener};
-        json_t *object, *row, *refused;
+        json_t *object, *row, *refused, *expired;
 
         listener.transport = &transport_stream;
         atomic_store(&listener.admission.n_refused[REFUSAL_NONE], 99);
         atomic_store(&listener.admission.n_refused[REFUSAL_ADDRESS], 3);
         atomic_store(&listener.admission.n_refused[REFUSAL_CPS], 1);
+        admission_count_expired(&listener.admission, TIME_LIMIT_TOTAL);
         server.listeners = list;
         server.n_listeners = 1;
         object = report_listeners(&server);
@@ -466,6 +467,10 @@ static void test_refusals_are_counted_by_reason(void **state) {
         check_integer(refused, "cps", 1);
         check_integer(refused, "uid", 0);
         assert_int_equal(json_object_size(refused), N_REFUSALS - 1);
+        expired = json_object_get(row, "expired");
+        check_integer(expired, "max_time", 1);
+        check_integer(expired, "idle_timeout", 0);
+        assert_int_equal(json_object_size(expired), N_TIME_LIMITS);
         json_decref(object);
 }
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Who is admitted to a listener: addresses, users, times of day, connections a second; on streams and on
-# datagrams. What is refused is told, counted by its reason, and logged; nothing
+# Who is admitted to a listener, and for how long: addresses, users, times of day, connections a second;
+# on streams and on datagrams. What is refused is told, counted by its reason, and logged; nothing
 # hangs, and nobody else notices. A reload changes the limits.
 #
 # shellcheck disable=SC2016,SC2046,SC2086,SC2119,SC2317 # formats; lists of words; functions without
@@ -23,9 +23,9 @@ reload() {
 to() {
         echo "tcp://${2:-127.0.0.1}:$(port_of "$1")"
 }
-# counts NAME: what sockctl says of a listener that it has refused.
+# counts NAME: what sockctl says of a listener that it has refused and ended.
 counts() {
-        ctl listeners show "$1" | sed -n 's/^ *\(refused\): *//p'
+        ctl listeners show "$1" | sed -n 's/^ *\(refused\|expired\): *//p' | paste -sd'|'
 }
 # knocks NAME [FROM [HOST]]: what becomes of a client of NATS: its PONG, or the error. $as is what runs it.
 as=
@@ -52,12 +52,12 @@ check 'one that is denied there is told so' "$address" "$(knocks allow 127.0.2.7
 check 'one that is not allowed as well' "$address" "$(knocks allow 127.0.3.1)"
 expect_log 'the log says who, where and why' 'warning: listener "allow": refused 127.0.2.7: its address is not admitted'
 expect_log '... of each' 'warning: listener "allow": refused 127.0.3.1:'
-check 'both are counted' '2 address' "$(counts allow)"
+check 'both are counted' '2 address|none' "$(counts allow)"
 check 'an address that is denied' "$address" "$(knocks deny 127.0.2.7)"
 check 'one that is not' PONG "$(knocks deny 127.0.3.7)"
 check 'where nobody is allowed' "$address" "$(knocks nobody)"
 check 'who speaks no NATS is just closed' '' "$(knocks echo 127.0.0.2)"
-check '... and counted' '1 address' "$(counts echo)"
+check '... and counted' '1 address|none' "$(counts echo)"
 check 'who is admitted is served' x "$(printf 'x\nPONG\n' | "$support/peer" talk "$(to echo)" | head -n 1)"
 
 start_helper two env PEER_FROM=tcp://127.0.0.2:0 "$support/peer" hold "$(to source)" 2
@@ -77,7 +77,7 @@ check 'as JSON, each reason has its number' '2 0 0' \
         "$(ctl_json listeners.1.refused.address listeners) $(ctl_json listeners.1.refused.time listeners) $(
                 ctl_json listeners.1.refused.memory listeners
         )"
-check_matches 'the list of listeners shows them' '^tcp://127.0.0.1:[0-9]+ +2 +2 address$' "$(ctl listeners)"
+check_matches 'the list of listeners shows them' '^tcp://127.0.0.1:[0-9]+ +2 +0 +2 address$' "$(ctl listeners)"
 check_matches 'what has refused nobody is not there' '^5 limited listeners$' \
         "$(ctl listeners | grep 'limited listener')"
 ctl listeners show none >"$directory/output" 2>&1
@@ -102,6 +102,10 @@ check_matches 'a prefix that is none is an error' \
         'listeners\[1\].deny: found "127.0.0.1/8", which has more bits .* expected "127.0.0.0/8" or "127.0.0.1"' \
         "$(cat "$directory/reload")"
 check 'and changes nothing' "$full" "$(knocks tcp 127.0.0.1)"
+listeners 'name = "tcp"; listen = "tcp://127.0.0.1:0"; idle_timeout = "100ms";'
+reload
+check 'a new idle time holds for those who are there' 'closed 3' "$(order crowd closed '^closed')"
+check_matches 'and they are counted' '\|3 idle_timeout$' "$(counts tcp)"
 exec 8>&-
 
 # --- users -------------------------------------------------------------------------------------------
@@ -126,7 +130,7 @@ test_users() {
                 exec 8>&-
                 "$support/await" exit "$helper"
         done
-        check 'it is counted' '1 uid' "$(counts unix)"
+        check 'it is counted' '1 uid|none' "$(counts unix)"
         expect_log 'and logged' 'listener "unix": refused uid 7001: max_connections_per_uid is reached'
 }
 if can_be_nobody; then
@@ -160,7 +164,7 @@ for round in 1 2 3; do
         check_matches "round $round: of a thousand who are refused some are told, and none is kept" \
                 '^told [0-9]+, closed [0-9]+$' "$(PEER_FROM=tcp://127.0.0.2:0 "$support/peer" knock "$(to deny)" 1000)"
 done
-check 'all were counted' '3000 address' "$(counts deny)"
+check 'all were counted' '3000 address|none' "$(counts deny)"
 check_at_most 'few of them were logged' 200 "$(count_log 'listener "deny": refused')"
 check_does 'no descriptor is left behind' await_that has_descriptors "$daemon" "$n_descriptors"
 if $is_sanitized; then
@@ -170,6 +174,49 @@ else
 fi
 check 'others are served' PONG "$(knocks deny 127.0.0.1)"
 check 'and nobody is counted who has gone' 0 "$(ctl_json listeners.1.connections listeners)"
+stop_daemon
+check 'the daemon ends in order' 0 "$status"
+
+# --- idle, and in use --------------------------------------------------------------------------------------
+
+empty_log
+listeners 'name = "idle"; listen = "tcp://127.0.0.1:0"; idle_timeout = "2s";' \
+        'name = "echo"; listen = "tcp://127.0.0.1:0"; echo = true; idle_timeout = "2s";'
+start_daemon
+# A publisher, who hears what he says; one who echoes; and one who sends nothing but PINGs.
+start_helper publisher "$support/peer" talk "$(to idle)"
+exec 7>"$directory/publisher.in"
+printf 'CONNECT {"verbose":false}\r\nSUB idle.use 1\r\n' >&7
+start_helper echo "$support/peer" talk "$(to echo)"
+exec 9>"$directory/echo.in"
+hold pinger "$(to idle)" 1
+since_ms=$(now_ms)
+until [ "$(order pinger ping '^alive')" = 'alive 0' ]; do
+        printf 'PUB idle.use 1\r\nx\r\n' >&7
+        echo use >&9
+        [ $(($(now_ms) - since_ms)) -lt 20000 ] || break
+done
+check_at_most 'who only sends PINGs is idle' 19000 $(($(now_ms) - since_ms))
+check_at_most 'not before the time' $(($(now_ms) - since_ms)) 1990
+printf 'PUB idle.use 4\r\nlast\r\nPING\r\n' >&7
+echo PONG >&9
+check 'who publishes is not' last "$(await_helper publisher '^last$')"
+check 'nor who echoes' PONG "$(await_helper echo '^PONG$')"
+exec 7>&- 8>&- 9>&-
+# A subscriber is in use while messages come for it, though it says nothing.
+start_helper reader "$support/peer" talk "$(to idle)"
+exec 7>"$directory/reader.in"
+printf 'CONNECT {"verbose":false}\r\nSUB idle.read 1\r\n' >&7
+"$support/peer" silent "$(to idle)" >"$directory/silent" &
+silent=$!
+helpers="$helpers $silent"
+while kill -0 "$silent" 2>/dev/null; do
+        ctl pub idle.read x
+done
+ctl pub idle.read end
+check 'who gets messages is not idle either' end "$(await_helper reader '^end$')"
+check_matches 'who says nothing is told' "^[0-9]+ -ERR 'Stale Connection'\$" "$(cat "$directory/silent")"
+exec 7>&-
 stop_daemon
 check 'the daemon ends in order' 0 "$status"
 
@@ -200,7 +247,7 @@ check 'another one is not' "$time" "$(knocks tomorrow)"
 check 'without a time it never is' "$time" "$(knocks never)"
 check 'Unix peers are refused as well' "$time" \
         "$("$support/peer" talk "unix://$directory/p" </dev/null | sed -n '/^-ERR/p')"
-check 'they are counted' '1 time' "$(counts path)"
+check 'they are counted' '1 time|none' "$(counts path)"
 expect_log 'and logged' 'listener "path": refused uid [0-9]+: it is closed at this time of day'
 udp=udp://127.0.0.1:$(sed -n 's/.*listener "udp" listening on udp:.*:\([0-9]*\)$/\1/p' "$log")
 printf 'open a udp://127.0.0.1:0 %s\nburst 3 a PUB x 0\\r\\n\\r\\n\n' "$udp" | "$support/datagram" >/dev/null
