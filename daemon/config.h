@@ -51,6 +51,12 @@ struct config_log {
         int level;    /* enum log_level */
 };
 
+/* Limits on the programs that are run, all together. */
+struct config_programs {
+        unsigned max_running; /* at a time */
+        unsigned max_starts;  /* in a second */
+};
+
 /* What each source may send in a second; 0: no limit. */
 struct config_rate {
         uint64_t messages;
@@ -208,6 +214,7 @@ struct config {
         struct config_errors warnings; /* of what was accepted, but should not stay so */
         struct config_server server;
         struct config_log log;
+        struct config_programs programs;
         struct config_listener *listeners;
         size_t n_listeners;
         struct config_user *users; /* in the order of the file */

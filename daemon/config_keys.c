@@ -12,6 +12,7 @@
 #include "daemon/config_handler.h"
 #include "daemon/config_permissions.h"
 #include "daemon/role.h"
+#include "daemon/spawner_wire.h"
 #include "lib/log.h"
 #include "lib/text.h"
 #include "lib/units.h"
@@ -148,6 +149,19 @@ static const struct config_table log_table = {
         .keys = log_keys,
         .n_keys = ARRAY_SIZE(log_keys),
         .size = sizeof(struct config_log),
+};
+
+static const struct config_key programs_keys[] = {
+        {"max_running", CONFIG_INTEGER, FIELD(config_programs, max_running),
+         .maximum = SPAWNER_RUNNING_MAX, .fallback = "256"},
+        {"max_starts", CONFIG_INTEGER, FIELD(config_programs, max_starts), .minimum = 1,
+         .maximum = SPAWNER_STARTS_MAX, .fallback = "500"},
+};
+
+static const struct config_table programs_table = {
+        .keys = programs_keys,
+        .n_keys = ARRAY_SIZE(programs_keys),
+        .size = sizeof(struct config_programs),
 };
 
 /* Complains about each of the named keys that the listener has, as none fits its address. */
@@ -553,6 +567,7 @@ static void check_config(struct config_reader *reader, const char *path,
 static const struct config_key top_keys[] = {
         {"server", CONFIG_TABLE, FIELD(config, server), .table = &server_table},
         {"log", CONFIG_TABLE, FIELD(config, log), .table = &log_table},
+        {"programs", CONFIG_TABLE, FIELD(config, programs), .table = &programs_table},
         {"listeners", CONFIG_LIST, FIELD(config, listeners), .table = &config_keys_listener,
          .count_offset = offsetof(struct config, n_listeners), .minimum = 1,
          .maximum = LISTENERS_MAX, .expected = "from 1 to 1024 listeners"},

@@ -16,6 +16,7 @@ struct accounts;
 struct bus;
 struct connection;
 struct closed_log;
+struct spawner;
 
 /* 56 characters like a server nkey, and a NUL. */
 #define INSTANCE_ID_SIZE 57
@@ -30,6 +31,7 @@ struct instance {
         struct closed_log *closed; /* borrowed */
         struct rate refusals;      /* of logins, of each source */
         struct usages usages;      /* of users */
+        struct spawner *spawner;   /* of programs; borrowed. NULL: none can be started */
 
         _Atomic uint64_t max_connections;
         _Atomic bool is_lame_duck;

@@ -1,7 +1,9 @@
 /* sockd: the command line and the exit codes. */
 #include "daemon/config.h"
 #include "daemon/key_memory.h"
+#include "daemon/run_as.h"
 #include "daemon/server.h"
+#include "daemon/spawner.h"
 #include "lib/hash.h"
 #include "lib/log.h"
 #include "lib/protocol.h"
@@ -176,6 +178,23 @@ static int run(const struct command_line *line) {
         return status;
 }
 
+/* The spawner is forked first of all, from what has neither threads nor secrets. Whoever only
+ * checks the configuration needs none. */
+static int run_with_spawner(struct command_line *line) {
+        struct spawner spawner;
+        int r = spawner_start(&spawner), status;
+
+        if (r < 0) {
+                fprintf(stderr, "sockd: error: cannot start the spawner of programs: %s\n",
+                        strerror(-r));
+                return STATUS_FAILED;
+        }
+        line->options.spawner = &spawner;
+        status = run(line);
+        spawner_stop(&spawner);
+        return status;
+}
+
 /* What is opened later must not get the number of a standard descriptor that is closed: what is
  * written for people would go there. Returns whether all three are open. */
 static bool open_standard_descriptors(void) {
@@ -217,7 +236,9 @@ int main(int argc, char **argv) {
         status = parse_command_line(&line, argc, argv);
         (void)signal(SIGPIPE, SIG_IGN);
         if (status < 0)
-                status = run(&line);
+                run_as_init();
+        if (status < 0)
+                status = line.check ? run(&line) : run_with_spawner(&line);
         free(line.listen);
         return status;
 }

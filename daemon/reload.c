@@ -192,6 +192,7 @@ static int reload_apply(struct reload *reload, struct config_errors *errors) {
         warn_of_restart(server, now);
         log_set_level((enum log_level)now->log.level);
         server_limit_connections(server, now);
+        server_limit_programs(server, now);
         server_watch_replies(server);
         reload->changes_info = before->server.max_payload != now->server.max_payload;
         server->config = config_ref(now);

@@ -168,6 +168,8 @@ struct totals {
         uint64_t slow_consumers, stale_connections, protocol_errors, held_publishers, accept_errors,
                 refused_logins, failed_handshakes, forgotten_replies;
         uint64_t denied_publishes, denied_subscriptions;
+        uint64_t programs_asked, programs_over, programs_ended, programs_late, programs_refused,
+                programs_failed;
 };
 
 static struct totals totals_of(const struct server *server) {
@@ -190,6 +192,13 @@ static struct totals totals_of(const struct server *server) {
                 totals.held_publishers += counter_read(&stats->held_publishers);
                 totals.accept_errors += counter_read(&stats->accept_errors);
                 totals.failed_handshakes += counter_read(&stats->failed_handshakes);
+                /* First those that are over, so that there are not more of them. */
+                totals.programs_over += counter_read(&stats->programs_over);
+                totals.programs_asked += counter_read(&stats->programs_asked);
+                totals.programs_ended += counter_read(&stats->programs_ended);
+                totals.programs_late += counter_read(&stats->programs_late);
+                totals.programs_refused += counter_read(&stats->programs_refused);
+                totals.programs_failed += counter_read(&stats->programs_failed);
         }
         return totals;
 }
@@ -263,6 +272,22 @@ static void varz_traffic(json_t *varz, const struct server *server) {
         json_object_set_new(varz, "log_lines_dropped", integer(log_dropped()));
 }
 
+static void varz_programs(json_t *varz, const struct server *server) {
+        const struct config_programs *config = &server->config->programs;
+        struct totals totals = totals_of(server);
+        json_t *programs = json_object();
+
+        json_object_set_new(programs, "running",
+                            integer(totals.programs_asked - totals.programs_over));
+        json_object_set_new(programs, "ended", integer(totals.programs_ended));
+        json_object_set_new(programs, "late", integer(totals.programs_late));
+        json_object_set_new(programs, "refused", integer(totals.programs_refused));
+        json_object_set_new(programs, "failed", integer(totals.programs_failed));
+        json_object_set_new(programs, "max_running", integer(config->max_running));
+        json_object_set_new(programs, "max_starts", integer(config->max_starts));
+        json_object_set_new(varz, "programs", programs);
+}
+
 static void varz_limits(json_t *varz, const struct server *server) {
         const struct config_server *config = &server->config->server;
 
@@ -317,6 +342,7 @@ json_t *report_varz(struct server *server) {
                             integer(accounts_count_subscriptions(&server->accounts)));
         json_object_set_new(varz, "listeners", integer(server->n_listeners));
         varz_traffic(varz, server);
+        varz_programs(varz, server);
         varz_limits(varz, server);
         varz_process(varz, server);
         return varz;

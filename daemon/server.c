@@ -6,6 +6,7 @@
 #include "daemon/handler.h"
 #include "daemon/listener.h"
 #include "daemon/reload.h"
+#include "daemon/spawner.h"
 #include "daemon/transport.h"
 #include "lib/log.h"
 
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 /* How long queues are flushed when the server stops, and how often it is looked whether they are
  * empty. */
@@ -76,6 +78,14 @@ void server_limit_connections(struct server *server, const struct config *config
                             (unsigned long long)possible);
         server->max_connections_warned = max > possible ? max : 0;
         atomic_store(&server->instance.max_connections, max > possible ? possible : max);
+}
+
+void server_limit_programs(struct server *server, const struct config *config) {
+        int r = spawner_limit(server->options.spawner, config->programs.max_running,
+                              config->programs.max_starts);
+
+        if (r < 0)
+                reload_warn(server, "the limits on programs stay as they are: %s", strerror(-r));
 }
 
 /* --- stopping ------------------------------------------------------------------------------- */
@@ -291,6 +301,31 @@ static int server_watch_signals(struct server *server) {
         return 0;
 }
 
+/* It never says anything but that it has ended. */
+static void server_on_spawner(uv_poll_t *poll, int status, int events) {
+        struct server *server = poll->data;
+        int ended = spawner_collect(server->options.spawner);
+
+        uv_close((uv_handle_t *)poll, NULL);
+        if (WIFSIGNALED(ended))
+                log_error("the spawner was ended by signal %d (%s); sockd goes on, but has to be "
+                          "restarted to run programs",
+                          WTERMSIG(ended), strsignal(WTERMSIG(ended)));
+        else
+                log_error("the spawner has ended with status %d; sockd goes on, but has to be "
+                          "restarted to run programs",
+                          WEXITSTATUS(ended));
+}
+
+static int server_watch_spawner(struct server *server) {
+        int r = uv_poll_init(&server->loop, &server->spawner, server->options.spawner->fd);
+
+        if (r < 0)
+                return r;
+        server->spawner.data = server;
+        return uv_poll_start(&server->spawner, UV_READABLE, server_on_spawner);
+}
+
 static void beat_worker(struct visit *visit, struct worker *worker) {
         /* That it came here is the point. */
 }
@@ -416,7 +451,9 @@ static int server_init(struct server *server, const struct server_options *optio
         if (r < 0)
                 return r;
         server->instance.closed = &server->closed;
+        server->instance.spawner = server->options.spawner;
         server_limit_connections(server, config);
+        server_limit_programs(server, config);
         r = control_init(&server->control, server);
         return r < 0 ? r : server_init_systemd(server, errors);
 }
@@ -495,6 +532,8 @@ int server_run(const struct server_options *options, struct config *config,
                 r = server_init(server, options, config, errors);
         if (r >= 0)
                 r = server_watch_signals(server);
+        if (r >= 0)
+                r = server_watch_spawner(server);
         if (r >= 0)
                 r = server_start(server, errors);
         if (r < 0 && errors->n_lines == 0)

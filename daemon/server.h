@@ -15,6 +15,7 @@
 #include "daemon/worker.h"
 
 struct listener;
+struct spawner;
 
 enum server_state {
         SERVER_RUNNING,
@@ -28,6 +29,7 @@ struct server_options {
         const char *config_path;   /* NULL: the default */
         const char *const *listen; /* addresses of the command line */
         size_t n_listen;
+        struct spawner *spawner; /* started; borrowed */
 };
 
 struct reload;
@@ -52,6 +54,7 @@ struct server {
         uv_timer_t timer;     /* of the state: lame duck, stopping */
         uv_timer_t heartbeat; /* status and watchdog */
         uv_timer_t patience;  /* of those who await replies of other accounts */
+        uv_poll_t spawner;    /* its end */
         struct visit beat;
         bool is_beating;
         enum server_state state;
@@ -83,6 +86,9 @@ unsigned server_count_connections(const struct server *server);
 
 /* Looks after replies that are awaited, if any can be. */
 void server_watch_replies(struct server *server);
+
+/* Tells the spawner how many programs are allowed. */
+void server_limit_programs(struct server *server, const struct config *config);
 
 /* Recomputes how many connections are allowed, from the configuration and the descriptors. */
 void server_limit_connections(struct server *server, const struct config *config);

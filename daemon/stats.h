@@ -23,7 +23,11 @@ struct stats {
         struct counter forgotten_replies; /* of other accounts: too many were awaited */
         struct counter held_publishers;   /* times a publisher waited for receivers */
         struct counter accept_errors;
-        struct counter failed_handshakes; /* of TLS */
+        struct counter failed_handshakes;             /* of TLS */
+        struct counter programs_asked, programs_over; /* of the spawner; that it is done with */
+        struct counter programs_ended, programs_late; /* that ran; of them, that took too long */
+        struct counter programs_refused; /* that a limit on programs kept from running */
+        struct counter programs_failed;  /* that could not run for another reason */
 };
 
 /* In the owning thread. */

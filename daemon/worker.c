@@ -6,6 +6,7 @@
 #include "daemon/connection.h"
 #include "daemon/endpoint.h"
 #include "daemon/listener.h"
+#include "daemon/program.h"
 #include "lib/log.h"
 
 #include <errno.h>
@@ -258,6 +259,7 @@ int workers_start(struct workers *workers, unsigned count, struct instance *inst
 
 /* Closes what keeps the loop running, once the connections are gone. */
 static void worker_finish(struct worker *worker) {
+        programs_close(worker);
         uv_close((uv_handle_t *)&worker->held_timer, NULL);
         uv_close((uv_handle_t *)&worker->trim_timer, NULL);
         uv_close((uv_handle_t *)&worker->prepare, NULL);

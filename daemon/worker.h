@@ -23,6 +23,7 @@
 struct block;
 struct config;
 struct instance;
+struct programs;
 struct workers;
 
 /* Bytes read at once. */
@@ -91,6 +92,7 @@ struct worker {
         struct list_link listeners;  /* those that this worker accepts on */
         struct list_link endpoints;  /* datagram sockets of this worker */
         struct list_link strangers;  /* connections for unknown datagram peers */
+        struct programs *programs;   /* its channel to the spawner; NULL: none was needed yet */
         bool is_stopping;
 };
 

@@ -52,6 +52,8 @@ static void test_empty_file_is_the_defaults(void **state) {
         assert_int_equal(config->server.lame_duck_duration_ms, 120000);
         assert_string_equal(config->log.target, "auto");
         assert_int_equal(config->log.level, LOG_LEVEL_INFO);
+        assert_int_equal(config->programs.max_running, 256);
+        assert_int_equal(config->programs.max_starts, 500);
         assert_int_equal(config->n_listeners, 1);
         assert_string_equal(config->listeners[0].name, "local");
         assert_true(address_is_unix(&config->listeners[0].address));
@@ -202,6 +204,8 @@ static void test_wrong_values_are_refused(void **state) {
                 {"log", "target = true", "found true, expected \"auto\""},
                 {"log", "level = \"loud\"", "\"error\", \"warning\", \"info\", \"debug\" or"},
                 {"log", "level = 3", "found 3, expected \"error\""},
+                {"programs", "max_running = 4097", "expected an integer from 0 to 4096"},
+                {"programs", "max_starts = 0", "expected an integer from 1 to 100000"},
         };
         char text[256];
 
@@ -209,6 +213,12 @@ static void test_wrong_values_are_refused(void **state) {
                 snprintf(text, sizeof(text), "%s = { %s; };", examples[i].group, examples[i].text);
                 load_bad_with(text, examples[i].part);
         }
+}
+
+static void test_limits_on_programs_are_read(void **state) {
+        load_good("programs = { max_running = 0; max_starts = 100000; };");
+        assert_int_equal(config->programs.max_running, 0);
+        assert_int_equal(config->programs.max_starts, 100000);
 }
 
 static void test_wrong_listeners_are_refused(void **state) {
@@ -314,8 +324,8 @@ static void test_all_errors_are_reported_at_once(void **state) {
                  "sockd.conf:11: listeners[2].listen: found \"tcp://localhost\", expected an "
                  "address, but there is no port, as in tcp://127.0.0.1:4222\n"
                  "sockd.conf:12: listeners[3]: found 7, expected a group { ... }\n"
-                 "sockd.conf:14: colour: unknown key; known here are server, log, listeners, "
-                 "users, default_permissions, accounts, system_account\n"
+                 "sockd.conf:14: colour: unknown key; known here are server, log, programs, "
+                 "listeners, users, default_permissions, accounts, system_account\n"
                  "sockd.conf:9: listeners[1].name: found \"local\", which listeners[0] has "
                  "already\n"
                  "sockd.conf:9: listeners[1].listen: found \"unix:///run/x\", where listeners[0] "
@@ -571,6 +581,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_teardown(test_empty_file_is_the_defaults, tear_down),
                 cmocka_unit_test_teardown(test_every_key_of_server_and_log_is_read, tear_down),
+                cmocka_unit_test_teardown(test_limits_on_programs_are_read, tear_down),
                 cmocka_unit_test_teardown(test_every_key_of_a_listener_is_read, tear_down),
                 cmocka_unit_test_teardown(test_bounds_of_ranges_are_allowed, tear_down),
                 cmocka_unit_test_teardown(test_integer_of_more_than_32_bits_is_read_whole,

@@ -34,7 +34,10 @@ static struct client client;
 static int set_up(void **state) {
         memset(&server, 0, sizeof(server));
         memset(&worker, 0, sizeof(worker));
-        config = (struct config){.server.max_payload = 1048576, .server.workers = 1};
+        config = (struct config){.server.max_payload = 1048576,
+                                 .server.workers = 1,
+                                 .programs.max_running = 7,
+                                 .programs.max_starts = 77};
         if (instance_init(&server.instance, "here", 1) < 0 ||
             accounts_obtain(&server.accounts, "$G", &server.instance.bus) < 0 ||
             uv_loop_init(&worker.loop) < 0)
@@ -378,6 +381,12 @@ static void test_counters_of_all_workers_are_summed(void **state) {
                 counter_add(&two[i].stats.out_messages, 100 + i);
                 counter_add(&two[i].stats.out_bytes, 1000 + i);
                 counter_add(&two[i].stats.slow_consumers, 10000 + i);
+                counter_add(&two[i].stats.programs_asked, 30 + i);
+                counter_add(&two[i].stats.programs_over, 20);
+                counter_add(&two[i].stats.programs_ended, 9 + i);
+                counter_add(&two[i].stats.programs_late, 3);
+                counter_add(&two[i].stats.programs_refused, 4);
+                counter_add(&two[i].stats.programs_failed, 5);
         }
         server.workers = (struct workers){.all = two, .count = 2};
         atomic_store(&server.instance.n_connections, 4);
@@ -391,6 +400,13 @@ static void test_counters_of_all_workers_are_summed(void **state) {
         check_integer(object, "total_connections", 44);
         check_integer(object, "max_payload", 1048576);
         assert_true(json_integer_value(json_object_get(object, "mem")) > 0);
+        check_integer(json_object_get(object, "programs"), "running", 21);
+        check_integer(json_object_get(object, "programs"), "ended", 19);
+        check_integer(json_object_get(object, "programs"), "late", 6);
+        check_integer(json_object_get(object, "programs"), "refused", 8);
+        check_integer(json_object_get(object, "programs"), "failed", 10);
+        check_integer(json_object_get(object, "programs"), "max_running", 7);
+        check_integer(json_object_get(object, "programs"), "max_starts", 77);
         json_decref(object);
 
         object = report_statsz(&server);

@@ -20,7 +20,7 @@ configure 'server = { max_connections = 1000000; };' \
 
 # --- too few ------------------------------------------------------------------------------------
 
-for limit in 8 10 12; do
+for limit in 9 10 12; do
         timeout 20 prlimit --nofile=$limit -- "$SOCKD" --config "$config" >"$directory/few" 2>&1
         status=$?
         check_matches "with $limit descriptors it ends with an error" \
