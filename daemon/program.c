@@ -10,6 +10,7 @@
 #include "daemon/spawner.h"
 #include "daemon/spawner_wire.h"
 #include "daemon/worker.h"
+#include "lib/log.h"
 
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -187,8 +188,11 @@ static void programs_on_poll(uv_poll_t *poll, int status, int events) {
                 if (worker->programs != programs)
                         return;
         }
-        if (r < 0 && r != -EAGAIN && r != -EINTR)
+        if (r < 0 && r != -EAGAIN && r != -EINTR) {
+                log_error("worker %u has lost its programs: %s", worker->index,
+                          r == -EPIPE ? "the spawner has closed their channel" : strerror(-r));
                 programs_lose(programs);
+        }
 }
 
 static struct programs *programs_new(struct worker *worker, int fd) {

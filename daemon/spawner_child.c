@@ -260,8 +260,8 @@ static bool is_in_time(struct spawner_process *process, uint64_t now_ns) {
         return true;
 }
 
-/* Forks, but without what libraries want to be done then: libuv would close descriptors that are its
- * own no more. Returns 0 or an errno. */
+/* Forks, but without what libraries want to be done then: libuv would close descriptors that are
+ * its own no more. Returns 0 or an errno. */
 static int make_process(struct spawner_process *process, struct child *child,
                         const struct spawner_request *request, const struct passed *passed) {
         int ends[2], error;
@@ -274,9 +274,11 @@ static int make_process(struct spawner_process *process, struct child *child,
                 spawner_exec(process, request, passed, ends[1]);
         error = errno;
         (void)close(ends[1]);
-        child->errors = ends[0];
-        if (pid < 0)
+        if (pid < 0) {
+                (void)close(ends[0]);
                 return error;
+        }
+        child->errors = ends[0];
         child->pid = pid;
         process->n_running++;
         return 0;
