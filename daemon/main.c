@@ -180,9 +180,9 @@ static int run(const struct command_line *line) {
 
 /* The spawner is forked first of all, from what has neither threads nor secrets. Whoever only
  * checks the configuration needs none. */
-static int run_with_spawner(struct command_line *line) {
+static int run_with_spawner(struct command_line *line, char **argv) {
         struct spawner spawner;
-        int r = spawner_start(&spawner), status;
+        int r = spawner_start(&spawner, argv), status;
 
         if (r < 0) {
                 fprintf(stderr, "sockd: error: cannot start the spawner of programs: %s\n",
@@ -238,7 +238,7 @@ int main(int argc, char **argv) {
         if (status < 0)
                 run_as_init();
         if (status < 0)
-                status = line.check ? run(&line) : run_with_spawner(&line);
+                status = line.check ? run(&line) : run_with_spawner(&line, argv);
         free(line.listen);
         return status;
 }

@@ -26,7 +26,7 @@ static int make_ends(int ends[2]) {
         return 0;
 }
 
-int spawner_start(struct spawner *spawner) {
+int spawner_start(struct spawner *spawner, char **arguments) {
         sigset_t all, before;
         int ends[2], r;
 
@@ -39,7 +39,7 @@ int spawner_start(struct spawner *spawner) {
         (void)sigprocmask(SIG_SETMASK, &all, &before);
         spawner->pid = fork();
         if (spawner->pid == 0)
-                spawner_process_run(ends[1]);
+                spawner_process_run(ends[1], arguments);
         r = spawner->pid < 0 ? -errno : 0;
         (void)sigprocmask(SIG_SETMASK, &before, NULL);
         (void)close(ends[1]);

@@ -22,9 +22,9 @@ struct spawner {
         pid_t pid; /* a child; 0: it was waited for */
 };
 
-/* Starts it. It starts nothing before it has limits. Before any thread. Returns 0 or a negative
- * errno. */
-int spawner_start(struct spawner *spawner);
+/* Starts it. It starts nothing before it has limits. Before any thread. arguments: those of main(),
+ * in whose place the process says what it is; NULL: it does not. Returns 0 or a negative errno. */
+int spawner_start(struct spawner *spawner, char **arguments);
 
 /* Sets how many programs may run at a time, and how many may be started in a second, at most
  * SPAWNER_RUNNING_MAX, and from 1 to SPAWNER_STARTS_MAX (spawner_wire.h). Those that run go on. Any

@@ -69,8 +69,9 @@ struct passed {
 
 /* --- spawner_process.c ------------------------------------------------------------------------ */
 
-/* Is the spawner until the other end of control is closed, and never returns. */
-__attribute__((noreturn)) void spawner_process_run(int control);
+/* Is the spawner until the other end of control is closed, and never returns. arguments: as of
+ * spawner_start(). */
+__attribute__((noreturn)) void spawner_process_run(int control, char **arguments);
 
 uint64_t spawner_now_ns(void);
 

@@ -327,6 +327,22 @@ static void raise_limits(struct spawner_process *process) {
         (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* Its name, and what is shown in place of the command line, as far as it fits there: the texts of
+ * the arguments lie one behind the other. */
+static void set_names(char **arguments) {
+        static const char title[] = "sockd: spawner";
+        size_t n = 0;
+
+        (void)prctl(PR_SET_NAME, "sockd-spawner");
+        for (char **argument = arguments; argument && *argument; argument++)
+                if (*argument == *arguments + n)
+                        n += strlen(*argument) + 1;
+        if (n == 0)
+                return;
+        memset(*arguments, 0, n);
+        memcpy(*arguments, title, n < sizeof(title) ? n - 1 : sizeof(title));
+}
+
 static int begin(struct spawner_process *process) {
         int r = keep_descriptors(process);
 
@@ -336,7 +352,6 @@ static int begin(struct spawner_process *process) {
                 return r;
         raise_limits(process);
         (void)setsid();
-        (void)prctl(PR_SET_NAME, "sockd-spawner");
         (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
         return chdir("/") < 0 ? -errno : 0;
 }
@@ -376,7 +391,7 @@ static void finish(struct spawner_process *process) {
         }
 }
 
-void spawner_process_run(int control) {
+void spawner_process_run(int control, char **arguments) {
         static struct spawner_process process; /* large; there is one in the process */
         int r;
 
@@ -384,6 +399,7 @@ void spawner_process_run(int control) {
         process.pid = getpid();
         list_init(&process.channels);
         list_init(&process.children);
+        set_names(arguments);
         r = begin(&process);
         while (r == 0)
                 r = run_once(&process);

@@ -69,7 +69,8 @@ static int set_up(void **state) {
         instance.spawner = &spawner;
         worker.instance = &instance;
         worker.is_online = true; /* all of this is one batch */
-        if (spawner_start(&spawner) < 0 || spawner_limit(&spawner, 64, SPAWNER_STARTS_MAX) < 0)
+        if (spawner_start(&spawner, NULL) < 0 ||
+            spawner_limit(&spawner, 64, SPAWNER_STARTS_MAX) < 0)
                 return -1;
         return uv_loop_init(&worker.loop);
 }
@@ -87,8 +88,7 @@ static int tear_down(void **state) {
         return uv_loop_close(&worker.loop);
 }
 
-/* --- running ------------------------------------------------------------------------------------
- */
+/* --- running ---------------------------------------------------------------------------------- */
 
 static int start(struct run *run, const int descriptors[3]);
 
@@ -245,8 +245,7 @@ static unsigned n_children(void) {
         return n;
 }
 
-/* --- what a program is and finds ----------------------------------------------------------------
- */
+/* --- what a program is and finds -------------------------------------------------------------- */
 
 static void test_a_program_runs_and_ends(void **state) {
         set_words("/bin/true", NULL);
@@ -415,8 +414,7 @@ static void test_it_leads_a_session_and_a_group(void **state) {
         assert_int_equal(session, pid);
 }
 
-/* --- privileges ---------------------------------------------------------------------------------
- */
+/* --- privileges ------------------------------------------------------------------------------- */
 
 static void test_it_gains_no_privileges(void **state) {
         const char *text;
@@ -429,12 +427,14 @@ static void test_it_gains_no_privileges(void **state) {
 }
 
 static void test_it_may_be_somebody_else(void **state) {
+        char directory[] = "/tmp/test_program.XXXXXX"; /* of nobody but us */
         struct run_as *user;
         char reason[RUN_AS_REASON_MAX], expected[64];
         const char *text;
 
         assert_int_equal(run_as_find(&user, "nobody", NULL), 0);
-        if (geteuid() != 0 || run_as_check(user, reason) < 0) {
+        if (user->is_own || run_as_check(user, reason) < 0) {
+                print_message("skipping: it takes another user, and the right to change to it\n");
                 run_as_free(user);
                 skip();
         }
@@ -456,12 +456,13 @@ static void test_it_may_be_somebody_else(void **state) {
         check_line(text, "CapAmb", "0000000000000000");
 
         /* It cannot reach what sockd can; and it is ended like any other. */
-        spec.directory = (char *)"/root";
-        assert_int_equal(chmod("/root", 0700), 0);
+        spec.directory = mkdtemp(directory);
+        assert_non_null(spec.directory);
         start_printing(&runs[1], -1);
         await_end(&runs[1]);
         check_end(&runs[1], PROGRAM_DIRECTORY, EACCES);
         spec.directory = NULL;
+        assert_int_equal(rmdir(directory), 0);
         set_words("/bin/sleep", "1000", NULL);
         start_printing(&runs[2], -1);
         await(&runs[2].n_started, 1);
@@ -510,8 +511,28 @@ static void test_without_the_right_it_is_not_run(void **state) {
         assert_int_equal(set_up(state), 0);
 }
 
-/* --- limits -------------------------------------------------------------------------------------
- */
+static void start_without_processes(void) {
+        const struct rlimit limit = {.rlim_cur = 1, .rlim_max = 1};
+
+        if (prlimit(spawner.pid, RLIMIT_NPROC, &limit, NULL) < 0)
+                _exit(2);
+        set_words("/bin/true", NULL);
+        if (start(&runs[0], (const int[]){-1, -1, -1}) < 0)
+                _exit(3);
+        await_end(&runs[0]);
+        if (runs[0].end.step != PROGRAM_FORK || runs[0].end.error != EAGAIN || runs[0].end.pid != 0)
+                _exit(4);
+}
+
+static void test_without_a_process_it_is_not_run(void **state) {
+        if (geteuid() != 0)
+                skip();
+        tear_down(state);
+        assert_int_equal(run_without_rights(start_without_processes), 0);
+        assert_int_equal(set_up(state), 0);
+}
+
+/* --- limits ----------------------------------------------------------------------------------- */
 
 static void test_it_has_limits(void **state) {
         const char *text;
@@ -558,8 +579,7 @@ static void test_processor_time_is_limited(void **state) {
         assert_in_range(runs[0].end.user_us + runs[0].end.system_us, 500000, 3000000);
 }
 
-/* --- what cannot be run -------------------------------------------------------------------------
- */
+/* --- what cannot be run ----------------------------------------------------------------------- */
 
 static void check_not_run(const char *path, enum program_step step, int error) {
         struct run *run = &runs[0];
@@ -607,8 +627,7 @@ static void test_what_is_no_program_is_not_asked_for(void **state) {
         assert_int_equal(counter_read(&worker.stats.programs_failed), 2);
 }
 
-/* --- ending -------------------------------------------------------------------------------------
- */
+/* --- ending ----------------------------------------------------------------------------------- */
 
 static void test_who_takes_too_long_is_ended(void **state) {
         spec.timeout_ms = 50;
@@ -707,10 +726,14 @@ static void test_who_forks_for_ever_is_ended(void **state) {
 }
 
 static void test_who_left_the_session_ends_with_the_spawner(void **state) {
-        /* And does not stay as a zombie, whoever is process 1. */
-        set_script("setsid sh -c 'echo $$; exec sleep 1000' & setsid sh -c 'exit 0' & wait $!");
-        start_printing(&runs[0], -1);
+        int ends[2];
+
+        set_script("setsid sh -c 'echo $$; exec sleep 1000' & read line");
+        assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+        start_printing(&runs[0], ends[0]);
         read_until(&runs[0], "\n");
+        assert_int_equal(write(ends[1], "\n", 1), 1);
+        close(ends[1]);
         await_end(&runs[0]);
         check_status(&runs[0], 0);
         assert_int_equal(kill(atoi(runs[0].text), 0), 0);
@@ -797,8 +820,7 @@ static void test_its_end_may_start_another(void **state) {
         check_status(&runs[2], 0);
 }
 
-/* --- limits on all ------------------------------------------------------------------------------
- */
+/* --- limits on all ---------------------------------------------------------------------------- */
 
 static void test_so_many_may_run_at_a_time(void **state) {
         assert_int_equal(spawner_limit(&spawner, 2, SPAWNER_STARTS_MAX), 0);
@@ -916,8 +938,7 @@ static void test_a_worker_that_is_busy_loses_no_end(void **state) {
         assert_int_equal(n_children(), 0);
 }
 
-/* --- the spawner's own end ----------------------------------------------------------------------
- */
+/* --- the spawner's own end -------------------------------------------------------------------- */
 
 static void test_signals_do_not_reach_the_spawner(void **state) {
         static const int signals[] = {SIGTERM, SIGINT,  SIGHUP,  SIGQUIT, SIGUSR1,
@@ -1004,8 +1025,7 @@ static void test_nobody_outlives_a_daemon_that_died(void **state) {
         assert_int_equal(set_up(state), 0);
 }
 
-/* --- bytes from a daemon that is not itself -----------------------------------------------------
- */
+/* --- bytes from a daemon that is not itself --------------------------------------------------- */
 
 /* Sends a record with as many descriptors. */
 static void send_with(int fd, const char *record, size_t length, size_t n) {
@@ -1161,6 +1181,7 @@ int main(void) {
                 TEST(test_it_gains_no_privileges),
                 TEST(test_it_may_be_somebody_else),
                 TEST(test_without_the_right_it_is_not_run),
+                TEST(test_without_a_process_it_is_not_run),
                 TEST(test_it_has_limits),
                 TEST(test_its_descriptors_suit_select),
                 TEST(test_a_limit_that_cannot_be_set_is_told),

@@ -269,8 +269,7 @@ static void test_limits_have_limits(void **state) {
         assert_int_equal(read_record(), 0);
 }
 
-/* --- what is wrong ------------------------------------------------------------------------------
- */
+/* --- what is wrong ---------------------------------------------------------------------------- */
 
 static void test_a_record_that_is_cut_is_refused(void **state) {
         size_t whole;
@@ -400,8 +399,7 @@ static void test_random_bytes_do_no_harm(void **state) {
         }
 }
 
-/* --- reports ------------------------------------------------------------------------------------
- */
+/* --- reports ---------------------------------------------------------------------------------- */
 
 static const struct spawner_report whole_report = {
         .has_ended = true,

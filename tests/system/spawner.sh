@@ -33,6 +33,7 @@ await_ready
 find_spawner
 check 'the daemon has one child' 1 "$(echo "$spawner" | wc -w)"
 check 'which has a name of its own' sockd-spawner "$(cat "/proc/$spawner/comm")"
+check_matches 'and says what it is' '^sockd: spawner' "$(tr '\0' ' ' <"/proc/$spawner/cmdline")"
 check 'and the root directory' / "$(readlink "/proc/$spawner/cwd")"
 check 'and a session' "$spawner" "$(cut -d' ' -f6 "/proc/$spawner/stat")"
 $is_sanitized || check 'one thread' 1 "$(find "/proc/$spawner/task" -mindepth 1 -maxdepth 1 | wc -l)"
