@@ -2,11 +2,16 @@
 #include "daemon/run_as.h"
 
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -83,16 +88,28 @@ static void test_oneself_is_always_permitted(void **state) {
         assert_int_equal(run_as_check(run_as, reason), 0);
 }
 
+static void become_another(void) {
+        _exit(setresgid(3999999998u, 3999999998u, 3999999998u) == 0 &&
+                              setresuid(3999999999u, 3999999999u, 3999999999u) == 0
+                      ? 0
+                      : 1);
+}
+
 static void test_others_need_rights(void **state) {
         char reason[RUN_AS_REASON_MAX];
-        int r;
+        int r, status;
+        pid_t pid;
 
         assert_int_equal(run_as_find(&run_as, "3999999999", "3999999998"), 0);
         r = run_as_check(run_as, reason);
         if (r == 0) {
                 /* Whoever says so can do so. */
-                assert_int_equal(seteuid(3999999999u), 0);
-                assert_int_equal(seteuid(0), 0);
+                pid = fork();
+                assert_true(pid >= 0);
+                if (pid == 0)
+                        become_another();
+                assert_int_equal(waitpid(pid, &status, 0), pid);
+                assert_int_equal(status, 0);
                 return;
         }
         assert_int_equal(r, -EPERM);
@@ -113,6 +130,46 @@ static void test_who_has_no_rights_is_told_which(void **state) {
         assert_non_null(strstr(reason, "sockd lacks CAP_SETUID, CAP_SETGID, CAP_KILL;"));
 }
 
+/* Whoever changes groups from now on is killed, as by a service manager's filter. */
+static int filter_calls(void) {
+        struct sock_filter instructions[] = {
+                BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_setgroups, 0, 1),
+                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        };
+        struct sock_fprog program = {.len = sizeof(instructions) / sizeof(instructions[0]),
+                                     .filter = instructions};
+
+        return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+static int check_under_filter(void) {
+        struct run_as other = {.name = (char *)"other", .uid = 3999999999u, .gid = 3999999999u};
+        char reason[RUN_AS_REASON_MAX];
+
+        if (filter_calls() < 0)
+                return 2;
+        run_as_init();
+        if (run_as_check(&other, reason) != -EPERM)
+                return 3;
+        return strstr(reason, "the system calls for it are filtered;") ? 0 : 4;
+}
+
+static void test_a_filter_is_found_without_dying_of_it(void **state) {
+        int status;
+        pid_t pid;
+
+        if (geteuid() != 0)
+                skip();
+        pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0)
+                _exit(check_under_filter());
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void) {
@@ -125,6 +182,7 @@ int main(void) {
                 TEST(test_oneself_is_always_permitted),
                 TEST(test_others_need_rights),
                 TEST(test_who_has_no_rights_is_told_which),
+                TEST(test_a_filter_is_found_without_dying_of_it),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
