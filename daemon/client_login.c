@@ -268,19 +268,14 @@ static uint64_t refusal_ms(struct client *client) {
 static void log_refusal(const struct client *client) {
         static struct log_limit limit = {.burst = 20, .interval_ms = 10000};
         const struct credentials *credentials = &client->credentials;
-        const struct peer *peer = &client->connection->peer;
-        char from[64] = "", who[128] = "";
+        char origin[CONNECTION_ORIGIN_MAX], who[128] = "";
 
-        if (peer->ip[0])
-                snprintf(from, sizeof(from), " from %s", peer->ip);
-        else if (peer->has_credentials)
-                snprintf(from, sizeof(from), " of uid %u", (unsigned)peer->uid);
         if (credentials->user)
                 bytes_quote(who, sizeof(who), bytes_from_string(credentials->user));
         log_limited(&limit, LOG_LEVEL_WARNING,
                     "client %llu%s: login refused%s%s%s on listener \"%s\"", client_id(client),
-                    from, who[0] ? " to \"" : "", who, who[0] ? "\"" : "",
-                    client->connection->listener->name);
+                    connection_origin(client->connection, origin), who[0] ? " to \"" : "", who,
+                    who[0] ? "\"" : "", client->connection->listener->name);
 }
 
 void client_refuse(struct client *client) {

@@ -59,6 +59,7 @@ struct transport;
 #define REASON_REFUSED         "Not Admitted"
 #define REASON_IDLE            "Idle Timeout"
 #define REASON_MAX_TIME        "Maximum Time Exceeded"
+#define REASON_TLS_FLOOD       "TLS Record Flood"
 
 /* What the kernel says about the peer. */
 struct peer {
@@ -229,6 +230,12 @@ bool connection_cookie(struct connection *connection, char text[COOKIE_TEXT_SIZE
 
 /* Whether the peer may have this cookie; that it has it proves its address. */
 bool connection_prove(struct connection *connection, struct bytes cookie);
+
+/* Where the peer comes from, to follow the client's number in the log: " from 127.0.0.1", " of uid
+ * 7", or "". Returns text. */
+#define CONNECTION_ORIGIN_MAX 64
+const char *connection_origin(const struct connection *connection,
+                              char text[CONNECTION_ORIGIN_MAX]);
 
 /* Whether a peer with credentials has a group, be it a supplementary one. By its own worker. */
 bool connection_has_group(const struct connection *connection, gid_t gid);

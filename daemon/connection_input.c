@@ -165,7 +165,9 @@ static void connection_input_ended(struct connection *connection, ssize_t n) {
                 connection_update_poll(connection);
                 return;
         }
-        if (n < 0)
+        if (n == -EDQUOT)
+                connection_end_flood(connection);
+        else if (n < 0)
                 connection_close(connection, REASON_READ_ERROR);
         else if (connection->handler->finished)
                 connection_finish_input(connection);

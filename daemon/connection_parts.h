@@ -52,6 +52,9 @@ int connection_tls_events(const struct connection *connection);
 void connection_continue_tls(struct connection *connection, int events);
 void connection_give_up_tls(struct connection *connection);
 
+/* The peer sends records of TLS without data, and nothing else. */
+void connection_end_flood(struct connection *connection);
+
 /* The connection is closed. */
 void connection_abandon_tls(struct connection *connection);
 

@@ -5,6 +5,7 @@
 #include "daemon/sock_owner.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -30,6 +31,18 @@ static bool has_supplementary_group(int fd, gid_t gid) {
                 has |= groups[i] == gid;
         free(groups);
         return has;
+}
+
+const char *connection_origin(const struct connection *connection,
+                              char text[CONNECTION_ORIGIN_MAX]) {
+        const struct peer *peer = &connection->peer;
+
+        text[0] = '\0';
+        if (peer->ip[0])
+                snprintf(text, CONNECTION_ORIGIN_MAX, " from %s", peer->ip);
+        else if (peer->has_credentials)
+                snprintf(text, CONNECTION_ORIGIN_MAX, " of uid %u", (unsigned)peer->uid);
+        return text;
 }
 
 bool connection_has_group(const struct connection *connection, gid_t gid) {

@@ -206,6 +206,15 @@ static void admit_plain(struct connection *connection) {
         connection_arm(connection);
 }
 
+/* A line on what became of TLS, at the level that nobody has who did not ask for it: whoever can
+ * connect can cause it. */
+static void tell(const struct connection *connection, const char *what) {
+        char origin[CONNECTION_ORIGIN_MAX];
+
+        log_debug("client %llu%s: TLS: %s", (unsigned long long)connection->id,
+                  connection_origin(connection, origin), what);
+}
+
 void connection_give_up_tls(struct connection *connection) {
         const struct tls *tls = connection->tls;
 
@@ -213,8 +222,7 @@ void connection_give_up_tls(struct connection *connection) {
                 admit_plain(connection);
                 return;
         }
-        log_debug("client %llu: TLS: there was no handshake in time",
-                  (unsigned long long)connection->id);
+        tell(connection, "there was no handshake in time");
         connection_close(connection, REASON_TLS);
 }
 
@@ -232,8 +240,7 @@ static void judge_first_byte(struct connection *connection) {
                 admit_plain(connection);
                 connection_take_input(connection);
         } else if (n == 1) {
-                log_debug("client %llu: TLS: what it says is none",
-                          (unsigned long long)connection->id);
+                tell(connection, "what it says is none");
                 counter_add(&connection->worker->stats.failed_handshakes, 1);
                 connection_close(connection, REASON_TLS);
         } else {
@@ -304,8 +311,7 @@ static void finish(struct connection *connection) {
 
 static void fail(struct connection *connection) {
         counter_add(&connection->worker->stats.failed_handshakes, 1);
-        log_debug("client %llu: TLS: %s", (unsigned long long)connection->id,
-                  connection->tls->failure);
+        tell(connection, connection->tls->failure);
         /* The alert, if there is one, is to arrive. */
         set_phase(connection, TLS_FAILED);
         connection_end(connection, REASON_TLS);
@@ -340,6 +346,18 @@ static void on_computed(struct job *job) {
                 connection_update_poll(connection);
         }
         connection_unpin(connection);
+}
+
+void connection_end_flood(struct connection *connection) {
+        static struct log_limit limit = {.burst = 20, .interval_ms = 10000};
+        char origin[CONNECTION_ORIGIN_MAX];
+
+        counter_add(&connection->worker->stats.tls_floods, 1);
+        log_limited(&limit, LOG_LEVEL_WARNING,
+                    "client %llu%s: closed: more than %u records of TLS without data",
+                    (unsigned long long)connection->id, connection_origin(connection, origin),
+                    TLS_EMPTY_MAX);
+        connection_close(connection, REASON_TLS_FLOOD);
 }
 
 /* Whether the peer's first word is there, before which OpenSSL is not bothered: half of one costs

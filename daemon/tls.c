@@ -85,6 +85,10 @@ static int on_read(BIO *bio, char *bytes, size_t n_bytes, size_t *n_readp) {
                 BIO_set_retry_read(bio);
                 return 0;
         }
+        if (tls->n_empty > TLS_EMPTY_MAX) {
+                errno = EDQUOT;
+                return 0;
+        }
         do {
                 n = recv(tls->fd, bytes, n_bytes, 0);
         } while (n < 0 && errno == EINTR);
@@ -192,6 +196,17 @@ static void fail_as_told(struct tls *tls) {
         ERR_clear_error();
 }
 
+/* Counts the records that come. */
+static void on_message(int is_ours, int version, int type, const void *bytes, size_t n_bytes,
+                       SSL *ssl, void *argument) {
+        struct tls *tls = argument;
+
+        if (is_ours || type != SSL3_RT_HEADER)
+                return;
+        tls->n_records++;
+        tls->n_empty++;
+}
+
 /* Notes what the two have agreed upon. */
 static void learn(struct tls *tls) {
         struct tls_facts *facts = &tls->facts;
@@ -223,6 +238,8 @@ void tls_take_step(struct tls *tls) {
         r = SSL_do_handshake(tls->ssl);
         if (r == 1) {
                 tls->step = TLS_STEP_DONE;
+                SSL_set_msg_callback(tls->ssl, on_message);
+                SSL_set_msg_callback_arg(tls->ssl, tls);
                 learn(tls);
         } else if (SSL_get_error(tls->ssl, r) == SSL_ERROR_WANT_READ) {
                 tls->step = TLS_STEP_INPUT;
@@ -250,6 +267,7 @@ ssize_t tls_read(struct tls *tls, void *bytes, size_t n_bytes) {
         tls->is_drained = false;
         if (SSL_read_ex(tls->ssl, bytes, n_bytes, &n) == 1) {
                 tls->is_drained = !SSL_has_pending(tls->ssl) && tls_queue_length(&tls->in) == 0;
+                tls->n_empty = 0;
                 return (ssize_t)n;
         }
         error = SSL_get_error(tls->ssl, 0);

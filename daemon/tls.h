@@ -4,6 +4,10 @@
  * above all, can be computed by any thread, which needs no socket for it. Afterwards OpenSSL reads
  * and writes the socket itself, and takes before that what `in` still has.
  *
+ * What has no data in it OpenSSL deals with by itself, and reads on: requests for new keys, of
+ * which each costs as much as a hundred small messages, or warnings. Who sends many of them in a
+ * row does so for no good; they are counted, and what is above the limit ends the connection.
+ *
  * OpenSSL's state is not for two threads at a time: the worker that receives and the workers that
  * send hold the connection's lock for it.
  */
@@ -16,6 +20,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct connection;
@@ -70,6 +75,8 @@ struct tls {
         struct ssl_st *ssl; /* owned; NULL until the first step */
         int fd;             /* the socket; -1 before */
         bool is_at_end;     /* of what the socket gives */
+        uint64_t n_records; /* that have come */
+        unsigned n_empty;   /* of them, without data, since the last one with data */
         struct tls_facts facts;
 
         /* For its worker: nothing is left to be read without the socket's having more. */
@@ -99,7 +106,8 @@ static inline size_t tls_queue_length(const struct tls_queue *queue) {
 }
 
 /* Reads into `bytes`. Returns how many; 0: the peer's end; -EAGAIN: there is nothing, and
- * is_drained; or another -errno. With the lock. */
+ * is_drained; -EDQUOT: it sends records without data, and nothing else; or another -errno. With the
+ * lock. */
 ssize_t tls_read(struct tls *tls, void *bytes, size_t n_bytes);
 
 /* Writes up to a record. What is offered next has to begin with the same bytes, and be as long at
@@ -107,6 +115,9 @@ ssize_t tls_read(struct tls *tls, void *bytes, size_t n_bytes);
  * another -errno. With the lock. */
 ssize_t tls_write(struct tls *tls, const void *bytes, size_t n_bytes);
 #define TLS_RECORD_MAX 16384
+
+/* Records without data that may come in a row. */
+#define TLS_EMPTY_MAX 32
 
 /* Tells the peer that nothing more comes. With the lock. */
 void tls_end_output(struct tls *tls);

@@ -69,5 +69,8 @@ void connection_continue_tls(struct connection *connection, int events) {
 void connection_give_up_tls(struct connection *connection) {
 }
 
+void connection_end_flood(struct connection *connection) {
+}
+
 void connection_abandon_tls(struct connection *connection) {
 }

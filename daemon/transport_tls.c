@@ -13,11 +13,16 @@
 #include <errno.h>
 #include <string.h>
 
+/* Records that are read at a time: of small ones, of which each costs as much as a large message,
+ * others would have to wait for a whole block. */
+#define RECORDS_MAX 128
 /* Ranges that are gathered to one record. */
 #define GATHER_RANGES 64
 
-/* Reads until the ranges are full, or there is nothing more. Under the lock. */
+/* Reads until the ranges are full, or there is nothing more, or it were many records. Under the
+ * lock. */
 static ssize_t read_ranges(struct tls *tls, const struct iovec *iov, size_t n_iov) {
+        uint64_t n_records = tls->n_records;
         ssize_t n = 0, n_read = 0;
 
         for (size_t i = 0; i < n_iov; i++) {
@@ -27,7 +32,7 @@ static ssize_t read_ranges(struct tls *tls, const struct iovec *iov, size_t n_io
                                 return n_read > 0 ? n_read : n;
                         n_read += n;
                         /* Asking the socket again would mostly only tell that it has nothing. */
-                        if (tls->is_drained)
+                        if (tls->is_drained || tls->n_records - n_records >= RECORDS_MAX)
                                 return n_read;
                 }
         }

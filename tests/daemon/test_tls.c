@@ -12,6 +12,8 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -324,6 +326,86 @@ static void test_queue_keeps_order_and_has_a_limit(void **state) {
         tls_queue_consume(&queue, tls_queue_length(&queue));
 }
 
+/* --- afterwards --------------------------------------------------------------------------------
+ */
+
+/* The socket of a connection that is established, on the peer's side. */
+static int establish(int version) {
+        int pair[2];
+
+        make_context(false, TLS_VERSION_1_2);
+        begin();
+        SSL_set_max_proto_version(peer, version);
+        assert_int_equal(shake_hands(TLS_RECORD_MAX), TLS_STEP_DONE);
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+        tls->fd = pair[0];
+        return pair[1];
+}
+
+static void end_sockets(int fd) {
+        close(tls->fd);
+        close(fd);
+}
+
+/* Sends what the peer has to say. */
+static void send_on(int fd) {
+        char bytes[TLS_RECORD_MAX];
+        int length;
+
+        while ((length = BIO_read(SSL_get_wbio(peer), bytes, sizeof(bytes))) > 0)
+                assert_int_equal(write(fd, bytes, (size_t)length), length);
+}
+
+static void update_keys(int fd, unsigned n) {
+        for (unsigned i = 0; i < n; i++) {
+                assert_int_equal(SSL_key_update(peer, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+                assert_int_equal(SSL_do_handshake(peer), 1);
+        }
+        send_on(fd);
+}
+
+static void say(int fd, const char *text) {
+        assert_int_equal(SSL_write(peer, text, (int)strlen(text)), (int)strlen(text));
+        send_on(fd);
+}
+
+static void test_keys_may_be_updated(void **state) {
+        int fd = establish(TLS1_3_VERSION);
+        char bytes[16];
+
+        for (unsigned i = 0; i < 5; i++) {
+                update_keys(fd, TLS_EMPTY_MAX);
+                assert_int_equal(tls_read(tls, bytes, sizeof(bytes)), -EAGAIN);
+                say(fd, "hello");
+                assert_int_equal(tls_read(tls, bytes, sizeof(bytes)), 5);
+        }
+        end_sockets(fd);
+}
+
+/* However fast they come, a read has an end. */
+static void test_updating_keys_for_ever_is_an_error(void **state) {
+        int fd = establish(TLS1_3_VERSION);
+        char bytes[16];
+
+        update_keys(fd, 2000);
+        assert_int_equal(tls_read(tls, bytes, sizeof(bytes)), -EDQUOT);
+        assert_in_range(tls->n_records, TLS_EMPTY_MAX, 700);
+        end_sockets(fd);
+}
+
+/* Slowly neither. */
+static void test_updates_are_counted_across_reads(void **state) {
+        int fd = establish(TLS1_3_VERSION);
+        char bytes[16];
+
+        for (unsigned i = 0; i <= TLS_EMPTY_MAX; i++) {
+                update_keys(fd, 1);
+                assert_int_equal(tls_read(tls, bytes, sizeof(bytes)),
+                                 i < TLS_EMPTY_MAX ? -EAGAIN : -EDQUOT);
+        }
+        end_sockets(fd);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_teardown(test_both_versions_are_spoken, tear_down),
@@ -338,6 +420,9 @@ int main(void) {
                 cmocka_unit_test_teardown(
                         test_session_is_not_resumed_where_other_authorities_are_trusted, tear_down),
                 cmocka_unit_test_teardown(test_garbage_is_refused, tear_down),
+                cmocka_unit_test_teardown(test_keys_may_be_updated, tear_down),
+                cmocka_unit_test_teardown(test_updating_keys_for_ever_is_an_error, tear_down),
+                cmocka_unit_test_teardown(test_updates_are_counted_across_reads, tear_down),
                 cmocka_unit_test(test_queue_keeps_order_and_has_a_limit),
         };
 

@@ -1,7 +1,11 @@
-/* Peers that begin a TLS handshake and leave it at that.
+/* Peers that begin a TLS handshake and leave it at that, and one that never stops.
  *
  *      tls_peer ADDRESS N [BYTES [FROM]]
+ *      tls_peer ADDRESS updates
  *
+ * The second, on a port where TLS comes first, changes its keys again and again, and has the server
+ * change its own. Says `closed` when the server has closed the connection; if it does not in 20
+ * seconds, that is an error. The first is
  * N connections, of which each sends a ClientHello, or its first BYTES, and no more; to 127.0.0.1
  * they come from FROM, or else 127.0.0.2, a source that others do not share. Says `held`
  * when all have done so, and, at the end of standard input, how many the server has not closed yet.
@@ -15,9 +19,11 @@
 #include <netinet/in.h>
 #include <openssl/ssl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -70,6 +76,26 @@ static bool has_ended(int fd, int timeout_ms) {
         return false;
 }
 
+/* Changes keys until the connection is closed. */
+static void update_for_ever(void) {
+        SSL_CTX *ssl_ctx = SSL_CTX_new(TLS_client_method());
+        SSL *ssl = ssl_ctx ? SSL_new(ssl_ctx) : NULL;
+        int fd = socket(target.family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        if (!ssl || fd < 0 || connect(fd, &target.socket.any, target.length) < 0)
+                err(1, "tls_peer: cannot connect");
+        (void)signal(SIGPIPE, SIG_IGN);
+        (void)alarm(WAIT_MS / 1000);
+        if (SSL_set_fd(ssl, fd) != 1 || SSL_connect(ssl) != 1)
+                errx(1, "tls_peer: there was no handshake");
+        while (SSL_key_update(ssl, SSL_KEY_UPDATE_REQUESTED) == 1 && SSL_do_handshake(ssl) == 1)
+                ;
+        puts("closed");
+        SSL_free(ssl);
+        SSL_CTX_free(ssl_ctx);
+        close(fd);
+}
+
 int main(int argc, char **argv) {
         const char *source = argc == 5 ? argv[4] : "127.0.0.2";
         struct rlimit limit;
@@ -77,12 +103,16 @@ int main(int argc, char **argv) {
         int *fds;
 
         if (argc < 3 || argc > 5)
-                errx(2, "usage: tls_peer ADDRESS N [BYTES [FROM]]");
+                errx(2, "usage: tls_peer ADDRESS N [BYTES [FROM]] | ADDRESS updates");
         if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
                 limit.rlim_cur = limit.rlim_max;
                 (void)setrlimit(RLIMIT_NOFILE, &limit);
         }
         (void)target_resolve(argv[1], false, &target);
+        if (strcmp(argv[2], "updates") == 0) {
+                update_for_ever();
+                return 0;
+        }
         make_hello();
         if (argc > 3 && (size_t)atol(argv[3]) < n_hello)
                 n_hello = (size_t)atol(argv[3]);

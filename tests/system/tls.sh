@@ -147,7 +147,7 @@ check 'a good certificate' 0 "$status"
 publish "tls://$verify_" --ca "$ca"
 check 'none' 1 "$status"
 check_matches 'and what is missing' 'certificate required' "$output"
-expect_log 'the log tells as well' 'TLS: peer did not return a certificate'
+expect_log 'the log tells as well, and of whom' 'from 127.0.0.1: TLS: peer did not return a certificate'
 prove wrong_use
 check 'one for servers' 1 "$status"
 expect_log 'the log tells why' 'TLS: unsuitable certificate purpose'
@@ -189,6 +189,10 @@ expect_log 'and the log says so' 'TLS: what it says is none'
 printf '\026\003\001\000\005hello' | "$support/peer" talk "tcp://$quick" >/dev/null
 expect_log 'garbage in a record is refused' 'disconnected: TLS Handshake Failure'
 check_does 'random bytes are survived' "$support/peer" flood "tcp://$quick" 100 42
+check 'who does nothing but change keys is closed' closed "$("$support/tls_peer" "tcp://$first" updates 2>&1)"
+expect_log 'the log says why, and where it came from' \
+        'warning: client [0-9]+ from 127.0.0.1: closed: more than 32 records of TLS without data'
+check 'it is counted' 1 "$(ctl_json tls_floods status)"
 check 'failures are counted' true "$([ "$(failures)" -ge $((before + 2)) ] && echo true)"
 start_helper late "$support/peer" talk "tcp://$mixed"
 exec 8>"$directory/late.in"
