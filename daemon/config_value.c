@@ -448,6 +448,10 @@ static bool store_secret(const struct config_place *place, struct secret *secret
         }
         secret_free(*(struct secret **)place->field);
         *(struct secret **)place->field = secret;
+        if (password_is_costly(secret))
+                config_reader_warn(place->reader, place->setting, place->path, place->key->name,
+                                   "each login by it takes a second or more, for which few have "
+                                   "the patience; sockctl passwd makes hashes that take less");
         return true;
 }
 

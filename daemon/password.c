@@ -7,8 +7,14 @@
 
 #include <crypt.h>
 #include <openssl/crypto.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* What is not costly; see password_is_costly(). */
+#define BCRYPT_COST_MAX 14
+#define BLOCKS_LOG_MAX  16
+#define ROUNDS_MAX      2000000
 
 /* A kind of hash: how it begins, and how many characters stand behind its last "$". */
 struct kind {
@@ -46,6 +52,33 @@ bool password_is_malformed(const struct secret *stored) {
 
 bool password_is_slow(const struct secret *stored) {
         return password_is_hash(secret_text(stored));
+}
+
+/* A digit of crypt(3), or -1. */
+static int digit_of(char c) {
+        static const char digits[] =
+                "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+        const char *at = c ? strchr(digits, c) : NULL;
+
+        return at ? (int)(at - digits) : -1;
+}
+
+bool password_is_costly(const struct secret *stored) {
+        struct bytes text = secret_text(stored);
+        const struct kind *kind = find_kind(text);
+        const char *settings = kind ? text.data + strlen(kind->prefix) : "";
+        unsigned long number;
+
+        if (!kind)
+                return false;
+        if (kind->prefix[1] == '2')
+                return strtoul(settings, NULL, 10) > BCRYPT_COST_MAX;
+        /* Of yescrypt the second character, behind its flavour; of scrypt the first. */
+        if (strchr(kind->prefix, 'y'))
+                return *settings && digit_of(settings[1]) >= BLOCKS_LOG_MAX;
+        if (kind->prefix[1] == '7')
+                return digit_of(*settings) > BLOCKS_LOG_MAX;
+        return sscanf(settings, "rounds=%lu$", &number) == 1 && number > ROUNDS_MAX;
 }
 
 /* What crypt(3) works with, which knows the password afterwards. */

@@ -20,6 +20,11 @@ bool password_is_malformed(const struct secret *stored);
  * loop must not stand still. */
 bool password_is_slow(const struct secret *stored);
 
+/* Whether that is more than a second or so on a machine of today, or needs very much memory: bcrypt
+ * with a cost above 14, yescrypt or scrypt with more than 2^16 blocks, and the older ones with more
+ * than two million rounds. */
+bool password_is_costly(const struct secret *stored);
+
 /* Whether the password given is the one that is stored. A hash that is malformed matches nothing,
  * and so does a password with a NUL. How long it takes does not depend on where a plain text
  * differs, nor on its length. */

@@ -208,6 +208,16 @@ static void test_plain_secrets_are_warned_of(void **state) {
         assert_string_equal(secret_text(config->users[0].password).data, "hunter2");
 }
 
+static void test_hashes_that_take_long_are_warned_of(void **state) {
+        assert_int_equal(
+                load_private("users = ( { name = \"a\"; password = \"$2b$16$"
+                             "abcdefghijklmnopqrstuuoXuKqgZXLiJqzfmMXDDhSFPIvxV7t8.\"; } );"),
+                0);
+        assert_warnings("sockd.conf:1: users[0].password: each login by it takes a second or more, "
+                        "for which few have the patience; sockctl passwd makes hashes that take "
+                        "less\n");
+}
+
 static void test_secrets_that_anyone_may_read_are_warned_of(void **state) {
         mode_t mask = umask(022);
 
@@ -270,6 +280,7 @@ int main(void) {
                 cmocka_unit_test_teardown(test_users_may_have_secrets, tear_down),
                 cmocka_unit_test_teardown(test_secrets_may_be_in_files, tear_down),
                 cmocka_unit_test_teardown(test_plain_secrets_are_warned_of, tear_down),
+                cmocka_unit_test_teardown(test_hashes_that_take_long_are_warned_of, tear_down),
                 cmocka_unit_test_teardown(test_secrets_that_anyone_may_read_are_warned_of,
                                           tear_down),
                 cmocka_unit_test_teardown(test_wrong_secrets_are_refused_unseen, tear_down),

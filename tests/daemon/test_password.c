@@ -122,8 +122,43 @@ static void test_password_may_be_too_long_for_a_hash(void **state) {
         assert_false(password_matches(stored, bytes_from_string(text)));
 }
 
+static void test_costly_ones_are_known(void **state) {
+        static const char *const costly[] = {
+                "$2b$15$abcdefghijklmnopqrstuuoXuKqgZXLiJqzfmMXDDhSFPIvxV7t8.",
+                "$2y$31$abcdefghijklmnopqrstuuoXuKqgZXLiJqzfmMXDDhSFPIvxV7t8.",
+                "$y$jET$abcdefghijkl$52hdDq.xTf/43eRX6d91yQylLr8JZyhZ7SMAuBB.0B/",
+                "$7$FU..../....abcdefghijkl$52hdDq.xTf/43eRX6d91yQylLr8JZyhZ7SMAuBB.0B/",
+                "$6$rounds=9000000$abcdefgh$x",
+        };
+        static const char *const bearable[] = {
+                "$2b$14$abcdefghijklmnopqrstuuoXuKqgZXLiJqzfmMXDDhSFPIvxV7t8.",
+                "$y$j9T$abcdefghijkl$52hdDq.xTf/43eRX6d91yQylLr8JZyhZ7SMAuBB.0B/",
+                "$y$jDT$abcdefghijkl$52hdDq.xTf/43eRX6d91yQylLr8JZyhZ7SMAuBB.0B/",
+                "$7$CU..../....abcdefghijkl$52hdDq.xTf/43eRX6d91yQylLr8JZyhZ7SMAuBB.0B/",
+                "$6$rounds=5000$abcdefgh$x",
+                "$6$abcdefgh$x",
+                "$2b",
+                "$y$",
+                "hunter2",
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(costly); i++) {
+                store(costly[i]);
+                assert_true(password_is_costly(stored));
+        }
+        for (size_t i = 0; i < ARRAY_SIZE(bearable); i++) {
+                store(bearable[i]);
+                assert_false(password_is_costly(stored));
+        }
+        for (size_t i = 0; i < ARRAY_SIZE(hashes); i++) {
+                store(hashes[i]);
+                assert_false(password_is_costly(stored));
+        }
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test_teardown(test_costly_ones_are_known, tear_down),
                 cmocka_unit_test_teardown(test_hash_matches_its_password, tear_down),
                 cmocka_unit_test_teardown(test_hash_that_others_made_matches, tear_down),
                 cmocka_unit_test_teardown(test_plain_text_matches_itself, tear_down),
