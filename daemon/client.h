@@ -36,6 +36,13 @@ struct client_ground {
         pid_t pid; /* where messages tell it; else 0 */
 };
 
+/* Of a source that has failed; see guesses.h. */
+enum client_turn {
+        TURN_NONE,
+        TURN_TAKEN, /* and it may be given back */
+        TURN_SPENT, /* it has failed, which is counted */
+};
+
 struct client {
         struct receiver receiver;
         struct connection *connection; /* owns the client */
@@ -57,8 +64,10 @@ struct client {
         struct responses *responses;   /* owned; NULL: none were ever allowed */
         struct counter denied_publishes, denied_subscriptions;
         bool must_login;    /* nothing but a CONNECT is taken */
-        bool is_logging_in; /* a password is checked */
-        bool is_refused;    /* it will be told so */
+        bool is_logging_in; /* a password is checked, or it waits for its turn */
+        bool is_waiting;    /* the latter */
+        enum client_turn turn;
+        bool is_refused; /* it will be told so */
 
         struct parser parser;
         bool has_violated; /* the rest of this frame is not looked at */

@@ -85,6 +85,8 @@ static void client_forget(struct client *client) {
 static void client_login_deadline(struct client *client) {
         if (client->is_refused)
                 client_fail(client, ERROR_AUTHORIZATION, REASON_AUTHENTICATION);
+        else if (client->is_waiting)
+                client_turn_comes(client);
         else if (client->is_logging_in)
                 connection_set_deadline(client->connection,
                                         client->worker->config->server.auth_timeout_ms);

@@ -2,8 +2,9 @@
  * client.h.
  *
  * What its peer is to the kernel is known at once. What it says in CONNECT may have to be proved by
- * a password whose hash takes a while; it waits for that, and the worker does not. Who is refused
- * waits as well, so that nobody can try many passwords.
+ * a password whose hash takes a while; it waits for that, and the worker does not. Where somebody
+ * has such a password, one that nobody has takes as long: how long it takes is not to tell who is a
+ * user. How often somebody may try is the matter of client_turn.c.
  */
 #include "daemon/client_parts.h"
 
@@ -23,11 +24,6 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-/* How long who is refused waits; one source is not refused more often than instance->refusals has
- * it. */
-#define REFUSAL_MIN_MS 100
-#define REFUSAL_MAX_MS 30000
-
 /* A password that is checked. */
 struct login_check {
         struct job job;
@@ -36,10 +32,9 @@ struct login_check {
         size_t rule;           /* of it */
         const struct config_user *user;
         struct credentials credentials; /* copies */
+        bool is_decoy;                  /* whatever comes of it, he is refused */
         bool is_proved;
 };
-
-static void login_from(struct client *client, size_t first);
 
 /* --- the nonce ------------------------------------------------------------------------------ */
 
@@ -252,48 +247,6 @@ void client_identify_again(struct client *client) {
         identify_as(client, &identity);
 }
 
-/* --- refusal -------------------------------------------------------------------------------- */
-
-/* How long who is refused waits. */
-static uint64_t refusal_ms(struct client *client) {
-        struct rate *refusals = &client->worker->instance->refusals;
-        uint64_t ms =
-                rate_charge(refusals, client->connection->source, 1, 0, uv_hrtime()) / 1000000;
-
-        if (ms < REFUSAL_MIN_MS)
-                return REFUSAL_MIN_MS;
-        return ms < REFUSAL_MAX_MS ? ms : REFUSAL_MAX_MS;
-}
-
-static void log_refusal(const struct client *client) {
-        static struct log_limit limit = {.burst = 20, .interval_ms = 10000};
-        const struct credentials *credentials = &client->credentials;
-        char origin[CONNECTION_ORIGIN_MAX], who[128] = "";
-
-        if (credentials->user)
-                bytes_quote(who, sizeof(who), bytes_from_string(credentials->user));
-        log_limited(&limit, LOG_LEVEL_WARNING,
-                    "client %llu%s: login refused%s%s%s on listener \"%s\"", client_id(client),
-                    connection_origin(client->connection, origin), who[0] ? " to \"" : "", who,
-                    who[0] ? "\"" : "", client->connection->listener->name);
-}
-
-void client_refuse(struct client *client) {
-        log_refusal(client);
-        counter_add(&client->worker->stats.refused_logins, 1);
-        credentials_forget(&client->credentials);
-        client->has_violated = true;
-        if (client->connection->transport->is_connectionless) {
-                (void)refusal_ms(client);
-                client_fail(client, ERROR_AUTHORIZATION, REASON_AUTHENTICATION);
-                return;
-        }
-        advisory_refusal(client);
-        client->is_refused = true;
-        client_end_subscriptions(client);
-        connection_set_deadline(client->connection, refusal_ms(client));
-}
-
 /* --- passwords that take long --------------------------------------------------------------- */
 
 static struct login_check *check_free(struct login_check *check) {
@@ -306,38 +259,52 @@ static struct login_check *check_free(struct login_check *check) {
 static void check_run(struct job *job) {
         struct login_check *check = container_of(job, struct login_check, job);
 
-        check->is_proved = identity_is_proved(check->user, &check->credentials);
+        check->is_proved = identity_is_proved(check->user, &check->credentials) && !check->is_decoy;
 }
 
-/* Who has gone, and has nothing left to say, need not be checked. */
+/* Who has gone, and has nothing left to say, need not be checked. Nor is he whose source has failed
+ * since he began, and who has to take his turn. */
 static bool check_is_wanted(struct job *job) {
         const struct login_check *check = container_of(job, struct login_check, job);
+        struct client *client = check->client;
 
-        return check->client->connection->state_of_life == CONNECTION_OPEN &&
-               !connection_is_deserted(check->client->connection);
+        return client->connection->state_of_life == CONNECTION_OPEN &&
+               !connection_is_deserted(client->connection) && !client_lacks_turn(client);
+}
+
+/* Goes on with the next rule, or as it was refused; or once more, in its turn. */
+static void check_judge(struct client *client, const struct login_check *check) {
+        if (check->is_proved)
+                client->proof = identity_proof(check->user);
+        if (check->job.is_dropped && client_lacks_turn(client) &&
+            !connection_is_deserted(client->connection))
+                client_login(client);
+        else if (check->job.is_dropped)
+                connection_close(client->connection, REASON_CLIENT_CLOSED);
+        else if (check->is_decoy)
+                client_refuse(client);
+        else if (check->is_proved || check->config != client->worker->config)
+                /* Rules that are new are asked from the beginning; so is the rule that now fits. */
+                client_login_from(client, 0);
+        else
+                client_login_from(client, check->rule + 1);
 }
 
 static void check_done(struct job *job) {
         struct login_check *check = container_of(job, struct login_check, job);
         struct client *client = check->client;
         struct connection *connection = client->connection;
-        bool is_dropped = job->is_dropped;
-        size_t next = check->rule + 1;
 
         client->is_logging_in = false;
-        if (check->is_proved)
-                client->proof = identity_proof(check->user);
-        /* Rules that are new are asked from the beginning; so is the rule that now fits. */
-        if (check->is_proved || check->config != client->worker->config)
-                next = 0;
-        check_free(check);
-        if (is_dropped) {
-                connection_close(connection, REASON_CLIENT_CLOSED);
-        } else if (connection->state_of_life == CONNECTION_OPEN) {
-                login_from(client, next);
-                if (!client->is_logging_in)
-                        connection_resume(connection, PAUSE_LOGIN);
+        if (connection->state_of_life == CONNECTION_OPEN) {
+                check_judge(client, check);
+        } else if (!job->is_dropped && !check->is_proved) {
+                /* To be gone before the answer is no way of guessing. */
+                (void)client_spend_turn(client);
         }
+        check_free(check);
+        if (!client->is_logging_in)
+                connection_resume(connection, PAUSE_LOGIN);
         connection_unpin(connection);
 }
 
@@ -354,6 +321,7 @@ static struct login_check *check_new(struct client *client, const struct identit
         check->config = config_ref(client->worker->config);
         check->rule = identity->rule;
         check->user = identity->user;
+        check->is_decoy = identity->state == IDENTITY_REFUSED;
         if ((given->password &&
              credentials_set(&check->credentials.password, given->password) < 0) ||
             (given->token && credentials_set(&check->credentials.token, given->token) < 0))
@@ -374,13 +342,15 @@ static int check_begin(struct client *client, const struct identity *identity) {
         client->is_logging_in = true;
         connection_pin(client->connection);
         connection_pause(client->connection, PAUSE_LOGIN);
-        job_begin(&check->job, client->worker, client->connection->source);
+        job_begin(&check->job, client->worker, &client->worker->long_jobs,
+                  client->connection->source);
         return 0;
 }
 
 /* --- login ---------------------------------------------------------------------------------- */
 
 static void accept_login(struct client *client, const struct identity *identity) {
+        client_return_turn(client);
         if (identity->user)
                 client->proof = identity_proof(identity->user);
         credentials_forget(&client->credentials);
@@ -394,31 +364,25 @@ static void accept_login(struct client *client, const struct identity *identity)
                 client_fail(client, ERROR_MAX_CONNECTIONS, REASON_MAX_CONNECTIONS);
 }
 
-/* Of datagrams there may be thousands, none of which waits for its refusal. */
-static bool is_barred(const struct client *client) {
-        return client->connection->transport->is_connectionless &&
-               credentials_are_given(&client->credentials) &&
-               rate_debt_ns(&client->worker->instance->refusals, client->connection->source,
-                            uv_hrtime()) > 0;
-}
-
-static void login_from(struct client *client, size_t first) {
+void client_login_from(struct client *client, size_t first) {
         struct identity identity = identify(client, first);
 
-        if (identity.state == IDENTITY_KNOWN)
+        if (identity.state == IDENTITY_KNOWN) {
                 accept_login(client, &identity);
-        else if (identity.state == IDENTITY_REFUSED || check_begin(client, &identity) < 0)
+                return;
+        }
+        /* Some rule has had it checked, if it is not the first that was asked. */
+        if (identity.state == IDENTITY_REFUSED && first == 0)
+                identity.user = identity_decoy(client->worker->config, &client->credentials);
+        /* It has failed already, and could tell so from the silence. */
+        if (identity.state == IDENTITY_REFUSED && identity.user)
+                (void)client_spend_turn(client);
+        if (!identity.user || check_begin(client, &identity) < 0)
                 client_refuse(client);
 }
 
 void client_login(struct client *client) {
-        if (is_barred(client))
-                client_refuse(client);
-        else
-                login_from(client, 0);
-}
-
-void client_refuse_operation(struct client *client) {
-        advisory_refusal(client);
-        client_fail(client, ERROR_AUTHORIZATION, REASON_AUTHENTICATION);
+        client->turn = TURN_NONE;
+        if (client_has_turn(client))
+                client_login_from(client, 0);
 }

@@ -1,6 +1,7 @@
 /* What the parts of a client need of each other: client.c (its life and its verbs),
- * client_login.c, client_permissions.c, client_subscriptions.c, client_liveness.c and
- * client_delivery.c. For the client's own worker, but for what is said to be for the publisher's.
+ * client_login.c, client_turn.c, client_permissions.c, client_subscriptions.c, client_liveness.c
+ * and client_delivery.c. For the client's own worker, but for what is said to be for the
+ * publisher's.
  */
 #pragma once
 
@@ -82,6 +83,26 @@ void client_identify_again(struct client *client);
 /* Finds out who it is by its credentials; client_connected() or the end of the connection follows,
  * maybe later. */
 void client_login(struct client *client);
+
+/* The same, in its turn, from a rule on. */
+void client_login_from(struct client *client, size_t first);
+
+/* Turns of a source that has failed; client_turn.c. Whether it may be looked at who it is now; if
+ * not, it will be. */
+bool client_has_turn(struct client *client);
+
+/* Its turn has come, or there is none for it. */
+void client_turn_comes(struct client *client);
+
+/* Whether it has to take a turn, as others of its source have failed since it began. */
+bool client_lacks_turn(const struct client *client);
+
+/* It has not failed, or there was no time to. */
+void client_return_turn(struct client *client);
+
+/* It has failed, whether or not it is still there to be told. Returns in how many milliseconds it
+ * is to be told. */
+uint64_t client_spend_turn(struct client *client);
 
 /* Whether its user has no more clients than he may. */
 bool client_user_has_room(const struct client *client);

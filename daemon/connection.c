@@ -150,6 +150,10 @@ void connection_update_poll(struct connection *connection) {
                 events = connection->wanted = connection_tls_events(connection);
         else if (connection->transport->events)
                 events = connection->transport->events(connection, events);
+        /* Who has gone need not be identified. */
+        if ((connection->paused & PAUSE_LOGIN) && !connection->is_end_of_input &&
+            !connection->is_hung_up)
+                events |= UV_DISCONNECT;
         if (events == connection->polled)
                 return;
         connection->polled = events;
@@ -163,6 +167,15 @@ void connection_update_poll(struct connection *connection) {
 static bool connection_may_write(struct connection *connection) {
         return connection->wants_writable && connection->state_of_life == CONNECTION_OPEN &&
                connection_pending(connection) == 0;
+}
+
+/* The peer has ended its input, or more, while it was being found out who it is. */
+static void connection_hung_up(struct connection *connection) {
+        connection->is_hung_up = true;
+        if (connection->state_of_life == CONNECTION_OPEN && connection_is_deserted(connection))
+                connection_close(connection, REASON_CLIENT_CLOSED);
+        else
+                connection_update_poll(connection);
 }
 
 static void connection_on_poll(uv_poll_t *poll, int status, int events) {
@@ -181,7 +194,12 @@ static void connection_on_poll(uv_poll_t *poll, int status, int events) {
                 connection_continue_tls(connection, events);
                 return;
         }
-        if (connection->polled != connection->wanted)
+        if (events & UV_DISCONNECT) {
+                connection_hung_up(connection);
+                if (connection->state_of_life == CONNECTION_CLOSED)
+                        return;
+        }
+        if ((connection->polled & ~UV_DISCONNECT) != connection->wanted)
                 events = connection->wanted;
         if ((events & UV_WRITABLE) && connection->is_polling_output)
                 connection_continue_output(connection);

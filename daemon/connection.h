@@ -136,6 +136,7 @@ struct connection {
         struct admission_place place; /* at its listener */
         bool is_kept;                 /* it is one of the worker's connections, not a stranger */
         bool is_end_of_input;
+        bool is_hung_up;  /* that was noticed while it was paused */
         bool is_finished; /* and the handler knows */
         bool wants_writable;
         bool is_broken; /* it is read for the last time */
@@ -264,7 +265,8 @@ void connection_limit_time(struct connection *connection);
 /* When a message for it was sent last, or began to wait, as loop time; 0: never. */
 uint64_t connection_delivered_ms(struct connection *connection);
 
-/* Whether the peer has gone, or has ended its input, and none of it waits. By its own worker. */
+/* Whether the peer has gone, or has ended its input, and nothing of it waits that would be for
+ * others. By its own worker. */
 bool connection_is_deserted(const struct connection *connection);
 
 /* Whether the peer's address is known to be its own. */

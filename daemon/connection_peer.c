@@ -1,10 +1,13 @@
 /* What the kernel says of a peer when it is asked. See connection.h. */
 #include "daemon/connection.h"
 
+#include "daemon/block.h"
+#include "daemon/handler.h"
 #include "daemon/peer_facts.h"
 #include "daemon/sock_owner.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -79,11 +82,28 @@ const struct peer_facts *connection_facts(struct connection *connection) {
         return connection->facts;
 }
 
-bool connection_is_deserted(const struct connection *connection) {
-        char byte;
-        ssize_t n = 1;
+/* Whether something that was read is yet to be done, for others than the peer. */
+static bool has_work(const struct connection *connection) {
+        const struct handler *handler = connection->handler;
 
-        if (connection->fd >= 0 && !connection->session)
-                n = recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+        if (connection->input_block)
+                return true; /* of which is not known what remains */
+        return connection->kept &&
+               !(handler->is_void &&
+                 handler->is_void((struct bytes){connection->kept->data, connection->n_kept}));
+}
+
+bool connection_is_deserted(const struct connection *connection) {
+        struct pollfd pollfd = {.fd = connection->fd};
+        char byte;
+        ssize_t n;
+
+        if (connection->fd < 0 || connection->session)
+                return false;
+        if (poll(&pollfd, 1, 0) == 1 && (pollfd.revents & (POLLHUP | POLLERR)))
+                return true;
+        if (has_work(connection))
+                return false;
+        n = recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
         return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
 }

@@ -269,8 +269,8 @@ static void take_step(struct connection *connection) {
         tls->job = (struct job){.run = compute, .done = on_computed, .is_wanted = is_step_wanted};
         tls->is_working = true;
         connection_pin(connection);
-        /* Their turns are not those of passwords, which take a hundred times as long. */
-        job_begin(&tls->job, connection->worker, ~connection->source);
+        job_begin(&tls->job, connection->worker, &connection->worker->quick_jobs,
+                  connection->source);
 }
 
 /* Sends what OpenSSL has to say. Returns false if the socket is broken. */

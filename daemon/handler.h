@@ -41,6 +41,9 @@ struct handler {
          * keeps boundaries, nothing remains unless the connection is paused. */
         size_t (*input)(struct connection *connection, struct bytes *input);
 
+        /* Whether input that waits comes to nothing if its peer has gone. NULL: it never does. */
+        bool (*is_void)(struct bytes input);
+
         /* The peer has ended its input. It still takes output. rest: what was incomplete. NULL: the
          * connection ends then. */
         void (*finished)(struct connection *connection, struct bytes rest);

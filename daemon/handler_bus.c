@@ -77,6 +77,17 @@ static size_t bus_input(struct connection *connection, struct bytes *input) {
         return connection->paused == 0 ? client->parser.needed : 0;
 }
 
+/* A PING is for the answer, which nobody would get. */
+static bool bus_is_void(struct bytes input) {
+        const struct bytes ping = BYTES("PING\r\n");
+
+        while (input.length >= ping.length && memcmp(input.data, ping.data, ping.length) == 0) {
+                input.data += ping.length;
+                input.length -= ping.length;
+        }
+        return input.length == 0;
+}
+
 static void bus_deadline(struct connection *connection) {
         client_deadline(connection->client);
 }
@@ -116,6 +127,7 @@ const struct handler handler_bus = {
         .opened = bus_opened,
         .secured = bus_secured,
         .input = bus_input,
+        .is_void = bus_is_void,
         .complain = bus_complain,
         .renewed = bus_renewed,
         .oversized = bus_oversized,

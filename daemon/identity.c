@@ -11,6 +11,7 @@
 #include "daemon/listener.h"
 #include "daemon/password.h"
 #include "daemon/worker.h"
+#include "lib/hash.h"
 #include "lib/nkey.h"
 #include "lib/secret.h"
 
@@ -18,6 +19,9 @@
 #include <openssl/evp.h>
 #include <string.h>
 #include <unistd.h>
+
+/* Of the hash of a name. */
+#define DECOY_SEED 7
 
 enum fit {
         FITS_NOT,
@@ -110,6 +114,23 @@ static bool secret_fits(const struct secret *secret, const char *given) {
 bool identity_is_proved(const struct config_user *user, const struct credentials *credentials) {
         return secret_fits(user->password, credentials->password) &&
                secret_fits(user->token, credentials->token);
+}
+
+const struct config_user *identity_decoy(const struct config *config,
+                                         const struct credentials *credentials) {
+        size_t n = 0, chosen;
+
+        if (!credentials->password)
+                return NULL;
+        for (size_t i = 0; i < config->n_rules; i++)
+                n += is_slow(config->rules[i].user->password);
+        if (n == 0)
+                return NULL;
+        chosen = hash_bytes(bytes_of(credentials->user), DECOY_SEED) % n;
+        for (size_t i = 0; i < config->n_rules; i++)
+                if (is_slow(config->rules[i].user->password) && chosen-- == 0)
+                        return config->rules[i].user;
+        return NULL;
 }
 
 static enum fit secrets_fit(const struct config_user *user, const struct login *login) {

@@ -58,5 +58,10 @@ struct identity identity_of(const struct login *login, size_t first);
  * password takes its time. */
 bool identity_is_proved(const struct config_user *user, const struct credentials *credentials);
 
+/* The user whose password, which takes long, is checked for nothing when a password was given that
+ * is nobody's: always the same for a name. NULL: none has such a one, or none was given. */
+const struct config_user *identity_decoy(const struct config *config,
+                                         const struct credentials *credentials);
+
 /* The proof of having been a user, none if the kernel is enough. */
 struct proof identity_proof(const struct config_user *user);

@@ -6,10 +6,6 @@
 #include <string.h>
 #include <sys/random.h>
 
-/* Refusals of logins to one source: each second, and at once. */
-#define REFUSALS_RATE  10
-#define REFUSALS_BURST 20
-
 /* An opaque id of the form that clients know: 'N' and 55 characters of base32. */
 static int instance_draw_id(char id[INSTANCE_ID_SIZE]) {
         static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
@@ -36,7 +32,7 @@ int instance_init(struct instance *instance, const char *name, uint32_t n_slots)
         r = usages_init(&instance->usages);
         if (r < 0)
                 return r;
-        r = rate_set(&instance->refusals, REFUSALS_RATE, 0, REFUSALS_BURST);
+        r = guesses_init(&instance->guesses);
         if (r < 0)
                 return r;
         instance->n_slots = n_slots;
@@ -50,7 +46,7 @@ int instance_init(struct instance *instance, const char *name, uint32_t n_slots)
 }
 
 void instance_deinit(struct instance *instance) {
-        rate_deinit(&instance->refusals);
+        guesses_deinit(&instance->guesses);
         usages_deinit(&instance->usages);
         pthread_mutex_destroy(&instance->slots_lock);
         free(instance->name);

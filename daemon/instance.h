@@ -3,7 +3,7 @@
  */
 #pragma once
 
-#include "daemon/rate.h"
+#include "daemon/guesses.h"
 #include "daemon/usage.h"
 
 #include <pthread.h>
@@ -29,7 +29,7 @@ struct instance {
         struct bus *system_bus;    /* of the system account; borrowed */
         struct accounts *accounts; /* all of them; borrowed */
         struct closed_log *closed; /* borrowed */
-        struct rate refusals;      /* of logins, of each source */
+        struct guesses guesses;    /* of those who log in */
         struct usages usages;      /* of users */
         struct spawner *spawner;   /* of programs; borrowed. NULL: none can be started */
 

@@ -165,3 +165,23 @@ uint64_t rate_charge(struct rate *rate, uint32_t source, uint64_t n_messages, ui
 
         return a > b ? a : b;
 }
+
+bool rate_is_unused(struct rate *rate, uint32_t source, uint64_t now_ns) {
+        return place_due(place_of(rate, source)) <= now_ns;
+}
+
+static void refund(_Atomic uint64_t *due, uint64_t cost_ns) {
+        uint64_t before = atomic_load_explicit(due, memory_order_relaxed), after;
+
+        do {
+                after = before > cost_ns ? before - cost_ns : 0;
+        } while (!atomic_compare_exchange_weak_explicit(due, &before, after, memory_order_relaxed,
+                                                        memory_order_relaxed));
+}
+
+void rate_refund(struct rate *rate, uint32_t source, uint64_t n_messages, uint64_t n_bytes) {
+        struct rate_place *place = place_of(rate, source);
+
+        refund(&place->messages_ns, messages_claim(rate, n_messages).cost_ns);
+        refund(&place->bytes_ns, bytes_claim(rate, n_bytes).cost_ns);
+}

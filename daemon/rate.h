@@ -48,6 +48,12 @@ uint64_t rate_admit_messages(struct rate *rate, uint32_t source, uint64_t n, uin
 /* For how many nanoseconds nothing may come, because of what has come; 0: something may. */
 uint64_t rate_debt_ns(struct rate *rate, uint32_t source, uint64_t now_ns);
 
+/* Whether nothing that has come counts any more. */
+bool rate_is_unused(struct rate *rate, uint32_t source, uint64_t now_ns);
+
+/* Takes back what was charged for messages. */
+void rate_refund(struct rate *rate, uint32_t source, uint64_t n_messages, uint64_t n_bytes);
+
 /* Charges messages that have come. Returns for how many nanoseconds nothing more may come. */
 uint64_t rate_charge(struct rate *rate, uint32_t source, uint64_t n_messages, uint64_t n_bytes,
                      uint64_t now_ns);

@@ -202,8 +202,8 @@ static int worker_init(struct worker *worker, struct workers *workers, unsigned 
         worker->config = config_ref(config);
         stages_init(&worker->stages);
         list_init(&worker->deferred);
-        list_init(&worker->jobs);
-        list_init(&worker->waiting_jobs);
+        job_line_init(&worker->quick_jobs, 0);
+        job_line_init(&worker->long_jobs, workers->n_long_jobs);
         list_init(&worker->connections);
         list_init(&worker->handshakes);
         list_init(&worker->held);
@@ -238,6 +238,7 @@ int workers_start(struct workers *workers, unsigned count, struct instance *inst
         (void)mallopt(M_MMAP_THRESHOLD, BLOCK_MAX);
         workers->all = calloc(count, sizeof(*workers->all));
         workers->count = workers->n_running = 0;
+        workers->n_long_jobs = jobs_prepare(count);
         if (!workers->all)
                 return -ENOMEM;
         for (; workers->count < count; workers->count++) {

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "daemon/job.h"
 #include "daemon/mailbox.h"
 #include "daemon/match_cache.h"
 #include "daemon/permissions_cache.h"
@@ -70,8 +71,8 @@ struct worker {
         struct worker_copy copies[WORKER_COPIES]; /* of this batch, by address */
         bool has_copies;
         struct stages stages;
-        struct list_link deferred;           /* tasks for after the flush */
-        struct list_link jobs, waiting_jobs; /* those in turn; see job.h */
+        struct list_link deferred; /* tasks for after the flush */
+        struct job_line quick_jobs, long_jobs;
         struct reclaim reclaim;
         struct match_cache matches[WORKER_DEPTH_MAX]; /* what is being delivered stays untouched */
         unsigned depth;
@@ -98,8 +99,9 @@ struct worker {
 
 struct workers {
         struct worker *all;
-        unsigned count;     /* made; while the daemon serves, all of them run */
-        unsigned n_running; /* their threads */
+        unsigned count;       /* made; while the daemon serves, all of them run */
+        unsigned n_running;   /* their threads */
+        unsigned n_long_jobs; /* that each may have under way */
 };
 
 /* Starts `count` threads. Returns 0 or a negative errno, after which workers_stop()

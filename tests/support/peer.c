@@ -5,6 +5,7 @@
  *                                ping        PING on each, and a PONG from each
  *                                more N      N connections more, which nobody may accept yet
  *                                admitted    the INFO of those, which are clients from then on
+ *                                say TEXT    a line on each, also on those; nothing is read
  *                                drop N      closes N of the clients, the oldest
  *                                closed      says `waiting`, closes each once the server has done so
  *                              each answered by a line; the end of the input ends it
@@ -153,6 +154,14 @@ static size_t crowd_ping(void) {
         return n;
 }
 
+static size_t crowd_say(const char *text) {
+        for (size_t i = 0; i < crowd.n; i++) {
+                send_text(crowd.fds[i], text);
+                send_text(crowd.fds[i], "\r\n");
+        }
+        return crowd.n;
+}
+
 static void crowd_drop(size_t n) {
         for (size_t i = 0; i < n; i++)
                 close(crowd.fds[i]);
@@ -188,6 +197,8 @@ static void crowd_obey(const char *order) {
         } else if (strcmp(order, "admitted") == 0) {
                 crowd_admit();
                 printf("admitted %zu\n", crowd.n_clients);
+        } else if (strncmp(order, "say ", strlen("say ")) == 0) {
+                printf("said %zu\n", crowd_say(order + strlen("say ")));
         } else if (sscanf(order, "drop %zu", &number) == 1 && number <= crowd.n_clients) {
                 crowd_drop(number);
                 printf("dropped %zu\n", number);

@@ -108,6 +108,30 @@ done
 took_ms=$(($(now_ms) - since_ms))
 check 'who is refused waits a while' true "$([ "$took_ms" -ge 300 ] && echo true)"
 
+# --- guessing ----------------------------------------------------------------------------------------
+
+# A hundred at once: some are refused at once, the others take their turns, ten a second.
+n_before=$(ctl_json refused_logins status)
+have_failed() {
+        [ "$(ctl_json refused_logins status)" -ge $((n_before + 10)) ]
+}
+hold guessers "$(tcp)" 0
+order guessers 'more 100' '^connected' >/dev/null
+order guessers 'say CONNECT {"verbose":false,"user":"alice","pass":"x"}' '^said 100$' >/dev/null
+check_does 'many that guess are refused' await_that have_failed
+check_matches 'a right password is let in among them' '^PONG' \
+        "$(talk "$(tcp)" "$(connect alice wonderland)")"
+check_at_most 'but waits as they do, for those who came before' \
+        "$(ctl_json refused_logins status)" $((n_before + 90))
+check_matches 'one that comes from elsewhere is let in' '^PONG' \
+        "$(talk "$unix" "$(connect alice wonderland)")"
+release guessers
+check_does 'they are gone' await_that is_alone
+ticks=$(cpu_ticks "$daemon")
+talk "$(tcp)" "$(connect nobody castle)" >/dev/null
+check 'a name that is no user costs a hash as well' true \
+        "$([ "$(cpu_ticks "$daemon")" -ge $((ticks + 5)) ] && echo true)"
+
 # --- reload ------------------------------------------------------------------------------------------
 
 # enter USER PASSWORD; then leave: a client that is there while the configuration changes, and what it

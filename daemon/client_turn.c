@@ -1,0 +1,147 @@
+/* Who is refused, and how often a client may try: the turns of a source that has failed. See
+ * client.h and guesses.h.
+ *
+ * An attempt waits before it is looked at. If only the refusal waited, silence would tell that a
+ * password is wrong, and who has many connections would not wait for it.
+ */
+#include "daemon/client_parts.h"
+
+#include "daemon/advisory.h"
+#include "daemon/config.h"
+#include "daemon/instance.h"
+#include "daemon/listener.h"
+#include "daemon/transport.h"
+#include "lib/log.h"
+
+/* How long who is refused waits at least; when his source has failed often, as long as the next one
+ * will. */
+#define REFUSAL_MIN_MS 100
+
+static struct guesses *guesses_of(const struct client *client) {
+        return &client->worker->instance->guesses;
+}
+
+/* --- turns ----------------------------------------------------------------------------------- */
+
+static void wait_for_turn(struct client *client, uint64_t ms) {
+        client->is_logging_in = client->is_waiting = true;
+        connection_pause(client->connection, PAUSE_LOGIN);
+        connection_set_deadline(client->connection, ms);
+}
+
+static void log_crowd(const struct client *client) {
+        static struct log_limit limit = {.burst = 1, .interval_ms = 10000};
+        char origin[CONNECTION_ORIGIN_MAX];
+
+        log_limited(&limit, LOG_LEVEL_WARNING,
+                    "client %llu%s: too many logins wait after those that failed",
+                    client_id(client), connection_origin(client->connection, origin));
+}
+
+/* Datagrams cannot wait; of them there may be thousands. */
+static bool has_datagram_turn(struct client *client) {
+        if (!guesses_must_wait(guesses_of(client), client->connection->source, uv_hrtime()))
+                return true;
+        client_refuse(client);
+        return false;
+}
+
+bool client_has_turn(struct client *client) {
+        uint64_t wait_ms;
+
+        if (!credentials_are_given(&client->credentials))
+                return true;
+        if (client->connection->transport->is_connectionless)
+                return has_datagram_turn(client);
+        switch (guesses_begin(guesses_of(client), client->connection->source, uv_hrtime(),
+                              &wait_ms)) {
+        case GUESS_FREE:
+                return true;
+        case GUESS_TURN:
+                client->turn = TURN_TAKEN;
+                if (wait_ms == 0)
+                        return true;
+                break;
+        case GUESS_CROWD:
+                log_crowd(client);
+                counter_add(&client->worker->stats.refused_logins, 1);
+                wait_ms = client->worker->config->server.auth_timeout_ms;
+                break;
+        }
+        wait_for_turn(client, wait_ms);
+        return false;
+}
+
+void client_turn_comes(struct client *client) {
+        client->is_logging_in = client->is_waiting = false;
+        connection_set_deadline(client->connection, client->worker->config->server.auth_timeout_ms);
+        if (client->turn != TURN_TAKEN) {
+                client_fail(client, ERROR_AUTH_TIMEOUT, REASON_AUTH_TIMEOUT);
+                return;
+        }
+        client_login_from(client, 0);
+        if (!client->is_logging_in)
+                connection_resume(client->connection, PAUSE_LOGIN);
+}
+
+bool client_lacks_turn(const struct client *client) {
+        return client->turn == TURN_NONE &&
+               guesses_has_failed(guesses_of(client), client->connection->source, uv_hrtime());
+}
+
+void client_return_turn(struct client *client) {
+        if (client->turn != TURN_TAKEN)
+                return;
+        client->turn = TURN_NONE;
+        guesses_return(guesses_of(client), client->connection->source);
+}
+
+uint64_t client_spend_turn(struct client *client) {
+        uint64_t ms = 0;
+
+        if (client->turn == TURN_NONE)
+                ms = guesses_fail(guesses_of(client), client->connection->source, uv_hrtime());
+        client->turn = TURN_SPENT;
+        if (ms < REFUSAL_MIN_MS)
+                return REFUSAL_MIN_MS;
+        return ms < GUESSES_WAIT_MAX_MS ? ms : GUESSES_WAIT_MAX_MS;
+}
+
+/* --- refusal -----------------------------------------------------------------------------------
+ */
+
+static void log_refusal(const struct client *client) {
+        static struct log_limit limit = {.burst = 20, .interval_ms = 10000};
+        const struct credentials *credentials = &client->credentials;
+        char origin[CONNECTION_ORIGIN_MAX], who[128] = "";
+
+        if (credentials->user)
+                bytes_quote(who, sizeof(who), bytes_from_string(credentials->user));
+        log_limited(&limit, LOG_LEVEL_WARNING,
+                    "client %llu%s: login refused%s%s%s on listener \"%s\"", client_id(client),
+                    connection_origin(client->connection, origin), who[0] ? " to \"" : "", who,
+                    who[0] ? "\"" : "", client->connection->listener->name);
+}
+
+void client_refuse(struct client *client) {
+        uint64_t ms = client_spend_turn(client);
+
+        log_refusal(client);
+        counter_add(&client->worker->stats.refused_logins, 1);
+        credentials_forget(&client->credentials);
+        client->has_violated = true;
+        if (client->connection->transport->is_connectionless) {
+                client->turn = TURN_NONE; /* each datagram is another attempt */
+                client_fail(client, ERROR_AUTHORIZATION, REASON_AUTHENTICATION);
+                return;
+        }
+        advisory_refusal(client);
+        client->is_refused = true;
+        client_end_subscriptions(client);
+        connection_set_deadline(client->connection, ms);
+}
+
+void client_refuse_operation(struct client *client) {
+        advisory_refusal(client);
+        client_fail(client, ERROR_AUTHORIZATION, REASON_AUTHENTICATION);
+}
