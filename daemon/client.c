@@ -286,6 +286,7 @@ void client_connected(struct client *client) {
                 return;
         }
         client_acknowledge(client);
+        client->connection->is_confidential = false;
         if (client->connection->transport->is_connectionless) {
                 client->is_connected = true;
                 client_send_info(client);
@@ -434,6 +435,7 @@ static void client_begin(struct client *client) {
         client->names_account = false;
         client->proof.is_given = false;
         credentials_deinit(&client->credentials);
+        client->connection->is_confidential = connection->handler->speaks_nats;
         client_draw_nonce(client);
 }
 

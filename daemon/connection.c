@@ -219,7 +219,7 @@ static void connection_free(struct connection *connection) {
                 connection->handler->release(connection);
         tls_free(connection->tls);
         outbox_deinit(&connection->pending);
-        block_unref(connection->kept);
+        connection_forget_input(connection);
         pthread_mutex_destroy(&connection->lock);
         instance_give_slot(worker->instance, connection->slot);
         listener_unref(connection->listener);
@@ -279,6 +279,7 @@ static void connection_leave_handler(struct connection *connection, const char *
         connection->protocol_due_ms = connection->idle_due_ms = connection->time_due_ms = 0;
         connection->wants_writable = false;
         list_unlink(&connection->held_link);
+        connection_forget_input(connection);
         if (connection->client)
                 connection->handler->closed(connection);
 }
@@ -371,7 +372,6 @@ void connection_end(struct connection *connection, const char *reason) {
         }
         connection->state_of_life = CONNECTION_ENDING;
         connection_leave_handler(connection, reason);
-        connection->kept = block_unref(connection->kept);
         /* Before the peer can have seen why it ends. */
         connection->is_talking =
                 !connection->is_end_of_input && connection->transport->has_input(connection->fd);

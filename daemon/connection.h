@@ -136,6 +136,7 @@ struct connection {
         struct admission_place place; /* at its listener */
         bool is_kept;                 /* it is one of the worker's connections, not a stranger */
         bool is_end_of_input;
+        bool is_confidential; /* set by its client: input that waits may have a secret in it */
         bool is_hung_up;  /* that was noticed while it was paused */
         bool is_finished; /* and the handler knows */
         bool wants_writable;

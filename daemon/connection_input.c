@@ -9,6 +9,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <string.h>
 
 /* An incomplete operation longer than this is read straight into a block of its own. */
 #define DIRECT_MIN (32 * 1024)
@@ -38,21 +39,35 @@ static int connection_keep_input(struct connection *connection, struct bytes res
         return 0;
 }
 
+/* What remains of the input has been kept, or does not count. Nobody else refers to it, as somebody
+ * may to what the handler has taken. */
+static void connection_wipe(const struct connection *connection, struct bytes rest) {
+        if (connection->is_confidential)
+                explicit_bzero((void *)(uintptr_t)rest.data, rest.length);
+}
+
+void connection_forget_input(struct connection *connection) {
+        struct block *kept = connection->kept;
+
+        if (kept)
+                connection_wipe(connection, (struct bytes){kept->data, connection->n_kept});
+        connection->kept = block_unref(kept);
+        connection->n_kept = 0;
+}
+
 /* Hands input to the handler, and keeps what remains. */
 static void connection_process(struct connection *connection, struct bytes input) {
         size_t needed = 0;
 
-        if (connection->state_of_life != CONNECTION_OPEN)
-                return;
-        if (connection->paused == 0)
+        if (connection->state_of_life == CONNECTION_OPEN && connection->paused == 0)
                 needed = connection->handler->input(connection, &input);
-        if (connection->state_of_life != CONNECTION_OPEN)
-                return;
-        if (connection_keep_input(connection, input, needed) < 0) {
+        if (connection->state_of_life == CONNECTION_OPEN &&
+            connection_keep_input(connection, input, needed) < 0) {
                 log_warning("client %llu: no memory for its input",
                             (unsigned long long)connection->id);
                 connection_close(connection, REASON_READ_ERROR);
         }
+        connection_wipe(connection, input);
 }
 
 /* Reads the rest of a long operation straight behind its beginning. Returns what receive
@@ -88,8 +103,7 @@ static size_t connection_unkeep(struct connection *connection, struct block *blo
                 return 0;
         assert(n <= block->capacity);
         memcpy(block->data, connection->kept->data, n);
-        connection->kept = block_unref(connection->kept);
-        connection->n_kept = 0;
+        connection_forget_input(connection);
         return n;
 }
 

@@ -19,6 +19,9 @@ void connection_update_poll(struct connection *connection);
 /* The socket is readable. */
 void connection_take_input(struct connection *connection);
 
+/* Frees what was kept of the input. */
+void connection_forget_input(struct connection *connection);
+
 /* The socket is broken or its output is: takes what is left in it, and closes. */
 void connection_read_last(struct connection *connection, const char *reason);
 

@@ -7,6 +7,8 @@
 #include "daemon/transport.h"
 #include "lib/writer.h"
 
+#include <string.h>
+
 /* When an input has cost so much, the worker's other connections have their turn: some
  * milliseconds. */
 #define WORK_MAX 100000
@@ -51,6 +53,7 @@ static size_t bus_input(struct connection *connection, struct bytes *input) {
         client_begin_input(client);
         if (client->is_refused) {
                 /* It will be told so. Whether it waits for that shows meanwhile. */
+                explicit_bzero((void *)(uintptr_t)input->data, input->length);
                 input->length = 0;
                 return 0;
         }

@@ -60,7 +60,10 @@ elif ! finds 'Authorization Violation' && ! finds 127.0.0.1; then
         skip 'no password is left in memory' 'the memory of a process cannot be read here'
 else
         talk "$(tcp)" "$(connect kafka castle)" >/dev/null
-        for secret in wonderland castle Wonderland; do
+        # Two that are cut off: by the client, and because it was too late.
+        printf 'CONNECT {"user":"alice","pass":"looking-glass"' | "$support/peer" leave "$(tcp)"
+        talk "$(tcp)" 'CONNECT {"user":"alice","pass":"jabberwocky"' >/dev/null
+        for secret in wonderland castle Wonderland looking-glass jabberwocky; do
                 if finds "$secret"; then
                         check "$secret is not left in memory" gone there
                 else
@@ -113,16 +116,17 @@ check 'who is refused waits a while' true "$([ "$took_ms" -ge 300 ] && echo true
 # A hundred at once: some are refused at once, the others take their turns, ten a second.
 n_before=$(ctl_json refused_logins status)
 have_failed() {
-        [ "$(ctl_json refused_logins status)" -ge $((n_before + 10)) ]
+        [ "$(ctl_json refused_logins status)" -gt "$n_before" ]
 }
 hold guessers "$(tcp)" 0
 order guessers 'more 100' '^connected' >/dev/null
 order guessers 'say CONNECT {"verbose":false,"user":"alice","pass":"x"}' '^said 100$' >/dev/null
 check_does 'many that guess are refused' await_that have_failed
+since_ms=$(now_ms)
 check_matches 'a right password is let in among them' '^PONG' \
         "$(talk "$(tcp)" "$(connect alice wonderland)")"
-check_at_most 'but waits as they do, for those who came before' \
-        "$(ctl_json refused_logins status)" $((n_before + 90))
+took_ms=$(($(now_ms) - since_ms))
+check 'but waits as they do' true "$([ "$took_ms" -ge 500 ] && echo true)"
 check_matches 'one that comes from elsewhere is let in' '^PONG' \
         "$(talk "$unix" "$(connect alice wonderland)")"
 release guessers
