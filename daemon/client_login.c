@@ -240,7 +240,9 @@ void client_identify_again(struct client *client) {
         identity = identify(client, 0);
         if (is_revoked(client, &identity)) {
                 client->must_login = true;
-                log_info("client %llu: its login is not good any more", client_id(client));
+                log_info("client %llu%s%s%s: its login is not good any more", client_id(client),
+                         client->user ? " (" : "", client->user ? client->user : "",
+                         client->user ? ")" : "");
                 client_fail(client, ERROR_REVOKED, REASON_REVOKED);
                 return;
         }

@@ -104,11 +104,11 @@ void client_free_permissions(struct client *client) {
 /* A line for those who look for the reason. */
 static void log_denial(const struct client *client, const char *what, struct bytes subject,
                        struct bytes queue, struct permissions_decision decision) {
-        static struct log_limit limit = {.burst = 20, .interval_ms = 10000};
+        static struct log_limits limits = {.what = "denials", .burst = 10, .interval_ms = 10000};
         char quoted[SUBJECT_SHOWN_MAX], queue_quoted[QUEUE_SHOWN_MAX], why[EXPLANATION_MAX];
         bool has_queue = queue.length > 0;
 
-        if (!log_is_enabled(LOG_LEVEL_WARNING) || !log_limit_pass(&limit))
+        if (!log_is_enabled(LOG_LEVEL_WARNING) || !log_limits_pass(&limits, client_id(client)))
                 return;
         permissions_explain(own_permissions(client), decision, why, sizeof(why));
         log_write(LOG_LEVEL_WARNING, "client %llu%s%s%s: may not %s \"%s\"%s%s%s: %s",

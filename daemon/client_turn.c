@@ -7,11 +7,16 @@
 #include "daemon/client_parts.h"
 
 #include "daemon/advisory.h"
+#include "daemon/certificate.h"
 #include "daemon/config.h"
 #include "daemon/instance.h"
 #include "daemon/listener.h"
+#include "daemon/tls.h"
 #include "daemon/transport.h"
 #include "lib/log.h"
+
+#include <stdio.h>
+#include <string.h>
 
 /* How long who is refused waits at least; when his source has failed often, as long as the next one
  * will. */
@@ -110,17 +115,50 @@ uint64_t client_spend_turn(struct client *client) {
 /* --- refusal -----------------------------------------------------------------------------------
  */
 
-static void log_refusal(const struct client *client) {
-        static struct log_limit limit = {.burst = 20, .interval_ms = 10000};
-        const struct credentials *credentials = &client->credentials;
-        char origin[CONNECTION_ORIGIN_MAX], who[128] = "";
+static bool is_user(const struct config *config, const char *name) {
+        for (size_t i = 0; i < config->n_rules; i++)
+                if (strcmp(config->rules[i].user->name, name) == 0)
+                        return true;
+        return false;
+}
 
-        if (credentials->user)
-                bytes_quote(who, sizeof(who), bytes_from_string(credentials->user));
-        log_limited(&limit, LOG_LEVEL_WARNING,
-                    "client %llu%s: login refused%s%s%s on listener \"%s\"", client_id(client),
-                    connection_origin(client->connection, origin), who[0] ? " to \"" : "", who,
-                    who[0] ? "\"" : "", client->connection->listener->name);
+/* What is no user may be a token, or a password, that came in the wrong place. */
+static void describe_user(const struct client *client, char *text, size_t size) {
+        const char *name = client->credentials.user;
+
+        text[0] = '\0';
+        if (name && is_user(client->worker->config, name))
+                snprintf(text, size, " to \"%s\"", name);
+        else if (name && *name)
+                snprintf(text, size, " to an unknown user");
+}
+
+/* The subject of a certificate that was shown where such name users. */
+static void describe_certificate(const struct client *client, char *text, size_t size) {
+        const struct certificate_name *names;
+        const struct tls_facts *facts = connection_tls(client->connection);
+        char quoted[256];
+
+        text[0] = '\0';
+        if (connection_certificate_names(client->connection, &names) > 0)
+                snprintf(text, size, ", with the certificate of \"%s\"",
+                         bytes_quote(quoted, sizeof(quoted),
+                                     bytes_from_string(facts->certificate->subject)));
+}
+
+static void log_refusal(const struct client *client) {
+        static struct log_limits limits = {
+                .what = "refused logins", .burst = 10, .interval_ms = 10000};
+        char origin[CONNECTION_ORIGIN_MAX], who[128], certificate[320];
+
+        if (!log_is_enabled(LOG_LEVEL_WARNING) ||
+            !log_limits_pass(&limits, client->connection->source))
+                return;
+        describe_user(client, who, sizeof(who));
+        describe_certificate(client, certificate, sizeof(certificate));
+        log_write(LOG_LEVEL_WARNING, "client %llu%s: login refused%s on listener \"%s\"%s",
+                  client_id(client), connection_origin(client->connection, origin), who,
+                  client->connection->listener->name, certificate);
 }
 
 void client_refuse(struct client *client) {

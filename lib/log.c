@@ -298,23 +298,40 @@ void log_write(enum log_level level, const char *format, ...) {
         errno = error;
 }
 
-bool log_limit_pass(struct log_limit *limit) {
+static void tell_suppressed(const char *what, unsigned n) {
+        if (what)
+                log_warning("%u %s were not logged", n, what);
+        else
+                log_warning("%u lines like the next one were suppressed", n);
+}
+
+static bool limit_pass(struct log_limit *limit, const char *what, unsigned burst,
+                       unsigned interval_ms) {
         uint64_t start = atomic_load(&limit->window_start_ms), now_ms;
         struct timespec now;
         unsigned n_suppressed;
 
         clock_gettime(CLOCK_MONOTONIC, &now);
         now_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-        if ((start == 0 || now_ms - start >= limit->interval_ms) &&
+        if ((start == 0 || now_ms - start >= interval_ms) &&
             atomic_compare_exchange_strong(&limit->window_start_ms, &start, now_ms)) {
                 atomic_store(&limit->n_in_window, 0);
                 n_suppressed = atomic_exchange(&limit->n_suppressed, 0);
                 if (n_suppressed > 0)
-                        log_warning("%u lines like the next one were suppressed", n_suppressed);
+                        tell_suppressed(what, n_suppressed);
         }
-        if (atomic_fetch_add(&limit->n_in_window, 1) < limit->burst)
+        if (atomic_fetch_add(&limit->n_in_window, 1) < burst)
                 return true;
         atomic_fetch_sub(&limit->n_in_window, 1);
         atomic_fetch_add(&limit->n_suppressed, 1);
         return false;
+}
+
+bool log_limit_pass(struct log_limit *limit) {
+        return limit_pass(limit, limit->what, limit->burst, limit->interval_ms);
+}
+
+bool log_limits_pass(struct log_limits *limits, uint64_t whose) {
+        return limit_pass(&limits->shares[whose % LOG_LIMIT_SHARES], limits->what, limits->burst,
+                          limits->interval_ms);
 }

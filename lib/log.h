@@ -18,14 +18,25 @@ enum log_level {
 };
 
 /* At most `burst` lines in `interval_ms`; the first line of the next interval says how many were
- * suppressed. Zero-initialised but for those two; one for each kind of line, shared by all
- * threads. */
+ * suppressed: "3 denials were not logged", if `what` names them, "denials". Zero-initialised but
+ * for those three; one for each kind of line, shared by all threads. */
 struct log_limit {
+        const char *what; /* a constant; NULL: no word for them */
         unsigned burst;
         unsigned interval_ms;
         _Atomic uint64_t window_start_ms;
         _Atomic unsigned n_in_window;
         _Atomic unsigned n_suppressed;
+};
+
+/* The same for lines that strangers cause: each of them has a limit, so that one does not hide what
+ * another one does. They share so many, by a number of theirs. */
+#define LOG_LIMIT_SHARES 32
+struct log_limits {
+        const char *what;
+        unsigned burst; /* of each */
+        unsigned interval_ms;
+        struct log_limit shares[LOG_LIMIT_SHARES];
 };
 
 /* Opens the target: "auto" (the journal if stderr is connected to it, else stderr), "journal",
@@ -62,6 +73,9 @@ __attribute__((format(printf, 2, 3))) void log_write(enum log_level level, const
 
 /* Whether one more line of this kind may be written now. */
 bool log_limit_pass(struct log_limit *limit);
+
+/* Whether one more, which `whose` has caused, may be. */
+bool log_limits_pass(struct log_limits *limits, uint64_t whose);
 
 #define log_at(level, ...) (log_is_enabled(level) ? log_write(level, __VA_ARGS__) : (void)0)
 #define log_error(...)     log_at(LOG_LEVEL_ERROR, __VA_ARGS__)

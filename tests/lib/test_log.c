@@ -314,6 +314,24 @@ static void test_lines_of_threads_do_not_mix(void **state) {
         regfree(&regex);
 }
 
+static void test_limits_are_of_each(void **state) {
+        static struct log_limits limits = {.what = "denials", .burst = 2, .interval_ms = 3600000};
+        struct fixture *fixture = *state;
+        unsigned n = 0;
+
+        assert_int_equal(log_open(fixture->target), 0);
+        for (unsigned i = 0; i < 100; i++)
+                n += log_limits_pass(&limits, 7);
+        assert_int_equal(n, 2);
+        assert_true(log_limits_pass(&limits, 8));
+        limits.shares[8].window_start_ms -= 3600000;
+        assert_true(log_limits_pass(&limits, 8));
+        assert_int_equal(limits.shares[8].n_suppressed, 0);
+        limits.shares[7].window_start_ms -= 3600000;
+        assert_true(log_limits_pass(&limits, 7));
+        assert_matches(read_log(fixture), "warning: 98 denials were not logged\n$");
+}
+
 static void test_limit_suppresses_and_says_how_many(void **state) {
         static struct log_limit limit = {.burst = 2, .interval_ms = 3600000};
         struct fixture *fixture = *state;
@@ -348,6 +366,7 @@ int main(void) {
                 TEST(test_full_socket_does_not_block),
                 TEST(test_reader_that_is_gone_raises_no_signal),
                 TEST(test_lines_of_threads_do_not_mix),
+                TEST(test_limits_are_of_each),
                 TEST(test_limit_suppresses_and_says_how_many),
         };
 

@@ -40,7 +40,10 @@ refused 'nor one of somebody else' kafka wonderland
 expect_log 'the log says who was refused, and where' \
         'warning: client [0-9]+ from 127.0.0.1: login refused to "alice" on listener "tcp"'
 check 'and no password' 0 "$(count_log '[Ww]onderland|castle|trial|2b.12')"
-check 'refusals are counted' 4 "$(ctl_json refused_logins status)"
+refused 'a token in the place of a name' token-SECRET x
+expect_log 'the log tells of him' 'login refused to an unknown user on listener "tcp"'
+check 'but not what he said' 0 "$(count_log 'token-SECRET')"
+check 'refusals are counted' 5 "$(ctl_json refused_logins status)"
 check_lacks 'status has no password' 'onderland|castle|2b.12' "$(ctl --json status; ctl --json clients)"
 
 # --- memory ------------------------------------------------------------------------------------------
@@ -171,7 +174,7 @@ check_matches 'one whose password has changed is told to go' "ERR 'User Authenti
 enter alice rabbit
 reload "{ name = \"dodo\"; password = \"rabbit\"; }"
 check_matches 'so is one who is no user any more' "ERR 'User Authentication Revoked'" "$(leave)"
-expect_log 'the log says so' 'its login is not good any more'
+expect_log 'the log says so' 'client [0-9]+ \(alice\): its login is not good any more'
 start_helper client "$support/peer" talk "$(tcp)"
 exec 8>"$directory/client.in"
 reload "{ name = \"dodo\"; password = \"rabbit\"; }, { name = \"robot\"; token = \"tin-man\"; }"
