@@ -10,6 +10,13 @@
 /* The smallest code point that needs as many bytes. */
 static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
 
+/* Whether it turns the direction in which others are shown, so that a name with it looks like
+ * another, or ends a line for some. */
+static bool turns_text(uint32_t point) {
+        return point == 0x61c || point == 0x200e || point == 0x200f ||
+               (point >= 0x2028 && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069);
+}
+
 /* The number of bytes of the printable character that text begins with; 0: none. length > 0. */
 static size_t text_sequence(const char *text, size_t length) {
         unsigned char first = (unsigned char)text[0];
@@ -28,7 +35,7 @@ static size_t text_sequence(const char *text, size_t length) {
         }
         if (point < smallest[n] || point > 0x10ffff || (point >= 0xd800 && point < 0xe000))
                 return 0;
-        return point < 0xa0 ? 0 : n;
+        return point < 0xa0 || turns_text(point) ? 0 : n;
 }
 
 void text_make_printable(char *text, size_t length) {

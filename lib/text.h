@@ -1,6 +1,7 @@
 /* Text from outside, made safe to show: in the log, on a terminal, in JSON.
  *
- * What is printable here is valid UTF-8 without control characters (C0, DEL and C1). No state, any
+ * What is printable here is valid UTF-8 without control characters (C0, DEL and C1), and without
+ * those that turn the direction of a text, or end a line of it. No state, any
  * thread.
  */
 #pragma once

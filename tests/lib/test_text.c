@@ -24,6 +24,11 @@ static void test_what_is_not_printable_is_replaced(void **state) {
                 {"\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80"},
                 {"\xc2\x85", "??"}, /* C1 control */
                 {"\xc2\xa0", "\xc2\xa0"},
+                {"a\xe2\x80\xae"
+                 "b",
+                 "a???b"}, /* turns the direction */
+                {"\xe2\x80\x8f\xd8\x9c\xe2\x81\xa6\xe2\x80\xa8", "???????????"},
+                {"\xe2\x80\x8d\xe2\x80\x94", "\xe2\x80\x8d\xe2\x80\x94"},
                 {"\xc0\x80", "??"}, /* overlong */
                 {"\xe0\x80\xaf", "???"},
                 {"\xed\xa0\x80", "???"},      /* surrogate */
