@@ -13,6 +13,14 @@ struct block *block_new(size_t capacity) {
         return block;
 }
 
+struct block *block_grow(struct block *block, size_t capacity) {
+        struct block *larger = realloc(block, sizeof(*block) + capacity);
+
+        if (larger)
+                larger->capacity = capacity;
+        return larger;
+}
+
 struct block *block_unref(struct block *block) {
         if (block && atomic_fetch_sub_explicit(&block->n_references, 1, memory_order_acq_rel) == 1)
                 free(block);

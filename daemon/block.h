@@ -20,6 +20,10 @@ struct block {
 /* A new block with one reference, or NULL if there is no memory. */
 struct block *block_new(size_t capacity);
 
+/* Makes a block larger, of which the caller has the only reference; it may move. NULL if there is
+ * no memory: then it is as it was. */
+struct block *block_grow(struct block *block, size_t capacity);
+
 static inline struct block *block_ref(struct block *block) {
         atomic_fetch_add_explicit(&block->n_references, 1, memory_order_relaxed);
         return block;

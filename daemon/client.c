@@ -194,8 +194,32 @@ static void client_answer_publish(struct client *client, const struct message *m
                 client_deny_publish(client, message, *denial);
 }
 
+enum client_outcome client_publish(struct client *client, struct message *message) {
+        struct bus *bus = client_bus(client, message->subject);
+        struct permissions_decision decision;
+        size_t n_permitted;
+
+        if (bus && message->count > 1)
+                message->count = bus_limit_run(bus, client->worker, message);
+        /* Of control subjects the role decides. */
+        n_permitted = is_control(message->subject)
+                              ? message->count
+                              : client_permit_publish(client, message, &decision);
+        if (n_permitted > 0)
+                message->count = n_permitted;
+        message->count = connection_admit(client->connection, message->count,
+                                          message->count * message->payload.length);
+        if (message->count == 0)
+                return CLIENT_DROPPED;
+        client_count_published(client, message);
+        client_answer_publish(client, message, n_permitted > 0 ? NULL : &decision);
+        if (n_permitted == 0)
+                return CLIENT_DENIED;
+        return bus && client_send(client, bus, message) > 0 ? CLIENT_PUBLISHED : CLIENT_UNHEARD;
+}
+
 /* Returns how many of the run were dealt with. */
-static size_t client_publish(struct client *client, const struct operation *operation) {
+static size_t client_pub(struct client *client, const struct operation *operation) {
         struct message message = {
                 .subject = operation->subject,
                 .reply = operation->reply,
@@ -207,31 +231,11 @@ static size_t client_publish(struct client *client, const struct operation *oper
                 .bus = client->bus,
                 .publisher = client->connection,
         };
-        struct bus *bus = client_bus(client, message.subject);
-        struct permissions_decision decision;
-        size_t n_taken = 0, n_permitted;
+        enum client_outcome outcome = client_publish(client, &message);
 
-        if (bus && message.count > 1)
-                message.count = bus_limit_run(bus, client->worker, &message);
-        /* Of control subjects the role decides. */
-        n_permitted = is_control(message.subject)
-                              ? message.count
-                              : client_permit_publish(client, &message, &decision);
-        if (n_permitted > 0)
-                message.count = n_permitted;
-        message.count = connection_admit(client->connection, message.count,
-                                         message.count * message.payload.length);
-        if (message.count == 0)
-                return operation->count;
-        client_count_published(client, &message);
-        client_answer_publish(client, &message, n_permitted > 0 ? NULL : &decision);
-        if (n_permitted == 0)
-                return message.count;
-        if (bus)
-                n_taken = client_send(client, bus, &message);
-        if (n_taken == 0 && client->no_responders && message.reply.length > 0)
+        if (outcome == CLIENT_UNHEARD && client->no_responders && message.reply.length > 0)
                 client_no_responders(client, message.reply);
-        return message.count;
+        return outcome == CLIENT_DROPPED ? operation->count : message.count;
 }
 
 /* --- CONNECT ---------------------------------------------------------------------------------- */
@@ -323,7 +327,7 @@ size_t client_operation(struct client *client, const struct operation *operation
         switch (operation->verb) {
         case VERB_PUB:
         case VERB_HPUB:
-                return client_publish(client, operation);
+                return client_pub(client, operation);
         case VERB_SUB:
                 client_subscribe(client, operation);
                 break;

@@ -18,6 +18,7 @@
 struct bus;
 struct connection;
 struct grant;
+struct message;
 struct permissions;
 struct responses;
 struct usage;
@@ -122,6 +123,23 @@ void client_secured(struct client *client);
 
 /* Another datagram peer: the client is as new, but for its connection. */
 void client_renew(struct client *client);
+
+/* When an input has cost so much, the worker's other connections have their turn: some
+ * milliseconds. See struct pressure. */
+#define CLIENT_WORK_MAX 100000
+
+/* What became of a message. */
+enum client_outcome {
+        CLIENT_PUBLISHED, /* somebody got it */
+        CLIENT_UNHEARD,   /* nobody did */
+        CLIENT_DENIED,    /* it may not be published; that was said */
+        CLIENT_DROPPED,   /* it was more than the rate of its source; only of datagrams */
+};
+
+/* Publishes a message of the client's, or a run; between client_begin_input() and
+ * client_end_input(). message->count becomes the number of those, the first ones, that this was the
+ * outcome for; none if they were dropped. */
+enum client_outcome client_publish(struct client *client, struct message *message);
 
 /* Carries out one operation; it may end the connection. Returns how many of a run were carried out,
  * the first ones: at least one. */

@@ -38,9 +38,11 @@ void client_secured_plain(struct connection *connection) {
 }
 
 bool client_admits_datagram(struct client *client) {
-        if (client->must_login)
-                client_refuse(client);
-        return !client->must_login;
+        if (!client->must_login)
+                return true;
+        connection_show_peer(client->connection);
+        client_refuse(client);
+        return false;
 }
 
 void client_deadline_plain(struct connection *connection) {

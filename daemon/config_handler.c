@@ -47,7 +47,8 @@ static const struct choice *choose(struct config_reader *reader, const char *pat
 static void check_silence(struct config_reader *reader, const char *path,
                           const config_setting_t *group, const struct config_listener *listener,
                           const struct choice *chosen) {
-        if (listener->join && listener->join[0] && chosen->kind != HANDLER_DISCARD)
+        if (listener->join && listener->join[0] && chosen->kind != HANDLER_DISCARD &&
+            chosen->kind != HANDLER_PUBLISH)
                 config_reader_complain(reader, config_setting_get_member(group, chosen->key), path,
                                        chosen->key,
                                        "it answers, but a listener with join only receives");
@@ -76,10 +77,14 @@ void config_handler_check(struct config_reader *reader, const char *path,
                 {"daytime", HANDLER_DAYTIME, keys->daytime},
                 {"time", HANDLER_TIME, keys->time},
                 {"chargen", HANDLER_CHARGEN, keys->chargen},
+                {"publish", HANDLER_PUBLISH, keys->gateway.publish},
+                {"request", HANDLER_REQUEST, keys->gateway.request},
+                {"subscribe", HANDLER_SUBSCRIBE, keys->gateway.subscribe},
         };
         const struct choice *chosen =
                 choose(reader, path, group, choices, sizeof(choices) / sizeof(choices[0]));
 
+        config_gateway_check(reader, path, group, listener, chosen ? chosen->kind : HANDLER_BUS);
         if (!chosen)
                 return;
         check_silence(reader, path, group, listener, chosen);
@@ -87,6 +92,9 @@ void config_handler_check(struct config_reader *reader, const char *path,
         listener->handler.made = config_handler_new(chosen->kind);
         if (!listener->handler.made)
                 reader->error = -ENOMEM;
+        else if (config_handler_is_gateway(chosen->kind))
+                config_gateway_make(reader, path, group, listener, chosen->key,
+                                    &listener->handler.made->gateway);
 }
 
 struct config_handler *config_handler_ref(struct config_handler *handler) {
@@ -97,7 +105,9 @@ struct config_handler *config_handler_ref(struct config_handler *handler) {
 
 struct config_handler *config_handler_unref(struct config_handler *handler) {
         if (handler &&
-            atomic_fetch_sub_explicit(&handler->n_references, 1, memory_order_acq_rel) == 1)
+            atomic_fetch_sub_explicit(&handler->n_references, 1, memory_order_acq_rel) == 1) {
+                config_gateway_deinit(&handler->gateway);
                 free(handler);
+        }
         return NULL;
 }

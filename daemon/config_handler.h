@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include "daemon/config_gateway.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -19,16 +21,21 @@ enum handler_kind {
         HANDLER_DAYTIME,
         HANDLER_TIME,
         HANDLER_CHARGEN,
+        HANDLER_PUBLISH,
+        HANDLER_REQUEST,
+        HANDLER_SUBSCRIBE,
 };
 
 struct config_handler {
         _Atomic unsigned n_references;
         enum handler_kind kind;
+        struct config_gateway gateway; /* of publish, request and subscribe */
 };
 
 /* The keys, and what is made of them. */
 struct config_handler_keys {
         bool echo, discard, daytime, time, chargen;
+        struct config_gateway_keys gateway;
         struct config_handler *made; /* a reference; NULL: the bus, without settings */
 };
 
@@ -36,6 +43,11 @@ struct config_handler_keys {
  * a listener. */
 void config_handler_check(struct config_reader *reader, const char *path,
                           const struct config_setting_t *group, struct config_listener *listener);
+
+/* Whether it is a gateway for plain sockets; see gateway.h. */
+static inline bool config_handler_is_gateway(enum handler_kind kind) {
+        return kind == HANDLER_PUBLISH || kind == HANDLER_REQUEST || kind == HANDLER_SUBSCRIBE;
+}
 
 /* NULL is allowed: the bus. Any thread. */
 struct config_handler *config_handler_ref(struct config_handler *handler);

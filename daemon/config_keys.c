@@ -40,6 +40,7 @@
 #define LISTENER_NAME_MAX    64
 #define LISTENERS_MAX        1024
 #define USER_NAME_MAX        64
+#define QUEUE_NAME_MAX       64
 #define CERTIFICATE_NAME_MAX 512
 #define PID_MAX              4194304 /* of a 64-bit Linux */
 
@@ -69,6 +70,10 @@ static bool is_multicast_group(const char *text) {
         if (inet_pton(AF_INET, text, &in) == 1)
                 return IN_MULTICAST(ntohl(in.s_addr));
         return inet_pton(AF_INET6, text, &in6) == 1 && IN6_IS_ADDR_MULTICAST(&in6);
+}
+
+static bool is_queue_name(const char *text) {
+        return config_keys_is_name(text, QUEUE_NAME_MAX, "");
 }
 
 static bool is_interface_name(const char *text) {
@@ -360,10 +365,22 @@ static const struct config_key listener_keys[] = {
         {"daytime", CONFIG_BOOL, FIELD(config_listener, handler.daytime), .fallback = "false"},
         {"time", CONFIG_BOOL, FIELD(config_listener, handler.time), .fallback = "false"},
         {"chargen", CONFIG_BOOL, FIELD(config_listener, handler.chargen), .fallback = "false"},
-        LATER("publish"),
+        {"publish", CONFIG_STRING, FIELD(config_listener, handler.gateway.publish),
+         .expected = "a subject"},
+        {"queue", CONFIG_STRING, FIELD(config_listener, handler.gateway.queue),
+         .check = is_queue_name,
+         .expected = "the name of a queue group, at most 64 printable ASCII characters without "
+                     "blanks"},
+        {"framing", CONFIG_ENUM, FIELD(config_listener, handler.gateway.framing),
+         .parse = framing_parse, .expected = "\"line\", \"length32\", \"eof\" or \"datagram\""},
+        {"max_line", CONFIG_SIZE, FIELD(config_listener, handler.gateway.max_line), .minimum = 1,
+         .maximum = 64 * MIB},
+        {"max_in_flight", CONFIG_INTEGER, FIELD(config_listener, handler.gateway.max_in_flight),
+         .minimum = 1, .maximum = 65536},
+        {"timeout", CONFIG_DURATION, FIELD(config_listener, handler.gateway.timeout_ms),
+         .minimum = 10, .maximum = HOUR},
         LATER("request"),
         LATER("subscribe"),
-        LATER("framing"),
         LATER("exec"),
         LATER("forward"),
 };

@@ -270,6 +270,10 @@ uint64_t connection_delivered_ms(struct connection *connection);
  * others. By its own worker. */
 bool connection_is_deserted(const struct connection *connection);
 
+/* Has connection->peer tell the address of a stranger, as it does of others; it is that of the
+ * datagram at hand. */
+void connection_show_peer(struct connection *connection);
+
 /* Whether the peer's address is known to be its own. */
 bool connection_is_proved(const struct connection *connection);
 

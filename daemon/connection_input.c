@@ -18,6 +18,8 @@
 /* How much of the input of an ending connection is discarded: whoever sends more than that, though
  * nothing was under way, has not looked at what it got. */
 #define DISCARD_MAX (64 * 1024)
+/* What is left free behind it, for the handler. */
+#define DIRECT_ROOM 2
 /* How often a connection is read in a row when its transport has more than was received. */
 #define TAKE_MAX 8
 /* How often a broken socket is read for what is left in it. */
@@ -29,7 +31,8 @@ static int connection_keep_input(struct connection *connection, struct bytes res
 
         if (rest.length == 0)
                 return 0;
-        block = block_new(needed > rest.length && needed > DIRECT_MIN ? needed : rest.length);
+        block = block_new(needed > rest.length && needed > DIRECT_MIN ? needed + DIRECT_ROOM
+                                                                      : rest.length);
         if (!block)
                 return -ENOMEM;
         bytes_copy(block->data, rest);

@@ -4,6 +4,7 @@
 #include "daemon/block.h"
 #include "daemon/handler.h"
 #include "daemon/peer_facts.h"
+#include "daemon/session.h"
 #include "daemon/sock_owner.h"
 
 #include <errno.h>
@@ -80,6 +81,11 @@ const struct peer_facts *connection_facts(struct connection *connection) {
                                     ? peer_facts_of_socket(connection->fd, peer->pid, peer->uid)
                                     : peer_facts_of_cgroup(connection->cgroup);
         return connection->facts;
+}
+
+void connection_show_peer(struct connection *connection) {
+        if (connection->session && !connection->is_kept)
+                session_show_peer(connection->session);
 }
 
 /* Whether something that was read is yet to be done, for others than the peer. */

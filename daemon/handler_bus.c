@@ -9,10 +9,6 @@
 
 #include <string.h>
 
-/* When an input has cost so much, the worker's other connections have their turn: some
- * milliseconds. */
-#define WORK_MAX 100000
-
 static int bus_opened(struct connection *connection) {
         return client_open(connection);
 }
@@ -67,7 +63,7 @@ static size_t bus_input(struct connection *connection, struct bytes *input) {
 
                 input->data -= n_left * operation.stride;
                 input->length += n_left * operation.stride;
-                if (client->worker->pressure.n_work > WORK_MAX) {
+                if (client->worker->pressure.n_work > CLIENT_WORK_MAX) {
                         connection_yield(connection, input);
                         break;
                 }

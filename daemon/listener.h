@@ -8,6 +8,7 @@
 
 #include "daemon/admission.h"
 #include "daemon/config.h"
+#include "daemon/gateway_losses.h"
 #include "daemon/mailbox.h"
 #include "daemon/rate.h"
 #include "daemon/session.h"
@@ -65,6 +66,7 @@ struct listener {
         pthread_mutex_t lock;          /* a leaf */
         struct tls_context *tls; /* of new connections; a reference, NULL: none. With the lock */
         struct config_handler *settings; /* the same of the handler; NULL: the bus */
+        struct gateway_losses losses;
 
         /* Likewise, of datagrams. */
         struct datagram_counters datagrams;

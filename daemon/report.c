@@ -413,6 +413,15 @@ static json_t *listener_security(struct listener *listener) {
         return object;
 }
 
+static json_t *losses_object(const struct gateway_losses *losses) {
+        json_t *object = json_object();
+
+        for (unsigned why = 0; why < N_GATEWAY_LOSSES; why++)
+                json_object_set_new(object, gateway_loss_name(why),
+                                    integer(atomic_load(&losses->n[why])));
+        return object;
+}
+
 static json_t *listener_object(struct listener *listener) {
         json_t *security = listener_security(listener);
         char configured[ADDRESS_TEXT_MAX];
@@ -434,6 +443,8 @@ static json_t *listener_object(struct listener *listener) {
         else
                 json_object_set_new(object, "refused", refused_object(&listener->admission));
         json_object_set_new(object, "expired", expired_object(&listener->admission));
+        if (config_handler_is_gateway(atomic_load(&listener->handler_kind)))
+                json_object_set_new(object, "lost", losses_object(&listener->losses));
         return object;
 }
 
@@ -570,6 +581,7 @@ static json_t *connection_object(struct connection *connection, bool asks) {
 
         (void)connection_has_uid(connection);
         object = connection_head(connection->id, &connection->peer, connection->listener->name);
+        json_object_set_new(object, "handler", json_string(connection->handler->name));
         connection_process(object, asks ? connection_facts(connection) : connection->facts);
         pthread_mutex_lock(&connection->lock);
         out_messages = connection->out_messages;

@@ -294,8 +294,7 @@ static bool session_enter(struct session *session) {
         return true;
 }
 
-/* What people are shown of an Internet peer. */
-static void session_show_peer(struct session *session) {
+void session_show_peer(struct session *session) {
         struct peer *peer = &session->connection->peer;
         struct in6_addr host;
 

@@ -110,6 +110,9 @@ bool session_find_host(const union session_address *address, struct in6_addr *ho
 /* Writes such a host as people do. */
 void session_format_host(const struct in6_addr *host, char text[INET6_ADDRSTRLEN]);
 
+/* Fills in the address of an Internet peer as people are shown it. */
+void session_show_peer(struct session *session);
+
 /* The port of a peer; 0: it has none. */
 uint16_t session_peer_port(const struct session *session);
 

@@ -3,6 +3,7 @@
 #include "daemon/report.h"
 
 #include "daemon/client.h"
+#include "daemon/handler.h"
 #include "daemon/listener.h"
 #include "daemon/peer_facts.h"
 #include "daemon/subject_index.h"
@@ -46,6 +47,7 @@ static int set_up(void **state) {
         server.workers = (struct workers){.all = &worker, .count = 1};
         listener = (struct listener){.name = (char *)"local", .family = AF_UNIX};
         connection = (struct connection){.id = 5,
+                                         .handler = handler_of(HANDLER_BUS),
                                          .fd = -1,
                                          .worker = &worker,
                                          .listener = &listener,

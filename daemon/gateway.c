@@ -1,0 +1,316 @@
+/* What the gateways have in common. See gateway_parts.h. */
+#include "daemon/gateway_parts.h"
+
+#include "daemon/block.h"
+#include "daemon/handler.h"
+#include "daemon/listener.h"
+#include "daemon/message.h"
+#include "daemon/peer_facts.h"
+#include "daemon/subject_template.h"
+#include "daemon/transport.h"
+#include "lib/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* What is shorter is copied, with a CR LF behind it, to where there is room for that. */
+#define COPY_MAX 4096
+
+/* --- life ----------------------------------------------------------------------------------- */
+
+int gateway_open(struct connection *connection, struct gateway *gateway) {
+        connection->state = gateway;
+        gateway->settings = &connection->settings->gateway;
+        gateway->framer.framing = gateway->settings->framing;
+        gateway->framer.is_whole = connection->transport->keeps_boundaries;
+        return client_open_plain(connection);
+}
+
+void gateway_deinit(struct connection *connection) {
+        struct gateway *gateway = gateway_of(connection);
+
+        framing_deinit(&gateway->framer);
+        free(gateway->subject);
+        connection->client = client_free(connection->client);
+}
+
+void gateway_renewed(struct connection *connection) {
+        client_renew(connection->client);
+}
+
+void gateway_oversized(struct connection *connection) {
+        gateway_lose(connection, LOSS_TOO_LONG);
+}
+
+void gateway_changed(struct connection *connection) {
+        client_changed(connection->client);
+        /* He may be another user now. */
+        if (gateway_of(connection)->subject && !connection->session &&
+            connection->state_of_life == CONNECTION_OPEN)
+                (void)gateway_find_subject(connection);
+}
+
+void gateway_closed(struct connection *connection) {
+        client_close(connection->client);
+}
+
+/* --- losses --------------------------------------------------------------------------------- */
+
+void gateway_lose(struct connection *connection, enum gateway_loss why) {
+#define ROW(why, words) [why] = {.limit = {.burst = 20, .interval_ms = 10000}, .text = (words) }
+        static struct {
+                struct log_limit limit;
+                const char *text;
+        } rows[N_GATEWAY_LOSSES] = {
+                ROW(LOSS_TOO_LONG, "a message was longer than it may be"),
+                ROW(LOSS_INCOMPLETE, "the input ended within a message"),
+                ROW(LOSS_NO_MEMORY, "there is no memory for a message"),
+                ROW(LOSS_NO_RESPONDERS, "nobody answers what is asked"),
+                ROW(LOSS_TIMEOUT, "a question was not answered in time"),
+                ROW(LOSS_ANSWER, "an answer was too large"),
+        };
+#undef ROW
+        struct listener *listener = connection->listener;
+
+        atomic_fetch_add_explicit(&listener->losses.n[why], 1, memory_order_relaxed);
+        /* Of what is denied the client tells. */
+        if (rows[why].text)
+                log_limited(&rows[why].limit, LOG_LEVEL_WARNING, "client %llu: listener \"%s\": %s",
+                            (unsigned long long)connection->id, listener->name, rows[why].text);
+}
+
+/* --- the subject ---------------------------------------------------------------------------- */
+
+/* The values of variables, and the text of those that are numbers. */
+struct values {
+        struct bytes of[N_SUBJECT_VARIABLES];
+        char numbers[N_SUBJECT_VARIABLES][BYTES_NUMBER_MAX];
+};
+
+static void set_text(struct values *values, enum subject_variable variable, const char *text) {
+        if (text)
+                values->of[variable] = bytes_from_string(text);
+}
+
+static void set_number(struct values *values, enum subject_variable variable, uint64_t number) {
+        char *text = values->numbers[variable];
+
+        values->of[variable] =
+                (struct bytes){text, (size_t)(bytes_format_number(text, number) - text)};
+}
+
+/* What the kernel says of a process. Only what is used is asked for. */
+static void fill_process(struct values *values, struct connection *connection,
+                         const struct subject_template *template) {
+        const struct peer *peer = &connection->peer;
+        const struct peer_facts *facts;
+
+        if (subject_template_uses(template, VARIABLE_PEER_UID) && connection_has_uid(connection))
+                set_number(values, VARIABLE_PEER_UID, peer->uid);
+        if (peer->has_credentials) {
+                set_number(values, VARIABLE_PEER_GID, peer->gid);
+                set_number(values, VARIABLE_PEER_PID, (uint64_t)peer->pid);
+        }
+        if (!subject_template_uses(template, VARIABLE_PEER_UNIT))
+                return;
+        facts = connection_facts(connection);
+        if (facts)
+                set_text(values, VARIABLE_PEER_UNIT, facts->unit);
+}
+
+static void fill(struct values *values, struct connection *connection,
+                 const struct subject_template *template) {
+        const struct peer *peer = &connection->peer;
+
+        connection_show_peer(connection);
+        set_text(values, VARIABLE_PEER_ADDRESS, peer->ip);
+        if (peer->ip[0])
+                set_number(values, VARIABLE_PEER_PORT, peer->port);
+        fill_process(values, connection, template);
+        set_text(values, VARIABLE_PEER_USER, connection->client->user);
+        set_text(values, VARIABLE_LISTENER, connection->listener->name);
+}
+
+static int keep_subject(struct gateway *gateway, struct bytes subject) {
+        if (subject.length > gateway->subject_room || !gateway->subject) {
+                char *larger = realloc(gateway->subject, subject.length);
+
+                if (!larger)
+                        return -ENOMEM;
+                gateway->subject = larger;
+                gateway->subject_room = subject.length;
+        }
+        bytes_copy(gateway->subject, subject);
+        gateway->subject_length = subject.length;
+        return 0;
+}
+
+int gateway_find_subject(struct connection *connection) {
+        struct gateway *gateway = gateway_of(connection);
+        const struct subject_template *template = gateway->settings->subject;
+        struct values values = {.of = {{NULL, 0}}};
+        char text[SUBJECT_TEMPLATE_MAX];
+
+        if (gateway->subject && !subject_template_uses_peer(template))
+                return 0;
+        fill(&values, connection, template);
+        return keep_subject(
+                gateway, (struct bytes){text, subject_template_write(template, values.of, text)});
+}
+
+/* --- input ---------------------------------------------------------------------------------- */
+
+bool gateway_admits(struct connection *connection) {
+        struct gateway *gateway = gateway_of(connection);
+
+        if (!connection->session)
+                return true;
+        if (!client_admits_datagram(connection->client))
+                return false;
+        /* Of who stays it is known already. */
+        if ((!connection->is_kept || !gateway->subject) && gateway_find_subject(connection) < 0) {
+                gateway_lose(connection, LOSS_NO_MEMORY);
+                return false;
+        }
+        return true;
+}
+
+/* How long a frame may be. */
+static size_t max_frame(const struct connection *connection) {
+        const struct gateway *gateway = gateway_of(connection);
+        size_t max = connection->client->parser.max_payload;
+
+        return gateway->framer.framing == FRAMING_LINE && gateway->settings->max_line < max
+                       ? gateway->settings->max_line
+                       : max;
+}
+
+/* What is not a frame. Returns whether the rest of the input can be used. */
+static bool refuse_frame(struct connection *connection, enum framing_result result) {
+        bool is_line = gateway_of(connection)->framer.framing == FRAMING_LINE;
+
+        gateway_lose(connection, result == FRAMING_TOO_LONG ? LOSS_TOO_LONG : LOSS_NO_MEMORY);
+        if (connection->handler->complain)
+                connection->handler->complain(connection, result == FRAMING_TOO_LONG
+                                                                  ? "Maximum Payload Violation"
+                                                                  : "Out of Memory");
+        if (result == FRAMING_TOO_LONG && (is_line || connection->transport->keeps_boundaries))
+                return true;
+        connection_end(connection, REASON_MAX_PAYLOAD);
+        return false;
+}
+
+void gateway_take(struct connection *connection, struct bytes *input,
+                  void (*take)(struct connection *connection, const struct frame *frame)) {
+        struct gateway *gateway = gateway_of(connection);
+        struct client *client = connection->client;
+        enum framing_result result = FRAMING_FRAME;
+        struct frame frame;
+
+        gateway->framer.max = max_frame(connection);
+        client_begin_input(client);
+        while (connection->state_of_life == CONNECTION_OPEN && connection->paused == 0 &&
+               (result = framing_next(&gateway->framer, input, &frame)) != FRAMING_MORE) {
+                if (result == FRAMING_FRAME)
+                        take(connection, &frame);
+                else if (!refuse_frame(connection, result))
+                        break;
+                if (client->worker->pressure.n_work > CLIENT_WORK_MAX) {
+                        connection_yield(connection, input);
+                        break;
+                }
+        }
+        client_end_input(client);
+}
+
+void gateway_finish(struct connection *connection, struct bytes rest,
+                    void (*take)(struct connection *connection, const struct frame *frame)) {
+        struct gateway *gateway = gateway_of(connection);
+        enum framing_result result;
+        struct frame frame;
+
+        if (rest.length > 0)
+                gateway_lose(connection, LOSS_INCOMPLETE);
+        gateway->framer.max = max_frame(connection);
+        client_begin_input(connection->client);
+        result = framing_finish(&gateway->framer, &frame);
+        if (result == FRAMING_FRAME)
+                take(connection, &frame);
+        else if (result != FRAMING_MORE)
+                (void)refuse_frame(connection, result);
+        client_end_input(connection->client);
+}
+
+/* --- publishing ----------------------------------------------------------------------------- */
+
+/* Whether there are bytes behind a frame that CR LF may be written to: nobody's. */
+static bool has_room_behind(const struct frame *frame, const struct block *block) {
+        const char *end = frame->bytes.data + frame->bytes.length;
+
+        if (!block || !(frame->block || frame->is_last))
+                return false;
+        return block->data + block->capacity - end >= 2;
+}
+
+static enum client_outcome publish_in_place(struct client *client, struct message *message) {
+        char *end = (char *)(uintptr_t)message->payload.data + message->payload.length;
+
+        bytes_copy(end, BYTES("\r\n"));
+        return client_publish(client, message);
+}
+
+/* Publishes a copy that has CR LF behind it. */
+static enum client_outcome publish_short(struct client *client, struct message *message) {
+        char copy[COPY_MAX + 2];
+
+        bytes_copy(bytes_copy(copy, message->payload), BYTES("\r\n"));
+        message->payload.data = copy;
+        message->block = NULL;
+        return client_publish(client, message);
+}
+
+/* The same in a block, to which all receivers refer. */
+static enum client_outcome publish_long(struct client *client, struct message *message) {
+        struct block *block = block_new(message->payload.length + 2);
+        enum client_outcome outcome;
+
+        if (!block) {
+                gateway_lose(client->connection, LOSS_NO_MEMORY);
+                return CLIENT_DROPPED;
+        }
+        bytes_copy(bytes_copy(block->data, message->payload), BYTES("\r\n"));
+        message->payload.data = block->data;
+        message->block = block;
+        outcome = client_publish(client, message);
+        block_unref(block);
+        return outcome;
+}
+
+enum client_outcome gateway_publish(struct connection *connection, const struct frame *frame,
+                                    struct bytes reply) {
+        const struct gateway *gateway = gateway_of(connection);
+        struct client *client = connection->client;
+        struct block *block = frame->block ? frame->block : connection->input_block;
+        struct message message = {
+                .subject = {gateway->subject, gateway->subject_length},
+                .reply = reply,
+                .payload = frame->bytes,
+                .count = 1,
+                .block = block,
+                .bus = client->bus,
+                .publisher = connection,
+        };
+        enum client_outcome outcome;
+
+        if (frame->has_cr)
+                outcome = client_publish(client, &message);
+        else if (message.payload.length <= COPY_MAX)
+                outcome = publish_short(client, &message);
+        else if (has_room_behind(frame, block))
+                outcome = publish_in_place(client, &message);
+        else
+                outcome = publish_long(client, &message);
+        if (outcome == CLIENT_DENIED)
+                gateway_lose(connection, LOSS_DENIED);
+        return outcome;
+}
