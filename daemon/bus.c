@@ -2,6 +2,7 @@
 #include "daemon/bus.h"
 
 #include "daemon/block.h"
+#include "daemon/inbox.h"
 #include "daemon/subject_index.h"
 #include "daemon/worker.h"
 #include "lib/log.h"
@@ -17,11 +18,13 @@ int bus_init(struct bus *bus, const char *account) {
         bus->account = account;
         atomic_init(&bus->n_own, 0);
         atomic_init(&bus->n_clients, 0);
+        atomic_init(&bus->inboxes, NULL);
         bus->index = subject_index_new();
         return bus->index ? 0 : -ENOMEM;
 }
 
 void bus_deinit(struct bus *bus) {
+        inboxes_free(atomic_load(&bus->inboxes));
         bus->index = subject_index_free(bus->index);
 }
 

@@ -8,11 +8,14 @@
 #include "daemon/message.h"
 #include "daemon/subscription.h"
 
+struct inbox;
+
 struct bus {
-        const char *account;         /* its name; borrowed */
-        struct subject_index *index; /* owned */
-        _Atomic uint64_t n_own;      /* subscriptions of sockd itself; any thread */
-        _Atomic uint64_t n_clients;  /* that are counted; any thread */
+        const char *account;             /* its name; borrowed */
+        struct subject_index *index;     /* owned */
+        _Atomic uint64_t n_own;          /* subscriptions of sockd itself; any thread */
+        _Atomic uint64_t n_clients;      /* that are counted; any thread */
+        _Atomic(struct inbox *) inboxes; /* owned; see inbox.h */
 };
 
 /* Returns 0 or -ENOMEM. */

@@ -115,6 +115,9 @@ void client_secured_plain(struct connection *connection);
 /* Whether a datagram of such a peer may be taken; if not, that is counted. */
 bool client_admits_datagram(struct client *client);
 
+/* A datagram peer of that kind is to last. Returns whether it may; says so if not. */
+bool client_settle_plain(struct client *client);
+
 /* The time of such a client has come: it is refused. */
 void client_deadline_plain(struct connection *connection);
 

@@ -45,6 +45,10 @@ bool client_admits_datagram(struct client *client) {
         return false;
 }
 
+bool client_settle_plain(struct client *client) {
+        return client_settle(client);
+}
+
 void client_deadline_plain(struct connection *connection) {
         client_deadline(connection->client);
 }

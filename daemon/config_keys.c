@@ -367,6 +367,8 @@ static const struct config_key listener_keys[] = {
         {"chargen", CONFIG_BOOL, FIELD(config_listener, handler.chargen), .fallback = "false"},
         {"publish", CONFIG_STRING, FIELD(config_listener, handler.gateway.publish),
          .expected = "a subject"},
+        {"request", CONFIG_STRING, FIELD(config_listener, handler.gateway.request),
+         .expected = "a subject"},
         {"queue", CONFIG_STRING, FIELD(config_listener, handler.gateway.queue),
          .check = is_queue_name,
          .expected = "the name of a queue group, at most 64 printable ASCII characters without "
@@ -379,7 +381,6 @@ static const struct config_key listener_keys[] = {
          .minimum = 1, .maximum = 65536},
         {"timeout", CONFIG_DURATION, FIELD(config_listener, handler.gateway.timeout_ms),
          .minimum = 10, .maximum = HOUR},
-        LATER("request"),
         LATER("subscribe"),
         LATER("exec"),
         LATER("forward"),

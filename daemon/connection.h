@@ -80,12 +80,13 @@ enum connection_state {
 
 /* Why input is not taken at the moment; bits. */
 enum connection_pause {
-        PAUSE_FENCE = 1,   /* the handler waits for other workers */
-        PAUSE_YIELD = 4,   /* others have their turn first */
-        PAUSE_HELD = 2,    /* receivers have not kept up */
-        PAUSE_RATE = 8,    /* its source has sent too much */
-        PAUSE_LOGIN = 16,  /* who it is is being found out */
-        PAUSE_OUTPUT = 32, /* what it is sent has to leave first */
+        PAUSE_FENCE = 1,    /* the handler waits for other workers */
+        PAUSE_YIELD = 4,    /* others have their turn first */
+        PAUSE_HELD = 2,     /* receivers have not kept up */
+        PAUSE_RATE = 8,     /* its source has sent too much */
+        PAUSE_LOGIN = 16,   /* who it is is being found out */
+        PAUSE_OUTPUT = 32,  /* what it is sent has to leave first */
+        PAUSE_ANSWERS = 64, /* what it has asked has to be answered first */
 };
 
 /* How far a connection's receiver is behind. */

@@ -147,7 +147,7 @@ static struct session *endpoint_session(struct endpoint *endpoint, struct envelo
         struct session *session = endpoint_find(endpoint, envelope);
 
         if (session) {
-                session_renew(session);
+                session_renew(session, envelope->path.hops);
                 return session;
         }
         session = session_stranger(endpoint, &envelope->path);

@@ -16,10 +16,14 @@
 /* What is shorter is copied, with a CR LF behind it, to where there is room for that. */
 #define COPY_MAX 4096
 
+static void refuse_frame(struct connection *connection, enum framing_result result);
+
 /* --- life ----------------------------------------------------------------------------------- */
 
-int gateway_open(struct connection *connection, struct gateway *gateway) {
+int gateway_open(struct connection *connection, struct gateway *gateway,
+                 const struct gateway_kind *kind) {
         connection->state = gateway;
+        gateway->kind = kind;
         gateway->settings = &connection->settings->gateway;
         gateway->framer.framing = gateway->settings->framing;
         gateway->framer.is_whole = connection->transport->keeps_boundaries;
@@ -39,7 +43,7 @@ void gateway_renewed(struct connection *connection) {
 }
 
 void gateway_oversized(struct connection *connection) {
-        gateway_lose(connection, LOSS_TOO_LONG);
+        refuse_frame(connection, FRAMING_TOO_LONG);
 }
 
 void gateway_changed(struct connection *connection) {
@@ -67,6 +71,7 @@ void gateway_lose(struct connection *connection, enum gateway_loss why) {
                 ROW(LOSS_NO_MEMORY, "there is no memory for a message"),
                 ROW(LOSS_NO_RESPONDERS, "nobody answers what is asked"),
                 ROW(LOSS_TIMEOUT, "a question was not answered in time"),
+                ROW(LOSS_BUSY, "a datagram peer asks too much at once"),
                 ROW(LOSS_ANSWER, "an answer was too large"),
         };
 #undef ROW
@@ -160,7 +165,8 @@ int gateway_find_subject(struct connection *connection) {
 
 /* --- input ---------------------------------------------------------------------------------- */
 
-bool gateway_admits(struct connection *connection) {
+/* Whether an input may be taken, as far as it is one of a peer without a connection. */
+static bool admits(struct connection *connection) {
         struct gateway *gateway = gateway_of(connection);
 
         if (!connection->session)
@@ -185,46 +191,64 @@ static size_t max_frame(const struct connection *connection) {
                        : max;
 }
 
-/* What is not a frame. Returns whether the rest of the input can be used. */
-static bool refuse_frame(struct connection *connection, enum framing_result result) {
+static void refuse_frame(struct connection *connection, enum framing_result result) {
+        const struct gateway_kind *kind = gateway_of(connection)->kind;
+        bool is_long = result == FRAMING_TOO_LONG;
+
+        gateway_lose(connection, is_long ? LOSS_TOO_LONG : LOSS_NO_MEMORY);
+        if (kind->refuse)
+                kind->refuse(connection, is_long ? ERROR_MAX_PAYLOAD : "Out of Memory");
+}
+
+/* Whether the input goes on behind what is not a frame. */
+static bool is_usable(const struct connection *connection, enum framing_result result) {
         bool is_line = gateway_of(connection)->framer.framing == FRAMING_LINE;
 
-        gateway_lose(connection, result == FRAMING_TOO_LONG ? LOSS_TOO_LONG : LOSS_NO_MEMORY);
-        if (connection->handler->complain)
-                connection->handler->complain(connection, result == FRAMING_TOO_LONG
-                                                                  ? "Maximum Payload Violation"
-                                                                  : "Out of Memory");
-        if (result == FRAMING_TOO_LONG && (is_line || connection->transport->keeps_boundaries))
+        return result == FRAMING_TOO_LONG && (is_line || connection->transport->keeps_boundaries);
+}
+
+/* Takes what there is of one frame. Returns whether there may be another. */
+static bool take_frame(struct connection *connection, struct bytes *input) {
+        struct gateway *gateway = gateway_of(connection);
+        struct frame frame;
+        enum framing_result result = framing_next(&gateway->framer, input, &frame);
+
+        if (result == FRAMING_MORE)
+                return false;
+        if (result == FRAMING_FRAME) {
+                gateway->kind->take(connection, &frame);
                 return true;
-        connection_end(connection, REASON_MAX_PAYLOAD);
+        }
+        refuse_frame(connection, result);
+        if (is_usable(connection, result))
+                return true;
+        gateway->kind->end(connection, REASON_MAX_PAYLOAD);
+        input->length = 0;
         return false;
 }
 
-void gateway_take(struct connection *connection, struct bytes *input,
-                  void (*take)(struct connection *connection, const struct frame *frame)) {
+size_t gateway_take(struct connection *connection, struct bytes *input) {
         struct gateway *gateway = gateway_of(connection);
         struct client *client = connection->client;
-        enum framing_result result = FRAMING_FRAME;
-        struct frame frame;
 
+        if (!admits(connection)) {
+                input->length = 0;
+                return 0;
+        }
         gateway->framer.max = max_frame(connection);
         client_begin_input(client);
         while (connection->state_of_life == CONNECTION_OPEN && connection->paused == 0 &&
-               (result = framing_next(&gateway->framer, input, &frame)) != FRAMING_MORE) {
-                if (result == FRAMING_FRAME)
-                        take(connection, &frame);
-                else if (!refuse_frame(connection, result))
-                        break;
+               take_frame(connection, input)) {
                 if (client->worker->pressure.n_work > CLIENT_WORK_MAX) {
                         connection_yield(connection, input);
                         break;
                 }
         }
         client_end_input(client);
+        return connection->paused == 0 ? gateway->framer.needed : 0;
 }
 
-void gateway_finish(struct connection *connection, struct bytes rest,
-                    void (*take)(struct connection *connection, const struct frame *frame)) {
+void gateway_finish(struct connection *connection, struct bytes rest) {
         struct gateway *gateway = gateway_of(connection);
         enum framing_result result;
         struct frame frame;
@@ -235,10 +259,11 @@ void gateway_finish(struct connection *connection, struct bytes rest,
         client_begin_input(connection->client);
         result = framing_finish(&gateway->framer, &frame);
         if (result == FRAMING_FRAME)
-                take(connection, &frame);
+                gateway->kind->take(connection, &frame);
         else if (result != FRAMING_MORE)
-                (void)refuse_frame(connection, result);
+                refuse_frame(connection, result);
         client_end_input(connection->client);
+        gateway->kind->end(connection, REASON_CLIENT_CLOSED);
 }
 
 /* --- publishing ----------------------------------------------------------------------------- */

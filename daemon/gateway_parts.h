@@ -7,7 +7,18 @@
 #include "daemon/framing.h"
 #include "daemon/gateway_losses.h"
 
+/* What a gateway does with its input. */
+struct gateway_kind {
+        /* Takes a frame. */
+        void (*take)(struct connection *connection, const struct frame *frame);
+        /* What came is not one, as the text tells. NULL: it is silent about that. */
+        void (*refuse)(struct connection *connection, const char *text);
+        /* The input has ended, or is unusable from here on. */
+        void (*end)(struct connection *connection, const char *reason);
+};
+
 struct gateway {
+        const struct gateway_kind *kind;
         const struct config_gateway *settings; /* of the connection's; borrowed */
         struct framer framer;
         char *subject; /* owned; NULL: not known yet */
@@ -20,7 +31,8 @@ static inline struct gateway *gateway_of(const struct connection *connection) {
 
 /* Begins the gateway of a connection that has just come, whose state it becomes, and its client.
  * Returns 0 or a negative errno, after which the caller frees the gateway. */
-int gateway_open(struct connection *connection, struct gateway *gateway);
+int gateway_open(struct connection *connection, struct gateway *gateway,
+                 const struct gateway_kind *kind);
 
 /* Frees what it has, and the connection's client. */
 void gateway_deinit(struct connection *connection);
@@ -29,16 +41,11 @@ void gateway_deinit(struct connection *connection);
  * known who it is, for strangers with each datagram. Returns 0 or -ENOMEM. */
 int gateway_find_subject(struct connection *connection);
 
-/* Whether an input may be taken, as far as it is one of a peer without a connection. */
-bool gateway_admits(struct connection *connection);
-
-/* Takes frames off the input, and calls `take` for each, until one is too much for now. */
-void gateway_take(struct connection *connection, struct bytes *input,
-                  void (*take)(struct connection *connection, const struct frame *frame));
+/* Takes frames off the input, until one is too much for now. Returns what handler->input does. */
+size_t gateway_take(struct connection *connection, struct bytes *input);
 
 /* The input has ended: the same for what is left. */
-void gateway_finish(struct connection *connection, struct bytes rest,
-                    void (*take)(struct connection *connection, const struct frame *frame));
+void gateway_finish(struct connection *connection, struct bytes rest);
 
 /* Publishes a frame. reply: where answers are awaited; length 0: nowhere. */
 enum client_outcome gateway_publish(struct connection *connection, const struct frame *frame,

@@ -9,9 +9,15 @@
 #include <errno.h>
 #include <stdlib.h>
 
+static void publish_frame(struct connection *connection, const struct frame *frame) {
+        (void)gateway_publish(connection, frame, BYTES(""));
+}
+
+static const struct gateway_kind kind = {.take = publish_frame, .end = connection_end};
+
 static int publish_opened(struct connection *connection) {
         struct gateway *gateway = calloc(1, sizeof(*gateway));
-        int r = gateway ? gateway_open(connection, gateway) : -ENOMEM;
+        int r = gateway ? gateway_open(connection, gateway, &kind) : -ENOMEM;
 
         if (r < 0)
                 free(gateway);
@@ -21,24 +27,6 @@ static int publish_opened(struct connection *connection) {
 static void publish_begun(struct connection *connection) {
         if (gateway_find_subject(connection) < 0)
                 connection_end(connection, REASON_READ_ERROR);
-}
-
-static void publish_frame(struct connection *connection, const struct frame *frame) {
-        (void)gateway_publish(connection, frame, BYTES(""));
-}
-
-static size_t publish_input(struct connection *connection, struct bytes *input) {
-        if (!gateway_admits(connection)) {
-                input->length = 0;
-                return 0;
-        }
-        gateway_take(connection, input, publish_frame);
-        return connection->paused == 0 ? gateway_of(connection)->framer.needed : 0;
-}
-
-static void publish_finished(struct connection *connection, struct bytes rest) {
-        gateway_finish(connection, rest, publish_frame);
-        connection_end(connection, REASON_CLIENT_CLOSED);
 }
 
 static void publish_release(struct connection *connection) {
@@ -51,8 +39,8 @@ const struct handler handler_publish = {
         .opened = publish_opened,
         .begun = publish_begun,
         .secured = client_secured_plain,
-        .input = publish_input,
-        .finished = publish_finished,
+        .input = gateway_take,
+        .finished = gateway_finish,
         .renewed = gateway_renewed,
         .oversized = gateway_oversized,
         .deadline = client_deadline_plain,

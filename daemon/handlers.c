@@ -10,7 +10,7 @@ const struct handler *handler_of(enum handler_kind kind) {
                 [HANDLER_BUS] = &handler_bus,         [HANDLER_ECHO] = &handler_echo,
                 [HANDLER_DISCARD] = &handler_discard, [HANDLER_DAYTIME] = &handler_daytime,
                 [HANDLER_TIME] = &handler_time,       [HANDLER_CHARGEN] = &handler_chargen,
-                [HANDLER_PUBLISH] = &handler_publish,
+                [HANDLER_PUBLISH] = &handler_publish, [HANDLER_REQUEST] = &handler_request,
         };
 
         return handlers[kind];

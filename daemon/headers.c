@@ -148,3 +148,36 @@ size_t headers_write(char *to, struct bytes block, struct bytes lines) {
         end = write_others(end, block, lines.length > 0);
         return (size_t)(end - to);
 }
+
+unsigned headers_status(struct bytes block) {
+        static const char first[] = FIRST_LINE "0 ";
+        size_t n = sizeof(first) - 1;
+        unsigned status = 0;
+
+        if (block.length < n + 3 || memcmp(block.data, first, n) != 0)
+                return 0;
+        for (size_t i = n; i < n + 3; i++) {
+                if (block.data[i] < '0' || block.data[i] > '9')
+                        return 0;
+                status = status * 10 + (unsigned)(block.data[i] - '0');
+        }
+        return status;
+}
+
+struct bytes headers_find(struct bytes block, const char *name) {
+        size_t n = strlen(name);
+
+        while (block.length > 0) {
+                struct bytes line = without_end(take_line(&block));
+
+                if (line.length <= n || line.data[n] != ':' || strncasecmp(line.data, name, n) != 0)
+                        continue;
+                line = (struct bytes){line.data + n + 1, line.length - n - 1};
+                while (line.length > 0 && (*line.data == ' ' || *line.data == '\t')) {
+                        line.data++;
+                        line.length--;
+                }
+                return line;
+        }
+        return BYTES("");
+}

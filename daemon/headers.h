@@ -12,6 +12,13 @@
 
 #include <stdbool.h>
 
+/* The status in the first line of a block, as 503 of one that says that nobody responds; 0: none.
+ */
+unsigned headers_status(struct bytes block);
+
+/* The value of the first line with that name, in any case; of length 0 if there is none. */
+struct bytes headers_find(struct bytes block, const char *name);
+
 /* Whether a header block has a line with such a name. */
 bool headers_are_forged(struct bytes block);
 

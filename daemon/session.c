@@ -226,7 +226,25 @@ size_t session_admit(struct session *session, size_t n_messages) {
         return n_charged;
 }
 
-void session_renew(struct session *session) {
+bool session_is_loop(const struct session *session) {
+        static const uint16_t ports[] = {7, 13, 17, 19, 37};
+        uint16_t port = session_peer_port(session);
+
+        for (size_t i = 0; i < sizeof(ports) / sizeof(ports[0]); i++)
+                if (port == ports[i])
+                        return true;
+        return port != 0 &&
+               (port == session->connection->listener->port || session->path.hops == 1);
+}
+
+void session_renew(struct session *session, int hops) {
+        pthread_mutex_t *lock = &session->connection->lock;
+
+        if (hops != session->path.hops) {
+                pthread_mutex_lock(lock);
+                session->path.hops = hops;
+                pthread_mutex_unlock(lock);
+        }
         session->connection->last_input_ms = uv_now(&session->endpoint->worker->loop);
         list_unlink(&session->link);
         list_append(&session->endpoint->sessions, &session->link);

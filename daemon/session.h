@@ -122,9 +122,14 @@ struct session *session_find(const struct endpoint *endpoint, const struct sessi
 /* A session for a datagram of an unknown peer, until session_done(). NULL if there is no memory. */
 struct session *session_stranger(struct endpoint *endpoint, const struct session_path *path);
 
-/* A datagram came: counts what the peer may be sent for it; keeps a session alive. */
+/* A datagram came: counts what the peer may be sent for it; keeps a session alive, whose peer has
+ * sent another one, with so many hops left. */
 void session_credit(struct session *session, size_t n_bytes);
-void session_renew(struct session *session);
+void session_renew(struct session *session, int hops);
+
+/* Whether the datagram at hand comes from who would answer an answer, for ever: from the port of a
+ * small service or of the listener, or at the end of its hops. */
+bool session_is_loop(const struct session *session);
 
 /* Whether the rate of its source allows a datagram; and how many of the messages that are published
  * in it, the first of which is the datagram's own. */

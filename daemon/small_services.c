@@ -59,29 +59,11 @@ static void answer(struct connection *connection, struct block *block, struct by
         connection_output_done(connection->worker, stage);
 }
 
-/* Whether an answer would be answered. */
-static bool is_service_port(uint16_t port) {
-        static const uint16_t ports[] = {7, 13, 17, 19, 37};
-
-        for (size_t i = 0; i < sizeof(ports) / sizeof(ports[0]); i++)
-                if (port == ports[i])
-                        return true;
-        return false;
-}
-
-static bool is_loop(const struct connection *connection) {
-        const struct session *session = connection->session;
-        uint16_t port = session ? session_peer_port(session) : 0;
-
-        return port != 0 && (is_service_port(port) || port == connection->listener->port ||
-                             session->path.hops == 1);
-}
-
 /* Takes input that wants an answer. Returns whether it gets one. */
 static bool take_question(struct connection *connection, size_t n_bytes) {
         if (!take(connection, n_bytes))
                 return false;
-        if (!is_loop(connection))
+        if (!connection->session || !session_is_loop(connection->session))
                 return true;
         connection_note_loop(connection);
         return false;

@@ -234,6 +234,37 @@ static void test_no_parser_sees_what_is_forged(void **state) {
         }
 }
 
+static void found(const char *block, const char *name, const char *value) {
+        struct bytes bytes = headers_find(bytes_from_string(block), name);
+
+        assert_int_equal(bytes.length, strlen(value));
+        assert_memory_equal(bytes.data, value, bytes.length);
+}
+
+static void test_a_line_is_found_by_name(void **state) {
+        static const char block[] = "NATS/1.0\r\nA: one\r\nNats-Service-Error:  two "
+                                    "words\r\nb:3\r\na: 4\r\nEmpty:\r\n\r\n";
+
+        found(block, "A", "one");
+        found(block, "nats-service-error", "two words");
+        found(block, "B", "3");
+        found(block, "Empty", "");
+        found(block, "Nats", "");
+        found(block, "Nats-Service-Error-Code", "");
+        found("", "A", "");
+        found("A", "A", "");
+        found("A:", "A", "");
+}
+
+static void test_the_status_is_in_the_first_line(void **state) {
+        assert_int_equal(headers_status(BYTES("NATS/1.0 503\r\n\r\n")), 503);
+        assert_int_equal(headers_status(BYTES("NATS/1.0 503 No Responders\r\n\r\n")), 503);
+        assert_int_equal(headers_status(BYTES("NATS/1.0\r\nA: 503\r\n\r\n")), 0);
+        assert_int_equal(headers_status(BYTES("NATS/1.0 50")), 0);
+        assert_int_equal(headers_status(BYTES("NATS/1.0 5x3\r\n")), 0);
+        assert_int_equal(headers_status(BYTES("")), 0);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_others_stay_as_they_are),
@@ -241,6 +272,8 @@ int main(void) {
                 cmocka_unit_test(test_ours_are_added),
                 cmocka_unit_test(test_lines_go_with_what_continues_them),
                 cmocka_unit_test(test_no_parser_sees_what_is_forged),
+                cmocka_unit_test(test_a_line_is_found_by_name),
+                cmocka_unit_test(test_the_status_is_in_the_first_line),
         };
 
         return cmocka_run_group_tests_name("headers", tests, NULL, NULL);

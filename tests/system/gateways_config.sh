@@ -35,6 +35,11 @@ right 'publish = "a"; framing = "line";' "$dgram"
 right 'publish = "a"; framing = "line";' "$record"
 right 'publish = "a"; join = ["239.1.2.3"];' 'udp://*:4999'
 
+right 'request = "a"; timeout = "1h"; max_in_flight = 65536; max_line = "1K";'
+wrong 'request = "a"; timeout = 2;' timeout 'found 2, expected a duration with a unit, such as "2s"'
+wrong 'request = "a.>";' request 'found "a.>", expected a subject without wildcards, as a message goes there'
+wrong 'request = "a"; join = ["239.1.2.3"];' request 'it answers, but a listener with join only receives' 'udp://*:4999'
+
 wrong 'publish = "";' publish 'found "", expected a subject'
 wrong 'publish = "a..b";' publish 'found "a..b", expected a subject: tokens between dots, none of them empty'
 wrong 'publish = "a.*";' publish 'found "a.*", expected a subject without wildcards, as a message goes there'
