@@ -120,7 +120,7 @@ static void client_no_responders(struct client *client, struct bytes reply) {
                               client_filters(client, client->worker, subscription, reply)))
                 return;
         stage = connection_output(client->worker, client->connection);
-        if (stage && client_stage_messages(stage, subscription, &message, true) >= 0)
+        if (stage && client->form->stage(client, stage, subscription, &message) >= 0)
                 connection_output_done(client->worker, stage);
 }
 
@@ -512,6 +512,7 @@ struct client *client_new(struct connection *connection) {
                 return NULL;
         connection->client = client;
         client->receiver.deliver = client_deliver;
+        client->form = &client_form_nats;
         client->connection = connection;
         client->worker = connection->worker;
         client->bus = connection->worker->instance->bus;

@@ -21,6 +21,7 @@ struct grant;
 struct message;
 struct permissions;
 struct responses;
+struct stage;
 struct usage;
 
 /* With the NUL. */
@@ -44,9 +45,24 @@ enum client_turn {
         TURN_SPENT, /* it has failed, which is counted */
 };
 
+struct client;
+
+/* How a client is told of messages. In the publisher's thread. */
+struct client_form {
+        /* Appends a message, or a run, to a stage. Returns 0 or -ENOMEM. */
+        int (*stage)(struct client *client, struct stage *stage, struct subscription *subscription,
+                     const struct message *message);
+        /* How long that is of one message, at most. */
+        size_t (*length)(struct client *client, const struct subscription *subscription,
+                         const struct message *message);
+        /* It is more than a frame of the transport. */
+        void (*too_large)(struct client *client, struct worker *worker);
+};
+
 struct client {
         struct receiver receiver;
-        struct connection *connection; /* owns the client */
+        const struct client_form *form; /* fixed when it first subscribes */
+        struct connection *connection;  /* owns the client */
         struct worker *worker;
         struct bus *bus; /* of its account */
 

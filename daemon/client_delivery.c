@@ -118,8 +118,11 @@ static int stage_shared(struct stage *stage, const struct writer_message *line, 
 }
 
 /* What a subscription gets of a message: a client without headers the payload alone. */
-static struct writer_message line_of(const struct subscription *subscription,
-                                     const struct message *message, bool headers) {
+static struct writer_message line_of(const struct client *client,
+                                     const struct subscription *subscription,
+                                     const struct message *message) {
+        bool headers = atomic_load_explicit(&client->headers, memory_order_relaxed);
+
         return (struct writer_message){
                 .subject = message->subject,
                 .sid = subscription_sid(subscription),
@@ -129,9 +132,9 @@ static struct writer_message line_of(const struct subscription *subscription,
         };
 }
 
-int client_stage_messages(struct stage *stage, struct subscription *subscription,
-                          const struct message *message, bool headers) {
-        struct writer_message line = line_of(subscription, message, headers);
+static int nats_stage(struct client *client, struct stage *stage, struct subscription *subscription,
+                      const struct message *message) {
+        struct writer_message line = line_of(client, subscription, message);
         struct bytes payload = {message->payload.data + message->payload.length - line.size,
                                 line.size};
         int r = 0;
@@ -147,20 +150,33 @@ int client_stage_messages(struct stage *stage, struct subscription *subscription
         return r;
 }
 
+static size_t nats_length(struct client *client, const struct subscription *subscription,
+                          const struct message *message) {
+        struct writer_message line = line_of(client, subscription, message);
+
+        return writer_message_line_length(&line) + line.size + strlen("\r\n");
+}
+
+static void nats_too_large(struct client *client, struct worker *worker) {
+        connection_write(worker, client->connection, BYTES("-ERR '" ERROR_FRAME_TOO_LARGE "'\r\n"));
+}
+
+const struct client_form client_form_nats = {
+        .stage = nats_stage,
+        .length = nats_length,
+        .too_large = nats_too_large,
+};
+
 /* Whether a message fits a frame of the transport; its client learns if not. */
 static bool client_fits(struct client *client, struct worker *worker,
                         const struct subscription *subscription, const struct message *message) {
         struct connection *connection = client->connection;
-        struct writer_message line;
 
-        if (connection->max_frame == SIZE_MAX)
-                return true;
-        line = line_of(subscription, message,
-                       atomic_load_explicit(&client->headers, memory_order_relaxed));
-        if (writer_message_line_length(&line) + line.size + strlen("\r\n") <= connection->max_frame)
+        if (connection->max_frame == SIZE_MAX ||
+            client->form->length(client, subscription, message) <= connection->max_frame)
                 return true;
         connection_note_too_large(connection, message->count);
-        connection_write(worker, connection, BYTES("-ERR '" ERROR_FRAME_TOO_LARGE "'\r\n"));
+        client->form->too_large(client, worker);
         return false;
 }
 
@@ -169,7 +185,6 @@ static bool client_fits(struct client *client, struct worker *worker,
 static int client_stage_run(struct client *client, struct worker *worker,
                             struct subscription *subscription, const struct message *run) {
         struct connection *connection = client->connection;
-        bool headers = atomic_load_explicit(&client->headers, memory_order_relaxed);
         struct message piece = *run;
 
         if (connection->transport->keeps_boundaries && run->count > 1) {
@@ -178,8 +193,7 @@ static int client_stage_run(struct client *client, struct worker *worker,
         }
         for (size_t left = run->count; left > 0; left -= piece.count) {
                 struct stage *stage = connection_output(worker, connection);
-                int r = stage ? client_stage_messages(stage, subscription, &piece, headers)
-                              : -EPIPE;
+                int r = stage ? client->form->stage(client, stage, subscription, &piece) : -EPIPE;
 
                 if (r < 0)
                         return r;

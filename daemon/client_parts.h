@@ -12,8 +12,6 @@
 
 #include <time.h>
 
-struct stage;
-
 /* How long a datagram peer without a subscription is left alone before it is looked whether it has
  * had its last messages: what workers have staged has left by then. */
 #define CLIENT_FORGET_MS 100
@@ -176,7 +174,5 @@ void client_ponged(struct client *client);
 size_t client_deliver(struct receiver *receiver, struct worker *worker,
                       struct subscription *subscription, const struct message *message);
 
-/* Appends a message, or a run, to a stage, in the form that the client gets it. Returns 0 or
- * -ENOMEM. The publisher's thread. */
-int client_stage_messages(struct stage *stage, struct subscription *subscription,
-                          const struct message *message, bool headers);
+/* MSG and HMSG. */
+extern const struct client_form client_form_nats;

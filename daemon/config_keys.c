@@ -369,6 +369,8 @@ static const struct config_key listener_keys[] = {
          .expected = "a subject"},
         {"request", CONFIG_STRING, FIELD(config_listener, handler.gateway.request),
          .expected = "a subject"},
+        {"subscribe", CONFIG_STRING, FIELD(config_listener, handler.gateway.subscribe),
+         .expected = "a subject"},
         {"queue", CONFIG_STRING, FIELD(config_listener, handler.gateway.queue),
          .check = is_queue_name,
          .expected = "the name of a queue group, at most 64 printable ASCII characters without "
@@ -381,7 +383,6 @@ static const struct config_key listener_keys[] = {
          .minimum = 1, .maximum = 65536},
         {"timeout", CONFIG_DURATION, FIELD(config_listener, handler.gateway.timeout_ms),
          .minimum = 10, .maximum = HOUR},
-        LATER("subscribe"),
         LATER("exec"),
         LATER("forward"),
 };

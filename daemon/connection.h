@@ -55,6 +55,7 @@ struct transport;
 #define REASON_SESSION_EXPIRED "Session Expired"
 #define REASON_UNREACHABLE     "Port Unreachable"
 #define REASON_SERVED          "Served"
+#define REASON_DENIED          "Permissions Violation"
 #define REASON_TLS             "TLS Handshake Failure"
 #define REASON_REFUSED         "Not Admitted"
 #define REASON_IDLE            "Idle Timeout"

@@ -2,15 +2,16 @@
 #include "daemon/gateway_parts.h"
 
 #include "daemon/block.h"
-#include "daemon/handler.h"
 #include "daemon/listener.h"
 #include "daemon/message.h"
 #include "daemon/peer_facts.h"
+#include "daemon/stage.h"
 #include "daemon/subject_template.h"
 #include "daemon/transport.h"
 #include "lib/log.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* What is shorter is copied, with a CR LF behind it, to where there is room for that. */
@@ -72,7 +73,7 @@ void gateway_lose(struct connection *connection, enum gateway_loss why) {
                 ROW(LOSS_NO_RESPONDERS, "nobody answers what is asked"),
                 ROW(LOSS_TIMEOUT, "a question was not answered in time"),
                 ROW(LOSS_BUSY, "a datagram peer asks too much at once"),
-                ROW(LOSS_ANSWER, "an answer was too large"),
+                ROW(LOSS_TOO_LARGE, "what was to be sent was too large"),
         };
 #undef ROW
         struct listener *listener = connection->listener;
@@ -165,8 +166,7 @@ int gateway_find_subject(struct connection *connection) {
 
 /* --- input ---------------------------------------------------------------------------------- */
 
-/* Whether an input may be taken, as far as it is one of a peer without a connection. */
-static bool admits(struct connection *connection) {
+bool gateway_admits(struct connection *connection) {
         struct gateway *gateway = gateway_of(connection);
 
         if (!connection->session)
@@ -231,7 +231,7 @@ size_t gateway_take(struct connection *connection, struct bytes *input) {
         struct gateway *gateway = gateway_of(connection);
         struct client *client = connection->client;
 
-        if (!admits(connection)) {
+        if (!gateway_admits(connection)) {
                 input->length = 0;
                 return 0;
         }
@@ -338,4 +338,53 @@ enum client_outcome gateway_publish(struct connection *connection, const struct 
         if (outcome == CLIENT_DENIED)
                 gateway_lose(connection, LOSS_DENIED);
         return outcome;
+}
+
+/* --- output --------------------------------------------------------------------------------- */
+
+/* Returns the stage that it went to; NULL: it did not. */
+static struct stage *append(struct connection *connection, bool has_cr, struct block *block,
+                            struct bytes bytes) {
+        struct stage *stage = connection_output(connection->worker, connection);
+        enum framing framing = gateway_of(connection)->framer.framing;
+
+        if (!stage)
+                return NULL;
+        if (framing_append(framing, &stage->outbox, has_cr, block, bytes) == 0)
+                return stage;
+        connection_condemn_output(connection->worker, connection);
+        return NULL;
+}
+
+void gateway_append(struct connection *connection, bool has_cr, struct block *block,
+                    struct bytes bytes) {
+        struct stage *stage = append(connection, has_cr, block, bytes);
+
+        if (!stage)
+                return;
+        stage->n_messages++;
+        stage->n_payload_bytes += bytes.length;
+        connection_output_done(connection->worker, stage);
+}
+
+struct bytes gateway_error(char line[GATEWAY_ERROR_MAX], const char *text) {
+        int n = snprintf(line, GATEWAY_ERROR_MAX, "-ERR '%.*s'", HANDLER_COMPLAINT_MAX, text);
+
+        return (struct bytes){line, (size_t)n};
+}
+
+void gateway_append_error(struct connection *connection, bool has_cr, struct bytes line) {
+        enum framing framing = gateway_of(connection)->framer.framing;
+        struct stage *stage = NULL;
+
+        if (connection_may_complain(connection, framing_length(framing, line)))
+                stage = append(connection, has_cr, NULL, line);
+        if (stage)
+                connection_output_done(connection->worker, stage);
+}
+
+void gateway_complain(struct connection *connection, const char *text) {
+        char line[GATEWAY_ERROR_MAX];
+
+        gateway_append_error(connection, false, gateway_error(line, text));
 }

@@ -13,4 +13,4 @@
 
 struct handler;
 
-extern const struct handler handler_publish, handler_request;
+extern const struct handler handler_publish, handler_request, handler_subscribe;

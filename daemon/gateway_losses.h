@@ -12,7 +12,7 @@ enum gateway_loss {
         LOSS_NO_RESPONDERS, /* a question that nobody takes */
         LOSS_TIMEOUT,       /* one that was not answered in time */
         LOSS_BUSY,          /* a question of a datagram peer that has too many */
-        LOSS_ANSWER,        /* an answer that is too large for its way, or for waiting */
+        LOSS_TOO_LARGE,     /* out: too large for a datagram, or for waiting */
         N_GATEWAY_LOSSES,
 };
 
@@ -29,7 +29,7 @@ static inline const char *gateway_loss_name(enum gateway_loss why) {
                 [LOSS_NO_RESPONDERS] = "no_responders",
                 [LOSS_TIMEOUT] = "timeout",
                 [LOSS_BUSY] = "busy",
-                [LOSS_ANSWER] = "answer",
+                [LOSS_TOO_LARGE] = "too_large",
         };
 
         return names[why];

@@ -6,6 +6,7 @@
 #include "daemon/connection.h"
 #include "daemon/framing.h"
 #include "daemon/gateway_losses.h"
+#include "daemon/handler.h"
 
 /* What a gateway does with its input. */
 struct gateway_kind {
@@ -41,6 +42,10 @@ void gateway_deinit(struct connection *connection);
  * known who it is, for strangers with each datagram. Returns 0 or -ENOMEM. */
 int gateway_find_subject(struct connection *connection);
 
+/* Whether an input may be taken, as far as it is one of a peer without a connection; then its
+ * subject is known. */
+bool gateway_admits(struct connection *connection);
+
 /* Takes frames off the input, until one is too much for now. Returns what handler->input does. */
 size_t gateway_take(struct connection *connection, struct bytes *input);
 
@@ -51,10 +56,24 @@ void gateway_finish(struct connection *connection, struct bytes rest);
 enum client_outcome gateway_publish(struct connection *connection, const struct frame *frame,
                                     struct bytes reply);
 
+/* Sends a message, or an answer; block as for framing_append(). */
+void gateway_append(struct connection *connection, bool has_cr, struct block *block,
+                    struct bytes bytes);
+
+/* Writes the error that stands for an answer. */
+#define GATEWAY_ERROR_MAX (HANDLER_COMPLAINT_MAX + 8)
+struct bytes gateway_error(char line[GATEWAY_ERROR_MAX], const char *text);
+
+/* Sends it, unless it is more than the peer may be told. */
+void gateway_append_error(struct connection *connection, bool has_cr, struct bytes line);
+
+/* As handler->complain. */
+void gateway_complain(struct connection *connection, const char *text);
+
 /* Something was lost: counts it, and has the log say so now and then. */
 void gateway_lose(struct connection *connection, enum gateway_loss why);
 
-/* Functions of handlers that are the same for all. */
+/* Functions of handlers that are the same for several. */
 void gateway_renewed(struct connection *connection);
 void gateway_oversized(struct connection *connection);
 void gateway_changed(struct connection *connection);

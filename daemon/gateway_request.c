@@ -49,43 +49,10 @@ static struct asker *asker_of(const struct connection *connection) {
 
 /* --- answers -------------------------------------------------------------------------------- */
 
-/* Appends to what leaves. Returns whether that could be. */
-static bool append(struct connection *connection, bool has_cr, struct block *block,
-                   struct bytes bytes, bool is_message) {
-        struct stage *stage = connection_output(connection->worker, connection);
-        int r;
-
-        if (!stage)
-                return false;
-        r = framing_append(gateway_of(connection)->framer.framing, &stage->outbox, has_cr, block,
-                           bytes);
-        if (r < 0) {
-                connection_condemn_output(connection->worker, connection);
-                return false;
-        }
-        stage->n_messages += is_message;
-        stage->n_payload_bytes += is_message ? bytes.length : 0;
-        connection_output_done(connection->worker, stage);
-        return true;
-}
-
-static size_t write_error(char *line, size_t size, const char *text) {
-        int n = snprintf(line, size, "-ERR '%s'", text);
-
-        return (size_t)n < size ? (size_t)n : size - 1;
-}
-
-static void append_error(struct connection *connection, bool has_cr, struct bytes line) {
-        enum framing framing = gateway_of(connection)->framer.framing;
-
-        if (connection_may_complain(connection, framing_length(framing, line)))
-                (void)append(connection, has_cr, NULL, line, false);
-}
-
 /* Answers a question by an error. Without memory the answer is empty. */
 static void refuse(struct asker *asker, struct question *question, const char *text) {
-        char line[HANDLER_COMPLAINT_MAX + 8];
-        struct bytes bytes = {line, write_error(line, sizeof(line), text)};
+        char line[GATEWAY_ERROR_MAX];
+        struct bytes bytes = gateway_error(line, text);
         struct block *block = block_new(bytes.length);
 
         if (block)
@@ -108,17 +75,17 @@ static bool fits(const struct connection *connection, struct bytes answer) {
 }
 
 static void tell(struct connection *connection, const struct question *question) {
-        char line[64];
+        char line[GATEWAY_ERROR_MAX];
 
         if (question->is_refused) {
-                append_error(connection, question->has_cr, question->answer);
+                gateway_append_error(connection, question->has_cr, question->answer);
         } else if (!fits(connection, question->answer)) {
-                gateway_lose(connection, LOSS_ANSWER);
+                gateway_lose(connection, LOSS_TOO_LARGE);
                 connection_note_too_large(connection, 1);
-                append_error(connection, question->has_cr,
-                             (struct bytes){line, write_error(line, sizeof(line), ERROR_ANSWER)});
+                gateway_append_error(connection, question->has_cr,
+                                     gateway_error(line, ERROR_ANSWER));
         } else {
-                (void)append(connection, question->has_cr, question->block, question->answer, true);
+                gateway_append(connection, question->has_cr, question->block, question->answer);
         }
 }
 
@@ -210,7 +177,7 @@ static void take_answer(struct connection *connection, const struct inbox_answer
                         gateway_lose(connection, LOSS_NO_RESPONDERS);
                 refuse(asker, question, error);
         } else if (asker->questions.n_bytes + answer->block->capacity > max_waiting(connection)) {
-                gateway_lose(connection, LOSS_ANSWER);
+                gateway_lose(connection, LOSS_TOO_LARGE);
                 refuse(asker, question, ERROR_ANSWER);
         } else {
                 questions_answer(&asker->questions, question, answer->block, answer->payload);
@@ -244,15 +211,11 @@ static bool await_answer(struct connection *connection, struct question *questio
 
 static void request_complain(struct connection *connection, const char *text) {
         struct asker *asker = asker_of(connection);
-        char line[HANDLER_COMPLAINT_MAX + 8];
 
-        if (asker->asking) {
-                if (!asker->asking->is_answered)
-                        refuse(asker, asker->asking, text);
-                return;
-        }
-        append_error(connection, false,
-                     (struct bytes){line, write_error(line, sizeof(line), text)});
+        if (!asker->asking)
+                gateway_complain(connection, text);
+        else if (!asker->asking->is_answered)
+                refuse(asker, asker->asking, text);
 }
 
 static void publish(struct connection *connection, const struct frame *frame,

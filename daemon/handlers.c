@@ -7,10 +7,15 @@
 
 const struct handler *handler_of(enum handler_kind kind) {
         static const struct handler *const handlers[] = {
-                [HANDLER_BUS] = &handler_bus,         [HANDLER_ECHO] = &handler_echo,
-                [HANDLER_DISCARD] = &handler_discard, [HANDLER_DAYTIME] = &handler_daytime,
-                [HANDLER_TIME] = &handler_time,       [HANDLER_CHARGEN] = &handler_chargen,
-                [HANDLER_PUBLISH] = &handler_publish, [HANDLER_REQUEST] = &handler_request,
+                [HANDLER_BUS] = &handler_bus,
+                [HANDLER_ECHO] = &handler_echo,
+                [HANDLER_DISCARD] = &handler_discard,
+                [HANDLER_DAYTIME] = &handler_daytime,
+                [HANDLER_TIME] = &handler_time,
+                [HANDLER_CHARGEN] = &handler_chargen,
+                [HANDLER_PUBLISH] = &handler_publish,
+                [HANDLER_REQUEST] = &handler_request,
+                [HANDLER_SUBSCRIBE] = &handler_subscribe,
         };
 
         return handlers[kind];

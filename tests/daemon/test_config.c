@@ -321,7 +321,7 @@ static void test_all_errors_are_reported_at_once(void **state) {
                  "cookie_lifetime, "
                  "max_sessions, "
                  "max_sessions_per_source, echo, discard, daytime, time, chargen, publish, "
-                 "request, queue, framing, max_line, max_in_flight, timeout\n"
+                 "request, subscribe, queue, framing, max_line, max_in_flight, timeout\n"
                  "sockd.conf:11: listeners[2].listen: found \"tcp://localhost\", expected an "
                  "address, but there is no port, as in tcp://127.0.0.1:4222\n"
                  "sockd.conf:12: listeners[3]: found 7, expected a group { ... }\n"
@@ -402,7 +402,6 @@ static void test_keys_of_later_versions_are_told_from_unknown_ones(void **state)
                 "leaf = { }",
         };
         static const char *const keys[] = {
-                "subscribe = \"a\"",
                 "exec = [\"/bin/true\"]",
                 "forward = \"unix:///run/y\"",
         };

@@ -36,6 +36,14 @@ right 'publish = "a"; framing = "line";' "$record"
 right 'publish = "a"; join = ["239.1.2.3"];' 'udp://*:4999'
 
 right 'request = "a"; timeout = "1h"; max_in_flight = 65536; max_line = "1K";'
+right 'subscribe = "a.*.>"; queue = "q"; framing = "length32";'
+right 'subscribe = "$SYS.>"; framing = "line";' "$udp"
+wrong 'subscribe = "a.>.b";' subscribe 'found "a.>.b", expected a subject: tokens between dots, none of them empty'
+wrong 'subscribe = "a"; framing = "eof";' framing \
+        'expected "line" or "length32", as what is subscribed to has no end'
+wrong 'subscribe = "a"; max_line = "1K";' max_line 'only for listeners with publish or request'
+wrong 'subscribe = "a"; queue = "a b";' queue \
+        'found "a b", expected the name of a queue group, at most 64 printable ASCII characters without blanks'
 wrong 'request = "a"; timeout = 2;' timeout 'found 2, expected a duration with a unit, such as "2s"'
 wrong 'request = "a.>";' request 'found "a.>", expected a subject without wildcards, as a message goes there'
 wrong 'request = "a"; join = ["239.1.2.3"];' request 'it answers, but a listener with join only receives' 'udp://*:4999'

@@ -7,7 +7,7 @@
 
 # gateways [SERVER]: the configuration.
 gateways() {
-        configure "server = { $1 };" 'listeners = (' \
+        configure "server = { ${1:-} };" 'listeners = (' \
                 "  { name = \"local\"; listen = \"$unix\"; }," \
                 '  { name = "tcp"; listen = "tcp://127.0.0.1:0"; publish = "in.${listener}.${peer.address}"; },' \
                 '  { name = "short"; listen = "tcp://127.0.0.1:0"; publish = "in.short"; max_line = 10; },' \

@@ -6,7 +6,7 @@
 . "$SOCKD_SOURCE_DIR/tests/system/daemon.sh"
 
 gateways() {
-        configure "server = { $1 };" 'listeners = (' \
+        configure "server = { ${1:-} };" 'listeners = (' \
                 "  { name = \"local\"; listen = \"$unix\"; }," \
                 '  { name = "tcp"; listen = "tcp://127.0.0.1:0"; request = "svc.${listener}"; timeout = "20s"; },' \
                 '  { name = "one"; listen = "tcp://127.0.0.1:0"; request = "svc.tcp"; max_in_flight = 1; timeout = "20s"; },' \
@@ -124,7 +124,7 @@ if with socat 'an answer that is too large for a datagram is an error'; then
         serve large svc.tcp -- head -c 300000 /dev/zero
         check 'an answer that is too large for a datagram is an error' "-ERR 'Answer Too Large'" \
                 "$(printf x | socat -t1 - "UNIX-SENDTO:$directory/dgram,bind=$directory/me")"
-        check 'it is counted' 1 "$(lost dgram answer)"
+        check 'it is counted' 1 "$(lost dgram too_large)"
 fi
 leave
 
