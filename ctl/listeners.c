@@ -84,6 +84,34 @@ static int print_limits(struct context *context, const json_t *listeners) {
         return report_table(context, &table, "limited listener");
 }
 
+static const struct table_column losses_columns[] = {
+        {.title = "GATEWAY", .can_shrink = true},
+        {.title = "LOST", .is_right = true},
+        {.title = "WHY", .can_shrink = true},
+};
+
+/* What gateways did not publish, answer or tell. */
+static int print_losses(struct context *context, const json_t *listeners) {
+        struct table table = TABLE_INIT(losses_columns);
+        char why[DETAILS_COUNTS_MAX];
+        json_t *listener;
+        size_t i;
+
+        json_array_foreach(listeners, i, listener) {
+                uint64_t n = details_counts(json_object_get(listener, "lost"), why);
+
+                if (n == 0)
+                        continue;
+                table_add(&table, report_text(listener, "address"));
+                table_add_count(&table, n);
+                table_add(&table, why);
+        }
+        if (table.n_cells == 0)
+                return EXIT_DONE;
+        putc('\n', context->out);
+        return report_table(context, &table, "gateway");
+}
+
 static int print_list(struct context *context, const json_t *listeners) {
         struct table table = TABLE_INIT(columns);
         json_t *listener;
@@ -98,6 +126,8 @@ static int print_list(struct context *context, const json_t *listeners) {
                 code = datagrams_print(context, listeners, "address", "datagram listener");
         if (code == EXIT_DONE)
                 code = print_limits(context, listeners);
+        if (code == EXIT_DONE)
+                code = print_losses(context, listeners);
         return code;
 }
 
