@@ -53,10 +53,12 @@ static void fill_account(struct element *element, const void *array, size_t i) {
 }
 
 static void fill_user(struct element *element, const void *array, size_t i) {
+        static const struct nkey_public unread; /* what is wrong was complained of already */
         const struct config_user *user = &((const struct config_user *)array)[i];
+        bool has_nkey = user->has_nkey && memcmp(&user->nkey, &unread, sizeof(unread)) != 0;
 
         element->name = user->name;
-        element->nkey = user->has_nkey ? &user->nkey : NULL;
+        element->nkey = has_nkey ? &user->nkey : NULL;
 }
 
 static int compare_names(const struct element *a, const struct element *b) {

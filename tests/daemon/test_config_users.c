@@ -14,6 +14,12 @@ static void test_users_have_nkeys_of_their_own(void **state) {
         load_bad("users = ( { name = \"a\"; nkey = \"" NKEY "\"; },\n"
                  "          { name = \"b\"; nkey = \"" NKEY "\"; } );",
                  "sockd.conf:2: users[1].nkey: it is that of users[0]\n");
+        load_bad("users = ( { name = \"a\"; nkey = \"x\"; },\n"
+                 "          { name = \"b\"; nkey = \"y\"; } );",
+                 "sockd.conf:1: users[0].nkey: found a string, expected the public key of a user, "
+                 "\"U...\", but it does not have the 56 characters of a public key\n"
+                 "sockd.conf:2: users[1].nkey: found a string, expected the public key of a user, "
+                 "\"U...\", but it does not have the 56 characters of a public key\n");
 }
 
 static void test_users_are_read_in_their_order(void **state) {
