@@ -80,6 +80,13 @@ static const char *why_silent(const char *address) {
                                         : "or datagrams are lost on the way";
 }
 
+/* A server that waits for TLS says nothing, and closes in the end. */
+static const char *hint_at_tls(const struct context *context, const char *address) {
+        if (context->options->tls_first || strncmp(address, "tls://", strlen("tls://")) != 0)
+                return "";
+        return "; if TLS comes first there, use --tls-first";
+}
+
 int session_fail_connect(struct context *context, int result, const char *address,
                          const char *reason) {
         char path[sizeof(((struct address *)0)->path)];
@@ -98,8 +105,8 @@ int session_fail_connect(struct context *context, int result, const char *addres
         if (result == SOCKD_TIMEOUT)
                 return context_fail(context, EXIT_TIMEOUT,
                                     "%s: no answer in time; the daemon there hangs, %s; --timeout "
-                                    "waits longer",
-                                    address, why_silent(address));
+                                    "waits longer%s",
+                                    address, why_silent(address), hint_at_tls(context, address));
         if (strstr(reason, "maximum connections exceeded"))
                 return context_fail(context, EXIT_FAILED,
                                     "the daemon at %s is full: its max_connections are reached",
@@ -118,8 +125,8 @@ int session_fail_connect(struct context *context, int result, const char *addres
                                     address);
         if (strncmp(reason, address, strlen(address)) == 0)
                 return context_fail(context, context->unreachable_code, "no daemon at %s", reason);
-        return context_fail(context, context->unreachable_code, "no daemon at %s: %s", address,
-                            reason);
+        return context_fail(context, context->unreachable_code, "no daemon at %s: %s%s", address,
+                            reason, hint_at_tls(context, address));
 }
 
 static int attempt(struct context *context, const char *address) {

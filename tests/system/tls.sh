@@ -117,6 +117,8 @@ check 'a server that nobody vouches for is not believed' 1 "$status"
 check_matches 'and why' 'the server.s certificate is not accepted: .*--ca' "$output"
 publish "tls://$first" --ca "$ca" --tls-first
 check 'TLS begins before INFO' 0 "$status"
+publish "tls://$first" --ca "$ca" --timeout 500ms
+check_matches 'who waits for INFO there is told' 'if TLS comes first there, use --tls-first' "$output"
 publish "tls://$mixed" --ca "$ca"
 check 'TLS on a mixed port' 0 "$status"
 publish "tcp://$mixed"
