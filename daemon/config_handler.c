@@ -3,6 +3,7 @@
 
 #include "daemon/config.h"
 #include "daemon/config_value.h"
+#include "daemon/target.h"
 #include "daemon/tls_context.h"
 
 #include <errno.h>
@@ -67,6 +68,13 @@ static void check_tls(struct config_reader *reader, const char *path, const conf
         tls->first = tls->context->is_first = true;
 }
 
+static int make_forward(struct forward_settings *settings, const struct config_forward *forward) {
+        settings->connect_timeout_ms = forward->connect_timeout_ms;
+        settings->targets =
+                targets_new(forward->targets, forward->n_targets, forward->resolve_interval_ms);
+        return settings->targets ? 0 : -ENOMEM;
+}
+
 void config_handler_check(struct config_reader *reader, const char *path,
                           const config_setting_t *group, struct config_listener *listener) {
         const struct config_handler_keys *keys = &listener->handler;
@@ -76,16 +84,23 @@ void config_handler_check(struct config_reader *reader, const char *path,
                 {"daytime", HANDLER_DAYTIME, keys->daytime},
                 {"time", HANDLER_TIME, keys->time},
                 {"chargen", HANDLER_CHARGEN, keys->chargen},
+                {"forward", HANDLER_FORWARD, keys->forward.n_targets > 0},
         };
         const struct choice *chosen =
                 choose(reader, path, group, choices, sizeof(choices) / sizeof(choices[0]));
 
+        if (!chosen || chosen->kind != HANDLER_FORWARD)
+                config_forward_refuse_keys(reader, path, group);
         if (!chosen)
                 return;
         check_silence(reader, path, group, listener, chosen);
         check_tls(reader, path, group, listener, chosen);
+        if (chosen->kind == HANDLER_FORWARD)
+                config_forward_check(reader, path, group, listener);
         listener->handler.made = config_handler_new(chosen->kind);
-        if (!listener->handler.made)
+        if (!listener->handler.made ||
+            (chosen->kind == HANDLER_FORWARD &&
+             make_forward(&listener->handler.made->forward, &keys->forward) < 0))
                 reader->error = -ENOMEM;
 }
 
@@ -96,8 +111,10 @@ struct config_handler *config_handler_ref(struct config_handler *handler) {
 }
 
 struct config_handler *config_handler_unref(struct config_handler *handler) {
-        if (handler &&
-            atomic_fetch_sub_explicit(&handler->n_references, 1, memory_order_acq_rel) == 1)
-                free(handler);
+        if (!handler ||
+            atomic_fetch_sub_explicit(&handler->n_references, 1, memory_order_acq_rel) != 1)
+                return NULL;
+        targets_free(handler->forward.targets);
+        free(handler);
         return NULL;
 }

@@ -5,12 +5,15 @@
  */
 #pragma once
 
+#include "daemon/config_forward.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 
 struct config_listener;
 struct config_reader;
 struct config_setting_t;
+struct targets;
 
 enum handler_kind {
         HANDLER_BUS, /* the default */
@@ -19,16 +22,25 @@ enum handler_kind {
         HANDLER_DAYTIME,
         HANDLER_TIME,
         HANDLER_CHARGEN,
+        HANDLER_FORWARD,
+};
+
+/* Of a forward. */
+struct forward_settings {
+        struct targets *targets; /* owned; what is known of them changes */
+        uint64_t connect_timeout_ms;
 };
 
 struct config_handler {
         _Atomic unsigned n_references;
         enum handler_kind kind;
+        struct forward_settings forward; /* zeroes for others */
 };
 
 /* The keys, and what is made of them. */
 struct config_handler_keys {
         bool echo, discard, daytime, time, chargen;
+        struct config_forward forward;
         struct config_handler *made; /* a reference; NULL: the bus, without settings */
 };
 

@@ -9,6 +9,7 @@
 #include "daemon/cgroup.h"
 #include "daemon/config_accounts.h"
 #include "daemon/config_admission.h"
+#include "daemon/config_forward.h"
 #include "daemon/config_handler.h"
 #include "daemon/config_permissions.h"
 #include "daemon/role.h"
@@ -365,7 +366,14 @@ static const struct config_key listener_keys[] = {
         LATER("subscribe"),
         LATER("framing"),
         LATER("exec"),
-        LATER("forward"),
+        {"forward", CONFIG_OTHER, FIELD(config_listener, handler.forward),
+         .read = config_forward_read, .release = config_forward_release},
+        {"connect_timeout", CONFIG_DURATION,
+         FIELD(config_listener, handler.forward.connect_timeout_ms), .minimum = 10, .maximum = HOUR,
+         .fallback = "5s"},
+        {"resolve_interval", CONFIG_DURATION,
+         FIELD(config_listener, handler.forward.resolve_interval_ms), .minimum = 100,
+         .maximum = DAY, .fallback = "30s"},
 };
 
 const struct config_table config_keys_listener = {

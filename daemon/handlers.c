@@ -1,6 +1,7 @@
 /* All handlers, by what the configuration calls them. See handler.h. */
 #include "daemon/handler.h"
 
+#include "daemon/forward.h"
 #include "daemon/handler_bus.h"
 #include "daemon/small_services.h"
 
@@ -9,6 +10,7 @@ const struct handler *handler_of(enum handler_kind kind) {
                 [HANDLER_BUS] = &handler_bus,         [HANDLER_ECHO] = &handler_echo,
                 [HANDLER_DISCARD] = &handler_discard, [HANDLER_DAYTIME] = &handler_daytime,
                 [HANDLER_TIME] = &handler_time,       [HANDLER_CHARGEN] = &handler_chargen,
+                [HANDLER_FORWARD] = &handler_forward,
         };
 
         return handlers[kind];

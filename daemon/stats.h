@@ -29,6 +29,7 @@ struct stats {
         struct counter programs_ended, programs_late; /* that ran; of them, that took too long */
         struct counter programs_refused; /* that a limit on programs kept from running */
         struct counter programs_failed;  /* that could not run for another reason */
+        struct counter unreachable_targets; /* connections for which there was no target */
 };
 
 /* In the owning thread. */

@@ -228,6 +228,7 @@ static void worker_deinit(struct worker *worker) {
         for (unsigned i = 0; i < WORKER_DEPTH_MAX; i++)
                 match_cache_deinit(&worker->matches[i]);
         permissions_cache_deinit(&worker->permissions);
+        pipe_pool_deinit(&worker->pipes);
         reclaim_flush(&worker->reclaim);
         config_unref(worker->config);
 }

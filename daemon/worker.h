@@ -13,6 +13,7 @@
 #include "daemon/mailbox.h"
 #include "daemon/match_cache.h"
 #include "daemon/permissions_cache.h"
+#include "daemon/pipe_pool.h"
 #include "daemon/reclaim.h"
 #include "daemon/stage.h"
 #include "daemon/stats.h"
@@ -78,7 +79,8 @@ struct worker {
         unsigned depth;
         struct permissions_cache permissions;
         struct pressure pressure;
-        uint64_t random; /* state of worker_random() */
+        uint64_t random;        /* state of worker_random() */
+        struct pipe_pool pipes; /* for relays */
         struct stats stats;
 
         struct list_link connections;   /* of this worker */
