@@ -106,8 +106,9 @@ struct config_listener {
 
         bool anonymous; /* who proves nothing is admitted; default: unless somebody has a secret */
         bool anonymous_is_given;
-        char *account; /* of whom no user fits; NULL: the default one */
-        bool identify; /* messages tell who sent them */
+        char *account;     /* of whom no user fits; NULL: the default one */
+        bool identify;     /* messages tell who sent them */
+        bool accept_proxy; /* a proxy tells who is there, by the PROXY protocol */
         struct config_rate rate;
         struct config_admission admission;
         uint64_t receive_buffer, send_buffer; /* bytes of each socket; 0: the system's default */

@@ -104,7 +104,7 @@ void config_forward_check(struct config_reader *reader, const char *path,
 
 void config_forward_refuse_keys(struct config_reader *reader, const char *path,
                                 const config_setting_t *group) {
-        static const char *const keys[] = {"connect_timeout", "resolve_interval"};
+        static const char *const keys[] = {"connect_timeout", "resolve_interval", "send_proxy"};
 
         /* Where forward itself was refused, enough is said. */
         for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {

@@ -19,6 +19,7 @@ struct config_forward {
         size_t n_targets;
         uint64_t connect_timeout_ms; /* of each attempt */
         uint64_t resolve_interval_ms;
+        int send_proxy; /* enum proxy_version: targets are told who is there */
 };
 
 /* Reads `forward`: an address, or an array of them; and frees them. */

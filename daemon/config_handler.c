@@ -70,6 +70,7 @@ static void check_tls(struct config_reader *reader, const char *path, const conf
 
 static int make_forward(struct forward_settings *settings, const struct config_forward *forward) {
         settings->connect_timeout_ms = forward->connect_timeout_ms;
+        settings->send_proxy = (enum proxy_version)forward->send_proxy;
         settings->targets =
                 targets_new(forward->targets, forward->n_targets, forward->resolve_interval_ms);
         return settings->targets ? 0 : -ENOMEM;

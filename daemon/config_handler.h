@@ -6,6 +6,7 @@
 #pragma once
 
 #include "daemon/config_forward.h"
+#include "daemon/proxy_protocol.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -29,6 +30,7 @@ enum handler_kind {
 struct forward_settings {
         struct targets *targets; /* owned; what is known of them changes */
         uint64_t connect_timeout_ms;
+        enum proxy_version send_proxy;
 };
 
 struct config_handler {

@@ -477,6 +477,7 @@ static struct connection *connection_new(struct worker *worker, struct listener 
         connection->attention.run = connection_on_attention;
         connection->peer = *peer;
         connection->source = source_of(peer);
+        connection->is_owner_asked = peer->is_introduced;
         return connection;
 }
 

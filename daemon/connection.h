@@ -14,6 +14,7 @@
 #include "daemon/admission.h"
 #include "daemon/cookie.h"
 #include "daemon/outbox.h"
+#include "daemon/proxy_protocol.h"
 #include "daemon/reclaim.h"
 #include "daemon/stats.h"
 #include "daemon/worker.h"
@@ -72,6 +73,11 @@ struct peer {
         uid_t uid;
         gid_t gid;
         pid_t pid;
+
+        /* A proxy has told of it, and whom it wanted to reach: the kernel knows the proxy only. */
+        bool is_introduced;
+        char local_ip[INET6_ADDRSTRLEN];
+        uint16_t local_port;
 };
 
 enum connection_state {
@@ -254,6 +260,11 @@ bool connection_has_uid(struct connection *connection);
 /* What the kernel knows of the peer's process, of a TCP peer its unit alone; it is asked the first
  * time. Borrowed; NULL: nothing, as always of datagram peers. By its own worker. */
 const struct peer_facts *connection_facts(struct connection *connection);
+
+/* Writes the header of the PROXY protocol that tells somebody else of the connection: its peer, and
+ * whom that wanted to reach. Returns its length. By its own worker. */
+size_t connection_introduce(const struct connection *connection, enum proxy_version version,
+                            char text[PROXY_TEXT_MAX]);
 
 /* What TLS has come to; NULL if there is none (yet). By its own worker; valid as long as the
  * connection. */

@@ -117,6 +117,18 @@ static void set_deadline(struct upstream *upstream, uint64_t ms) {
         connection_set_deadline(upstream->connection, ms);
 }
 
+/* Tells the target who is there, if it is to know. A new socket has room for that. */
+static bool introduce(const struct upstream *upstream) {
+        enum proxy_version version = upstream->connection->settings->forward.send_proxy;
+        char text[PROXY_TEXT_MAX];
+        size_t length;
+
+        if (version == PROXY_NONE)
+                return true;
+        length = connection_introduce(upstream->connection, version, text);
+        return send(upstream->socket->fd, text, length, MSG_NOSIGNAL) == (ssize_t)length;
+}
+
 static void become_open(struct upstream *upstream) {
         set_deadline(upstream, 0);
         upstream->phase = UPSTREAM_OPEN;
@@ -144,6 +156,16 @@ static bool is_own(int error) {
         return error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -ENOBUFS;
 }
 
+/* A target has accepted. Returns whether that leads anywhere. */
+static bool on_connected(struct upstream *upstream) {
+        if (!introduce(upstream)) {
+                fail_attempt(upstream, -EPIPE);
+                return false;
+        }
+        become_open(upstream);
+        return true;
+}
+
 /* Connects to one address. Returns 0, -EINPROGRESS, -EAGAIN: it is to be tried again, or another
  * negative errno. */
 static int try_address(struct upstream *upstream, const struct address_socket *address) {
@@ -162,8 +184,7 @@ static bool attempt(struct upstream *upstream, const struct address_socket *addr
 
         switch (r) {
         case 0:
-                become_open(upstream);
-                return true;
+                return on_connected(upstream);
         case -EINPROGRESS:
                 upstream->phase = UPSTREAM_CONNECTING;
                 upstream_await(upstream, UV_WRITABLE);
@@ -260,18 +281,16 @@ static void retry(struct upstream *upstream) {
                 advance(upstream);
 }
 
-static void on_connected(struct upstream *upstream) {
+static void finish_attempt(struct upstream *upstream) {
         int error = 0;
         socklen_t length = sizeof(error);
 
         if (getsockopt(upstream->socket->fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0)
                 error = errno;
-        if (error == 0) {
-                become_open(upstream);
-                return;
-        }
-        fail_attempt(upstream, -error);
-        advance(upstream);
+        if (error != 0)
+                fail_attempt(upstream, -error);
+        if (error != 0 || !on_connected(upstream))
+                advance(upstream);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events) {
@@ -284,7 +303,7 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
         if (status < 0)
                 socket->polled = 0;
         if (upstream->phase == UPSTREAM_CONNECTING)
-                on_connected(upstream);
+                finish_attempt(upstream);
         else
                 upstream->owner->ready(upstream, status < 0 ? 0 : events);
 }

@@ -83,6 +83,25 @@ static void test_both_sides_are_of_a_kind(void **state) {
         refuse("unix:///run/x", "forward = \"unix+seqpacket:///run/y\";", "is for records");
 }
 
+static void test_proxy_headers_are_sent_and_accepted(void **state) {
+        static const char listen[] = "tcp://127.0.0.1:1";
+
+        assert_int_equal(load_forward(listen, "forward = \"unix:@x\";")->send_proxy, PROXY_NONE);
+        assert_false(config->listeners[0].accept_proxy);
+        assert_int_equal(
+                load_forward(listen, "forward = \"unix:@x\"; send_proxy = \"v1\";")->send_proxy,
+                PROXY_V1);
+        assert_int_equal(load_forward(listen, "forward = \"unix:@x\"; send_proxy = \"v2\"; "
+                                              "accept_proxy = true;")
+                                 ->send_proxy,
+                         PROXY_V2);
+        assert_true(config->listeners[0].accept_proxy);
+        refuse(listen, "forward = \"unix:@x\"; send_proxy = \"v3\";", "expected \"v1\" or \"v2\"");
+        refuse(listen, "send_proxy = \"v2\";", "there is no forward");
+        refuse("udp://127.0.0.1:1", "accept_proxy = true;", "accept_proxy: only for streams");
+        refuse("unix+seqpacket:///run/x", "accept_proxy = true;", "accept_proxy: only for streams");
+}
+
 static void test_its_keys_are_only_for_it(void **state) {
         refuse("tcp://127.0.0.1:1", "connect_timeout = \"1s\";",
                "connect_timeout: there is no forward, which it is for");
@@ -100,6 +119,7 @@ int main(void) {
                                           tear_down),
                 cmocka_unit_test_teardown(test_targets_are_addresses_to_connect_to, tear_down),
                 cmocka_unit_test_teardown(test_both_sides_are_of_a_kind, tear_down),
+                cmocka_unit_test_teardown(test_proxy_headers_are_sent_and_accepted, tear_down),
                 cmocka_unit_test_teardown(test_its_keys_are_only_for_it, tear_down),
         };
 

@@ -1,22 +1,37 @@
 /* Both ends of streams that sockd forwards. Bytes are numbered ones, so that each end knows what
  * has to come, and "N HASH" says how many came and which.
  *
- *      stream serve ADDRESS HOW    accepts, each connection in a process of its own; says `serving`
- * and the address, and then what became of each: `ended N HASH` or `broken` echo       sends back
- * what comes, and ends when the peer has sum        reads to the end, and answers with a line, N
- * HASH, and the peer's address as it sees it greet      says hello, ends its output, and reads to
- * the end pour=N     sends N bytes, ends, and waits for the peer's end reset      resets the
- * connection when something has come deaf       never reads stream send ADDRESS N       sends N
- * bytes and ends, reads to the end: says `sent N HASH`, `got N HASH`, and, if it is one, the line
- * that it got; or `broken` stream receive ADDRESS N    the same; begins to read when a line comes
- * on standard input, once it has said `waiting` stream abort ADDRESS        sends a byte, waits for
- * one, resets the connection stream stall ADDRESS        sends until nothing is taken any more,
- * says `stalled`, and resets the connection when a line comes on standard input stream watch
- * ADDRESS        sends a byte, waits for one, says `there`, then `ended` or `broken` when the
- * connection is stream hold ADDRESS N       N connections, a byte there and back on each: says
- * `held N`; again for each line of standard input, `turned N`; how many are still good, that is
+ *      stream serve ADDRESS HOW
+ *              accepts, each connection in a process of its own; says `serving` and the address,
+ *              and then what became of each: `ended N HASH` or `broken`
+ *           echo       sends back what comes, and ends when the peer has
+ *           sum        reads to the end, answers with a line: N HASH, and who the peer is
+ *           tell       reads to the end, says `told TEXT`, with \xNN for what is not printable
+ *           greet      says hello, ends its output, and reads to the end
+ *           pour=N     sends N bytes, ends, and waits for the peer's end
+ *           reset      resets the connection when something has come
+ *           deaf       never reads
+ *      stream send ADDRESS N
+ *              sends N bytes and ends, reads to the end: says `sent N HASH`, `got N HASH`, and, if
+ *              it is one, the line that it got; or `broken`
+ *      stream receive ADDRESS N
+ *              the same; says `waiting`, and reads once a line comes on standard input
+ *      stream abort ADDRESS
+ *              sends a byte, waits for one, resets the connection
+ *      stream stall ADDRESS
+ *              sends until nothing is taken any more, says `stalled`, and resets the connection
+ *              when a line comes on standard input
+ *      stream watch ADDRESS
+ *              sends a byte, waits for one, says `there`, then `ended` or `broken` when the
+ *              connection is
+ *      stream hang ADDRESS N
+ *              N connections that say nothing: says `hanging N`, and keeps them until the end of
+ *              standard input
+ *      stream hold ADDRESS N
+ *              N connections, a byte there and back on each: says `held N`; again for each line
+ *              of standard input: `turned N`, of which that was so
  *
- * What takes more than STREAM_SECONDS (default 60) ends with status 1.
+ * A client that takes more than STREAM_SECONDS (default 60) is killed.
  */
 #include "tests/support/target.h"
 
@@ -203,6 +218,21 @@ static bool serve_sum(struct traffic *traffic) {
         return true;
 }
 
+static bool serve_tell(struct traffic *traffic) {
+        unsigned char bytes[1024];
+        size_t length = 0;
+        ssize_t n;
+
+        while (length < sizeof(bytes) &&
+               (n = recv(traffic->fd, bytes + length, sizeof(bytes) - length, 0)) > 0)
+                length += (size_t)n;
+        printf("told ");
+        for (size_t i = 0; i < length; i++)
+                printf(bytes[i] >= ' ' && bytes[i] <= '~' ? "%c" : "\\x%02x", bytes[i]);
+        printf("\n");
+        return true;
+}
+
 static bool serve(struct traffic *traffic, const char *how) {
         char byte;
 
@@ -214,6 +244,8 @@ static bool serve(struct traffic *traffic, const char *how) {
                 traffic->n_to_send = strtoull(how + 5, NULL, 10);
                 return exchange(traffic);
         }
+        if (strcmp(how, "tell") == 0)
+                return serve_tell(traffic);
         if (strcmp(how, "greet") == 0) {
                 dprintf(traffic->fd, "hello\n");
                 (void)shutdown(traffic->fd, SHUT_WR);
@@ -339,6 +371,17 @@ static unsigned long turn_all(const int *fds, unsigned long n) {
         return n_good;
 }
 
+static void run_hang(unsigned long n) {
+        char byte;
+
+        for (unsigned long i = 0; i < n; i++)
+                (void)connect_one();
+        printf("hanging %lu\n", n);
+        (void)fflush(stdout);
+        while (read(STDIN_FILENO, &byte, 1) > 0)
+                ;
+}
+
 static void run_hold(unsigned long n) {
         int *fds = calloc(n, sizeof(*fds));
         char line[64];
@@ -381,6 +424,8 @@ int main(int argc, char **argv) {
                 run_stall();
         else if (strcmp(what, "watch") == 0)
                 run_watch();
+        else if (strcmp(what, "hang") == 0)
+                run_hang((unsigned long)n);
         else if (strcmp(what, "hold") == 0)
                 run_hold((unsigned long)n);
         else
