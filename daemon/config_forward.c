@@ -2,10 +2,11 @@
 #include "daemon/config_forward.h"
 
 #include "daemon/config.h"
-#include "daemon/config_value.h"
+#include "daemon/config_keys.h"
 #include "daemon/target.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -74,23 +75,31 @@ static const char *kind_of(const struct address *address) {
         return address->scheme == ADDRESS_UNIX_SEQPACKET ? "records" : "a stream";
 }
 
+/* How TLS is spoken with targets, whether anything is said of it or not. */
+static void make_tls(struct config_reader *reader, const char *path, const config_setting_t *group,
+                     struct config_listener *listener) {
+        const config_setting_t *keys = config_setting_get_member(group, "forward_tls");
+        char name[CONFIG_PATH_MAX];
+
+        snprintf(name, sizeof(name), "%.100s%s", path, keys ? ".forward_tls" : "");
+        if (reader->error == 0)
+                config_tls_make_forward(reader, name, keys ? keys : group, &listener->forward_tls);
+}
+
 void config_forward_check(struct config_reader *reader, const char *path,
-                          const config_setting_t *group, const struct config_listener *listener) {
+                          const config_setting_t *group, struct config_listener *listener) {
         const config_setting_t *setting = config_setting_get_member(group, "forward");
         const struct config_forward *forward = &listener->handler.forward;
         const char *from = kind_of(&listener->address);
         char text[ADDRESS_TEXT_MAX];
+        bool has_tls = false;
 
-        if (strcmp(from, "a stream") != 0 || listener->tls.context)
-                config_reader_complain(reader, setting, path, "forward",
-                                       "only for streams without TLS");
+        if (address_is_datagram(&listener->address))
+                config_reader_complain(reader, setting, path, "forward", "not for datagrams yet");
         for (size_t i = 0; i < forward->n_targets; i++) {
                 const struct address *target = &forward->targets[i];
 
-                if (target->scheme == ADDRESS_TLS)
-                        config_reader_complain(reader, setting, path, "forward",
-                                               "targets are without TLS, but this is %s",
-                                               address_format(target, text));
+                has_tls |= target->scheme == ADDRESS_TLS;
                 if (strcmp(kind_of(target), from) != 0)
                         config_reader_complain(reader, setting, path, "forward",
                                                "the listener takes %s, but %s is for %s", from,
@@ -100,11 +109,17 @@ void config_forward_check(struct config_reader *reader, const char *path,
                                                "%s is the listener itself",
                                                address_format(target, text));
         }
+        if (has_tls)
+                make_tls(reader, path, group, listener);
+        else if (config_setting_get_member(group, "forward_tls"))
+                config_reader_complain(reader, config_setting_get_member(group, "forward_tls"),
+                                       path, "forward_tls", "no target begins with tls://");
 }
 
 void config_forward_refuse_keys(struct config_reader *reader, const char *path,
                                 const config_setting_t *group) {
-        static const char *const keys[] = {"connect_timeout", "resolve_interval", "send_proxy"};
+        static const char *const keys[] = {"connect_timeout", "resolve_interval", "send_proxy",
+                                           "forward_tls"};
 
         /* Where forward itself was refused, enough is said. */
         for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {

@@ -26,10 +26,10 @@ struct config_forward {
 void config_forward_read(const struct config_place *place);
 void config_forward_release(void *target);
 
-/* Complains of targets that the listener cannot forward to. */
+/* Complains of targets that the listener cannot forward to, and makes listener->forward_tls.context
+ * if there are some with TLS. */
 void config_forward_check(struct config_reader *reader, const char *path,
-                          const struct config_setting_t *group,
-                          const struct config_listener *listener);
+                          const struct config_setting_t *group, struct config_listener *listener);
 
 /* Complains of keys that are of a forward, where there is none. */
 void config_forward_refuse_keys(struct config_reader *reader, const char *path,

@@ -68,7 +68,10 @@ static void check_tls(struct config_reader *reader, const char *path, const conf
         tls->first = tls->context->is_first = true;
 }
 
-static int make_forward(struct forward_settings *settings, const struct config_forward *forward) {
+static int make_forward(struct forward_settings *settings, const struct config_listener *listener) {
+        const struct config_forward *forward = &listener->handler.forward;
+
+        settings->tls = tls_context_ref(listener->forward_tls.context);
         settings->connect_timeout_ms = forward->connect_timeout_ms;
         settings->send_proxy = (enum proxy_version)forward->send_proxy;
         settings->targets =
@@ -101,7 +104,7 @@ void config_handler_check(struct config_reader *reader, const char *path,
         listener->handler.made = config_handler_new(chosen->kind);
         if (!listener->handler.made ||
             (chosen->kind == HANDLER_FORWARD &&
-             make_forward(&listener->handler.made->forward, &keys->forward) < 0))
+             make_forward(&listener->handler.made->forward, listener) < 0))
                 reader->error = -ENOMEM;
 }
 
@@ -116,6 +119,7 @@ struct config_handler *config_handler_unref(struct config_handler *handler) {
             atomic_fetch_sub_explicit(&handler->n_references, 1, memory_order_acq_rel) != 1)
                 return NULL;
         targets_free(handler->forward.targets);
+        tls_context_unref(handler->forward.tls);
         free(handler);
         return NULL;
 }

@@ -15,6 +15,7 @@ struct config_listener;
 struct config_reader;
 struct config_setting_t;
 struct targets;
+struct tls_context;
 
 enum handler_kind {
         HANDLER_BUS, /* the default */
@@ -31,6 +32,7 @@ struct forward_settings {
         struct targets *targets; /* owned; what is known of them changes */
         uint64_t connect_timeout_ms;
         enum proxy_version send_proxy;
+        struct tls_context *tls; /* a reference; NULL: no target has TLS */
 };
 
 struct config_handler {

@@ -378,6 +378,8 @@ static const struct config_key listener_keys[] = {
          .fallback = "5s"},
         {"send_proxy", CONFIG_ENUM, FIELD(config_listener, handler.forward.send_proxy),
          .parse = proxy_version_parse, .expected = "\"v1\" or \"v2\""},
+        {"forward_tls", CONFIG_TABLE, FIELD(config_listener, forward_tls),
+         .table = &config_keys_forward_tls},
         {"resolve_interval", CONFIG_DURATION,
          FIELD(config_listener, handler.forward.resolve_interval_ms), .minimum = 100,
          .maximum = DAY, .fallback = "30s"},

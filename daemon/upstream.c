@@ -1,25 +1,16 @@
 /* The way to a target. See upstream.h. */
-#include "daemon/upstream.h"
+#include "daemon/upstream_parts.h"
 
 #include "daemon/config_handler.h"
 #include "daemon/connection.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <stdlib.h>
-#include <unistd.h>
+#include <stdio.h>
+#include <string.h>
 
 /* How soon a Unix socket is tried again whose queue of connections is full, of which nothing else
  * tells. */
 #define RETRY_MS 10
-
-/* A socket and its poll handle, which is freed later than the upstream ends. */
-struct upstream_socket {
-        uv_poll_t poll;
-        struct upstream *upstream; /* NULL: it is closed */
-        int fd, polled;
-};
 
 static void advance(struct upstream *upstream);
 
@@ -35,78 +26,8 @@ static uint64_t now_ms(const struct upstream *upstream) {
         return uv_now(&upstream->connection->worker->loop);
 }
 
-int upstream_fd(const struct upstream *upstream) {
-        return upstream->socket ? upstream->socket->fd : -1;
-}
-
 const char *upstream_target(const struct upstream *upstream) {
         return targets_of(upstream)->all[current_target(upstream)].text;
-}
-
-/* --- the socket ----------------------------------------------------------------------------------
- */
-
-static void on_handle_closed(uv_handle_t *handle) {
-        free(handle->data);
-}
-
-static void close_socket(struct upstream *upstream, bool is_abort) {
-        const struct linger none = {.l_onoff = 1, .l_linger = 0};
-        struct upstream_socket *socket = upstream->socket;
-
-        if (!socket)
-                return;
-        upstream->socket = NULL;
-        socket->upstream = NULL;
-        if (is_abort)
-                (void)setsockopt(socket->fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
-        uv_close((uv_handle_t *)&socket->poll, on_handle_closed);
-        (void)close(socket->fd);
-}
-
-/* Takes the descriptor, also on failure. */
-static int adopt_socket(struct upstream *upstream, int fd) {
-        struct upstream_socket *socket = calloc(1, sizeof(*socket));
-        int r = socket ? uv_poll_init(&upstream->connection->worker->loop, &socket->poll, fd)
-                       : -ENOMEM;
-
-        if (r < 0) {
-                (void)close(fd);
-                free(socket);
-                return r;
-        }
-        socket->poll.data = socket;
-        socket->upstream = upstream;
-        socket->fd = fd;
-        upstream->socket = socket;
-        return 0;
-}
-
-static int open_socket(struct upstream *upstream, const struct address_socket *address) {
-        static const int one = 1;
-        int fd = socket(address->family, address->type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-        if (fd < 0)
-                return -errno;
-        if (address->family != AF_UNIX && address->type == SOCK_STREAM) {
-                (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-                (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
-        }
-        return adopt_socket(upstream, fd);
-}
-
-static void on_poll(uv_poll_t *poll, int status, int events);
-
-void upstream_await(struct upstream *upstream, int events) {
-        struct upstream_socket *socket = upstream->socket;
-
-        if (!socket || events == socket->polled)
-                return;
-        socket->polled = events;
-        if (events == 0)
-                (void)uv_poll_stop(&socket->poll);
-        else
-                (void)uv_poll_start(&socket->poll, events, on_poll);
 }
 
 /* --- attempts ------------------------------------------------------------------------------------
@@ -144,9 +65,9 @@ static void give_up(struct upstream *upstream) {
 }
 
 /* The present address is no good; the next one is tried. */
-static void fail_attempt(struct upstream *upstream, int error) {
-        close_socket(upstream, false);
-        upstream->error = error;
+static void fail_attempt(struct upstream *upstream, const char *failure) {
+        upstream_socket_close(upstream, false);
+        snprintf(upstream->failure, sizeof(upstream->failure), "%s", failure);
         upstream->failed_target = upstream_target(upstream);
         upstream->n_sockets++;
 }
@@ -158,18 +79,29 @@ static bool is_own(int error) {
 
 /* A target has accepted. Returns whether that leads anywhere. */
 static bool on_connected(struct upstream *upstream) {
+        const struct target *target = &targets_of(upstream)->all[current_target(upstream)];
+        int r;
+
         if (!introduce(upstream)) {
-                fail_attempt(upstream, -EPIPE);
+                fail_attempt(upstream, "it did not take the PROXY header");
                 return false;
         }
-        become_open(upstream);
-        return true;
+        if (target->address.scheme != ADDRESS_TLS) {
+                become_open(upstream);
+                return true;
+        }
+        upstream->phase = UPSTREAM_SECURING;
+        upstream_await(upstream, 0);
+        r = upstream_secure(upstream);
+        if (r < 0)
+                fail_attempt(upstream, strerror(-r));
+        return r == 0;
 }
 
 /* Connects to one address. Returns 0, -EINPROGRESS, -EAGAIN: it is to be tried again, or another
  * negative errno. */
 static int try_address(struct upstream *upstream, const struct address_socket *address) {
-        int r = upstream->socket ? 0 : open_socket(upstream, address);
+        int r = upstream->socket ? 0 : upstream_socket_open(upstream, address);
 
         if (r < 0)
                 return r;
@@ -195,7 +127,8 @@ static bool attempt(struct upstream *upstream, const struct address_socket *addr
                 set_deadline(upstream, RETRY_MS);
                 return true;
         default:
-                fail_attempt(upstream, r);
+                fail_attempt(upstream, strerror(-r));
+                upstream->is_at_limit = is_own(r);
                 return false;
         }
 }
@@ -258,13 +191,13 @@ static void advance(struct upstream *upstream) {
                         start_clock(upstream);
                         if (attempt(upstream, &address))
                                 return;
-                        if (is_own(upstream->error))
+                        if (upstream->is_at_limit)
                                 break;
                 } else if (r == TARGET_UNKNOWN && ask(upstream)) {
                         return;
                 } else if (r == TARGET_END || has_asked) {
                         if (r == TARGET_UNKNOWN)
-                                fail_attempt(upstream, -EADDRNOTAVAIL);
+                                fail_attempt(upstream, "its name is not known");
                         next_target(upstream);
                 }
         }
@@ -288,24 +221,27 @@ static void finish_attempt(struct upstream *upstream) {
         if (getsockopt(upstream->socket->fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0)
                 error = errno;
         if (error != 0)
-                fail_attempt(upstream, -error);
+                fail_attempt(upstream, strerror(error));
         if (error != 0 || !on_connected(upstream))
                 advance(upstream);
 }
 
-static void on_poll(uv_poll_t *poll, int status, int events) {
-        struct upstream_socket *socket = poll->data;
-        struct upstream *upstream = socket->upstream;
-
-        if (!upstream)
-                return;
-        worker_enter(upstream->connection->worker);
-        if (status < 0)
-                socket->polled = 0;
+void upstream_on_ready(struct upstream *upstream, int events) {
         if (upstream->phase == UPSTREAM_CONNECTING)
                 finish_attempt(upstream);
+        else if (upstream->phase == UPSTREAM_SECURING)
+                upstream_continue_securing(upstream, events);
         else
-                upstream->owner->ready(upstream, status < 0 ? 0 : events);
+                upstream->owner->ready(upstream, events);
+}
+
+void upstream_on_secured(struct upstream *upstream, const char *failure) {
+        if (!failure) {
+                become_open(upstream);
+                return;
+        }
+        fail_attempt(upstream, failure);
+        advance(upstream);
 }
 
 /* --- beginning and end ---------------------------------------------------------------------------
@@ -322,7 +258,7 @@ void upstream_close(struct upstream *upstream, bool is_abort) {
         bool is_waiting = upstream->phase == UPSTREAM_RESOLVING;
 
         upstream->phase = UPSTREAM_CLOSED;
-        close_socket(upstream, is_abort);
+        upstream_socket_close(upstream, is_abort);
         if (is_waiting && resolver_leave(upstream->connection->settings, &upstream->wait))
                 connection_unpin(upstream->connection);
 }
@@ -341,11 +277,12 @@ void upstream_deadline(struct upstream *upstream) {
                         retry(upstream);
                         break;
                 }
-                fail_attempt(upstream, -EAGAIN);
+                fail_attempt(upstream, "its queue of connections is full");
                 advance(upstream);
                 break;
         case UPSTREAM_CONNECTING:
-                fail_attempt(upstream, -ETIMEDOUT);
+        case UPSTREAM_SECURING:
+                fail_attempt(upstream, "it did not answer in time");
                 advance(upstream);
                 break;
         case UPSTREAM_CLOSED:

@@ -22,6 +22,7 @@ enum upstream_phase {
         UPSTREAM_RESOLVING,  /* what a name stands for is being found out */
         UPSTREAM_CONNECTING, /* to one address */
         UPSTREAM_RETRYING,   /* the same, whose socket is too busy at the moment */
+        UPSTREAM_SECURING,   /* the TLS handshake */
         UPSTREAM_OPEN,
 };
 
@@ -38,6 +39,9 @@ struct upstream_owner {
         void (*ready)(struct upstream *upstream, int events);
 };
 
+/* Room for why an attempt has failed. */
+#define UPSTREAM_FAILURE_MAX 160
+
 struct upstream {
         const struct upstream_owner *owner;
         struct connection *connection; /* whose it is; with its settings */
@@ -48,11 +52,12 @@ struct upstream {
         /* Which target, and address of it, is tried. */
         struct target_turn turn;
         unsigned n_turned, n_sockets;
-        bool has_asked; /* what its name stands for */
+        bool has_asked;   /* what its name stands for */
+        bool is_at_limit; /* it has failed for want of what is ours */
         struct resolver_wait wait;
 
         /* Why the last attempt has failed. */
-        int error;
+        char failure[UPSTREAM_FAILURE_MAX];
         const char *failed_target; /* borrowed from the settings; NULL: none was tried */
 };
 
@@ -75,3 +80,21 @@ const char *upstream_target(const struct upstream *upstream);
 
 /* Has the owner told of these events of libuv; 0: of none. */
 void upstream_await(struct upstream *upstream, int events);
+
+/* Whether there is TLS towards the target. */
+bool upstream_is_secured(const struct upstream *upstream);
+
+/* Reads, of records one. Returns how many bytes; 0: the target's end; -EAGAIN: there is nothing;
+ * -EMSGSIZE: a record did not fit, and is lost; or another negative errno. */
+ssize_t upstream_receive(struct upstream *upstream, char *bytes, size_t n_bytes);
+
+/* Whether something was taken from the socket that has not been read: polling does not tell of it.
+ */
+bool upstream_has_buffered(const struct upstream *upstream);
+
+/* Sends some of the bytes, a record whole. What is offered after -EAGAIN has to begin with the same
+ * bytes. Returns how many, -EAGAIN: the socket is full; or another negative errno. */
+ssize_t upstream_send(struct upstream *upstream, struct bytes bytes);
+
+/* Tells the target that nothing more comes. */
+void upstream_end_output(struct upstream *upstream);

@@ -321,7 +321,7 @@ static void test_all_errors_are_reported_at_once(void **state) {
                  "cookie_lifetime, "
                  "max_sessions, "
                  "max_sessions_per_source, echo, discard, daytime, time, chargen, forward, "
-                 "connect_timeout, send_proxy, resolve_interval\n"
+                 "connect_timeout, send_proxy, forward_tls, resolve_interval\n"
                  "sockd.conf:11: listeners[2].listen: found \"tcp://localhost\", expected an "
                  "address, but there is no port, as in tcp://127.0.0.1:4222\n"
                  "sockd.conf:12: listeners[3]: found 7, expected a group { ... }\n"

@@ -102,6 +102,28 @@ static void test_proxy_headers_are_sent_and_accepted(void **state) {
         refuse("unix+seqpacket:///run/x", "accept_proxy = true;", "accept_proxy: only for streams");
 }
 
+static void test_targets_may_have_tls(void **state) {
+        static const char listen[] = "tcp://127.0.0.1:1", target[] = "forward = \"tls://h:1\"; ";
+        char keys[256];
+
+        if (load_listener(listen, target) < 0 && strstr(errors.lines[0], "without TLS"))
+                skip();
+        assert_non_null(load_forward(listen, target)->tls);
+        assert_null(load_forward(listen, "forward = \"unix:@x\";")->tls);
+        snprintf(keys, sizeof(keys), "%sforward_tls = { verify = false; name = \"x\"; };", target);
+        assert_non_null(load_forward(listen, keys)->tls);
+        refuse(listen, "forward = \"unix:@x\"; forward_tls = { };", "no target begins with tls://");
+        refuse(listen, "echo = true; forward_tls = { };", "forward_tls: there is no forward");
+        refuse(listen, "forward = \"tls://h:1\"; forward_tls = { ca = \"/nowhere\"; };",
+               "forward_tls.ca: found \"/nowhere\", which cannot be used");
+        refuse(listen, "forward = \"tls://h:1\"; forward_tls = { name = \"a b\"; };",
+               "expected the name of a host");
+        refuse(listen, "forward = \"tls://h:1\"; forward_tls = { cert = \"/c\"; };",
+               "forward_tls.cert: there is no key");
+        refuse(listen, "forward = \"tls://h:1\"; forward_tls = { ca = \"/c\"; verify = false; };",
+               "forward_tls.ca: with verify = false");
+}
+
 static void test_its_keys_are_only_for_it(void **state) {
         refuse("tcp://127.0.0.1:1", "connect_timeout = \"1s\";",
                "connect_timeout: there is no forward, which it is for");
@@ -120,6 +142,7 @@ int main(void) {
                 cmocka_unit_test_teardown(test_targets_are_addresses_to_connect_to, tear_down),
                 cmocka_unit_test_teardown(test_both_sides_are_of_a_kind, tear_down),
                 cmocka_unit_test_teardown(test_proxy_headers_are_sent_and_accepted, tear_down),
+                cmocka_unit_test_teardown(test_targets_may_have_tls, tear_down),
                 cmocka_unit_test_teardown(test_its_keys_are_only_for_it, tear_down),
         };
 
