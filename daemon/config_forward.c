@@ -3,6 +3,7 @@
 
 #include "daemon/config.h"
 #include "daemon/config_keys.h"
+#include "daemon/proxy_protocol.h"
 #include "daemon/target.h"
 
 #include <errno.h>
@@ -94,8 +95,10 @@ void config_forward_check(struct config_reader *reader, const char *path,
         char text[ADDRESS_TEXT_MAX];
         bool has_tls = false;
 
-        if (address_is_datagram(&listener->address))
-                config_reader_complain(reader, setting, path, "forward", "not for datagrams yet");
+        if (forward->send_proxy != PROXY_NONE && strcmp(from, "a stream") != 0)
+                config_reader_complain(reader, config_setting_get_member(group, "send_proxy"), path,
+                                       "send_proxy", "only for streams, but the listener takes %s",
+                                       from);
         for (size_t i = 0; i < forward->n_targets; i++) {
                 const struct address *target = &forward->targets[i];
 

@@ -5,6 +5,8 @@
 #include "daemon/forward_parts.h"
 #include "daemon/handler.h"
 #include "daemon/listener.h"
+#include "daemon/session.h"
+#include "daemon/stage.h"
 #include "daemon/transport.h"
 #include "lib/log.h"
 
@@ -31,7 +33,10 @@ static void on_opened(struct upstream *upstream) {
 
         log_debug("client %llu: forwarded to %s", (unsigned long long)forward->connection->id,
                   upstream_target(upstream));
-        if (is_plain(forward)) {
+        if (forward->connection->session) {
+                forward->way = FORWARD_DATAGRAMS;
+                forward_datagram_start(forward);
+        } else if (is_plain(forward)) {
                 forward->way = FORWARD_RELAY;
                 forward_relay_start(forward);
         } else {
@@ -49,7 +54,9 @@ static void on_failed(struct upstream *upstream) {
                     "listener \"%s\": no target can be reached; the last one, %s: %s",
                     connection->listener->name,
                     upstream->failed_target ? upstream->failed_target : "none", upstream->failure);
-        connection_end(connection, REASON_NO_TARGET);
+        /* The stranger is there for others, too. */
+        if (!connection->session || connection->session->is_kept)
+                connection_end(connection, REASON_NO_TARGET);
 }
 
 static void on_ready(struct upstream *upstream, int events) {
@@ -57,6 +64,8 @@ static void on_ready(struct upstream *upstream, int events) {
 
         if (forward->way == FORWARD_RELAY)
                 forward_relay_target_ready(forward, events);
+        else if (forward->way == FORWARD_DATAGRAMS)
+                forward_datagram_target_ready(forward, events);
         else
                 forward_carry_target_ready(forward, events);
 }
@@ -67,6 +76,32 @@ static const struct upstream_owner owner = {
         .ready = on_ready,
 };
 
+/* --- bytes ---------------------------------------------------------------------------------------
+ */
+
+void forward_count_input(struct connection *connection, size_t n_bytes) {
+        size_t is_message = connection->transport->keeps_boundaries;
+
+        counter_add(&connection->in_messages, is_message);
+        counter_add(&connection->in_bytes, n_bytes);
+        counter_add(&connection->worker->stats.in_messages, is_message);
+        counter_add(&connection->worker->stats.in_bytes, n_bytes);
+}
+
+void forward_deliver(struct connection *connection, struct bytes bytes) {
+        struct stage *stage = connection_output(connection->worker, connection);
+
+        if (!stage)
+                return;
+        if (outbox_append(&stage->outbox, bytes) < 0) {
+                connection_condemn_output(connection->worker, connection);
+                return;
+        }
+        stage->n_messages += connection->transport->keeps_boundaries;
+        stage->n_payload_bytes += bytes.length;
+        connection_output_done(connection->worker, stage);
+}
+
 /* --- the handler --------------------------------------------------------------------------------
  */
 
@@ -76,6 +111,10 @@ void forward_end(struct forward *forward) {
                 connection_close(forward->connection, REASON_CLIENT_CLOSED);
         else
                 connection_end(forward->connection, REASON_CLIENT_CLOSED);
+}
+
+void forward_connect(struct forward *forward) {
+        upstream_open(&forward->upstream, forward->connection, &owner);
 }
 
 static int forward_opened(struct connection *connection) {
@@ -92,7 +131,7 @@ static void forward_begun(struct connection *connection) {
         struct forward *forward = connection->state;
 
         connection_pause(connection, PAUSE_TARGET);
-        upstream_open(&forward->upstream, connection, &owner);
+        forward_connect(forward);
 }
 
 static void forward_ready(struct connection *connection, int events) {
@@ -102,10 +141,13 @@ static void forward_ready(struct connection *connection, int events) {
 static size_t forward_input(struct connection *connection, struct bytes *input) {
         struct forward *forward = connection->state;
 
-        if (forward->way == FORWARD_CARRY)
+        if (forward->way == FORWARD_CARRY) {
                 forward_carry_input(forward, input);
-        else
-                input->length = 0; /* of who is refused */
+                return 0;
+        }
+        if (connection->session)
+                forward_datagram_input(forward, *input);
+        input->length = 0; /* also that of who is refused */
         return 0;
 }
 
@@ -125,10 +167,20 @@ static void forward_writable(struct connection *connection) {
 static void forward_deadline(struct connection *connection) {
         struct forward *forward = connection->state;
 
-        if (forward->upstream.phase == UPSTREAM_CLOSED)
+        if (forward->upstream.phase == UPSTREAM_CLOSED && !connection->session)
                 client_deadline_plain(connection);
         else
                 upstream_deadline(&forward->upstream);
+}
+
+static void forward_renewed(struct connection *connection) {
+        client_renew(connection->client);
+}
+
+/* What is too long for us was counted. */
+static void forward_oversized(struct connection *connection) {
+        if (!connection->session)
+                connection_abort(connection, REASON_READ_ERROR);
 }
 
 static void forward_changed(struct connection *connection) {
@@ -160,6 +212,8 @@ const struct handler handler_forward = {
         .finished = forward_finished,
         .ready = forward_ready,
         .writable = forward_writable,
+        .renewed = forward_renewed,
+        .oversized = forward_oversized,
         .deadline = forward_deadline,
         .changed = forward_changed,
         .closed = forward_closed,

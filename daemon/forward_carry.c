@@ -9,7 +9,6 @@
 #include "daemon/block.h"
 #include "daemon/client.h"
 #include "daemon/config.h"
-#include "daemon/stage.h"
 #include "daemon/transport.h"
 #include "lib/log.h"
 
@@ -48,17 +47,6 @@ static void end_if_over(struct forward *forward) {
 /* --- to the target -------------------------------------------------------------------------------
  */
 
-/* Counts and charges what the target has got. */
-static void count_input(struct connection *connection, size_t n_bytes) {
-        size_t is_message = connection->transport->keeps_boundaries;
-
-        counter_add(&connection->in_messages, is_message);
-        counter_add(&connection->in_bytes, n_bytes);
-        counter_add(&connection->worker->stats.in_messages, is_message);
-        counter_add(&connection->worker->stats.in_bytes, n_bytes);
-        (void)connection_admit(connection, 1, n_bytes);
-}
-
 void forward_carry_input(struct forward *forward, struct bytes *input) {
         struct connection *connection = forward->connection;
 
@@ -74,7 +62,8 @@ void forward_carry_input(struct forward *forward, struct bytes *input) {
                         give_up(forward, (int)n);
                         return;
                 }
-                count_input(connection, (size_t)n);
+                forward_count_input(connection, (size_t)n);
+                (void)connection_admit(connection, 1, (size_t)n);
                 input->data += n;
                 input->length -= (size_t)n;
         }
@@ -111,20 +100,6 @@ static size_t limit_of(const struct connection *connection, const struct block *
                                                                                 : (size_t)max;
 }
 
-static void deliver(struct connection *connection, struct bytes bytes) {
-        struct stage *stage = connection_output(connection->worker, connection);
-
-        if (!stage)
-                return;
-        if (outbox_append(&stage->outbox, bytes) < 0) {
-                connection_condemn_output(connection->worker, connection);
-                return;
-        }
-        stage->n_messages += connection->transport->keeps_boundaries;
-        stage->n_payload_bytes += bytes.length;
-        connection_output_done(connection->worker, stage);
-}
-
 /* Goes on when what is under way has left. */
 static void rest(struct forward *forward) {
         await_no_more(forward, UV_READABLE);
@@ -150,7 +125,7 @@ static bool pull(struct forward *forward) {
                 return false;
         }
         if (n > 0)
-                deliver(connection, (struct bytes){block->data, (size_t)n});
+                forward_deliver(connection, (struct bytes){block->data, (size_t)n});
         forward->is_target_ended = n == 0;
         if (n == 0 || upstream_has_buffered(&forward->upstream))
                 rest(forward);

@@ -80,8 +80,12 @@ static bool is_own(int error) {
 /* A target has accepted. Returns whether that leads anywhere. */
 static bool on_connected(struct upstream *upstream) {
         const struct target *target = &targets_of(upstream)->all[current_target(upstream)];
-        int r;
+        int r = upstream_socket_name(upstream->socket);
 
+        if (r < 0) {
+                fail_attempt(upstream, strerror(-r));
+                return false;
+        }
         if (!introduce(upstream)) {
                 fail_attempt(upstream, "it did not take the PROXY header");
                 return false;
@@ -261,6 +265,10 @@ void upstream_close(struct upstream *upstream, bool is_abort) {
         upstream_socket_close(upstream, is_abort);
         if (is_waiting && resolver_leave(upstream->connection->settings, &upstream->wait))
                 connection_unpin(upstream->connection);
+}
+
+void upstream_note_failure(struct upstream *upstream) {
+        targets_note(targets_of(upstream), current_target(upstream), false, now_ms(upstream));
 }
 
 void upstream_deadline(struct upstream *upstream) {

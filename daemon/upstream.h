@@ -69,6 +69,9 @@ void upstream_open(struct upstream *upstream, struct connection *connection,
  * where that is possible. */
 void upstream_close(struct upstream *upstream, bool is_abort);
 
+/* The target that it is connected to turned out not to be there. */
+void upstream_note_failure(struct upstream *upstream);
+
 /* The connection's deadline has come, which is the upstream's until it is open. */
 void upstream_deadline(struct upstream *upstream);
 

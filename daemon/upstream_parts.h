@@ -16,7 +16,7 @@ struct upstream_socket {
         struct upstream *upstream;     /* NULL: it is closed */
         struct connection *connection; /* whose it is; pinned while a step is computed */
         int fd;
-        int type;           /* SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM */
+        int family, type;   /* of address_socket */
         int wanted, polled; /* what is waited for, and what is polled for to learn of it */
         unsigned n_uses;    /* by handle and job: when it may be freed */
 
@@ -28,6 +28,10 @@ struct upstream_socket {
 /* Makes a socket for an address, for the upstream, which has none. Returns 0 or a negative errno.
  */
 int upstream_socket_open(struct upstream *upstream, const struct address_socket *address);
+
+/* Gives a Unix socket a name, if it needs one to be answered; once it is connected, as nobody but
+ * the target can send to it then. Returns 0 or a negative errno. */
+int upstream_socket_name(const struct upstream_socket *socket);
 
 /* Closes the upstream's socket, if it has one. */
 void upstream_socket_close(struct upstream *upstream, bool is_abort);

@@ -42,7 +42,7 @@ void upstream_socket_close(struct upstream *upstream, bool is_abort) {
 }
 
 /* Takes the descriptor, also on failure. */
-static int adopt(struct upstream *upstream, int fd, int type) {
+static int adopt(struct upstream *upstream, int fd, const struct address_socket *address) {
         struct upstream_socket *socket = calloc(1, sizeof(*socket));
         int r = socket ? uv_poll_init(&upstream->connection->worker->loop, &socket->poll, fd)
                        : -ENOMEM;
@@ -56,7 +56,8 @@ static int adopt(struct upstream *upstream, int fd, int type) {
         socket->upstream = upstream;
         socket->connection = upstream->connection;
         socket->fd = fd;
-        socket->type = type;
+        socket->family = address->family;
+        socket->type = address->type;
         socket->n_uses = 1;
         upstream->socket = socket;
         return 0;
@@ -72,7 +73,15 @@ int upstream_socket_open(struct upstream *upstream, const struct address_socket 
                 (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
                 (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
         }
-        return adopt(upstream, fd, address->type);
+        return adopt(upstream, fd, address);
+}
+
+int upstream_socket_name(const struct upstream_socket *socket) {
+        const struct sockaddr any = {.sa_family = AF_UNIX};
+
+        if (socket->family != AF_UNIX || socket->type != SOCK_DGRAM)
+                return 0;
+        return bind(socket->fd, &any, sizeof(any.sa_family)) < 0 ? -errno : 0;
 }
 
 int upstream_fd(const struct upstream *upstream) {
