@@ -111,6 +111,10 @@ static void add_clients(struct table *table, const json_t *data) {
                 table_add(table, "Refused logins:");
                 table_add_format(table, "%" PRIu64, report_number(data, "refused_logins"));
         }
+        if (report_number(data, "unreachable_targets") > 0) {
+                table_add(table, "Without target:");
+                table_add_format(table, "%" PRIu64, report_number(data, "unreachable_targets"));
+        }
 }
 
 static void add_traffic(struct table *table, const json_t *data, const char *label,

@@ -128,6 +128,9 @@ int client_open(struct connection *connection);
 int client_open_plain(struct connection *connection);
 void client_secured_plain(struct connection *connection);
 
+/* The datagram peer is to stay, as a session. Returns whether it may. */
+bool client_keep_plain(struct client *client);
+
 /* Whether a datagram of such a peer may be taken; if not, that is counted. */
 bool client_admits_datagram(struct client *client);
 

@@ -37,6 +37,10 @@ void client_secured_plain(struct connection *connection) {
         begin(connection->client);
 }
 
+bool client_keep_plain(struct client *client) {
+        return client_settle(client);
+}
+
 bool client_admits_datagram(struct client *client) {
         if (!client->must_login)
                 return true;

@@ -64,10 +64,12 @@ struct config_rate {
         uint64_t burst; /* messages at once; 0: those of a second */
 };
 
-/* TLS of a listener. */
+/* TLS of a listener, or towards the targets of a forward. */
 struct config_tls {
+        bool is_client;              /* it begins the handshake */
         char *cert, *key, *ca;       /* files; see tls_file.h. NULL: none */
-        bool verify;                 /* clients need certificates, of authorities in ca */
+        bool verify;                 /* peers need certificates, of authorities in ca */
+        char *name;                  /* client: whom the server has to be; NULL: as it is called */
         bool map;                    /* whose names may be names of users */
         bool first;                  /* it begins before INFO */
         bool required;               /* who speaks no TLS is not admitted */
@@ -106,12 +108,14 @@ struct config_listener {
 
         bool anonymous; /* who proves nothing is admitted; default: unless somebody has a secret */
         bool anonymous_is_given;
-        char *account; /* of whom no user fits; NULL: the default one */
-        bool identify; /* messages tell who sent them */
+        char *account;     /* of whom no user fits; NULL: the default one */
+        bool identify;     /* messages tell who sent them */
+        bool accept_proxy; /* a proxy tells who is there, by the PROXY protocol */
         struct config_rate rate;
         struct config_admission admission;
         uint64_t receive_buffer, send_buffer; /* bytes of each socket; 0: the system's default */
         struct config_tls tls;
+        struct config_tls forward_tls; /* towards the targets of a forward */
         struct config_handler_keys handler;
 
         /* Of datagrams. */

@@ -3,6 +3,7 @@
 
 #include "daemon/config.h"
 #include "daemon/config_value.h"
+#include "daemon/target.h"
 #include "daemon/tls_context.h"
 
 #include <errno.h>
@@ -68,6 +69,17 @@ static void check_tls(struct config_reader *reader, const char *path, const conf
         tls->first = tls->context->is_first = true;
 }
 
+static int make_forward(struct forward_settings *settings, const struct config_listener *listener) {
+        const struct config_forward *forward = &listener->handler.forward;
+
+        settings->tls = tls_context_ref(listener->forward_tls.context);
+        settings->connect_timeout_ms = forward->connect_timeout_ms;
+        settings->send_proxy = (enum proxy_version)forward->send_proxy;
+        settings->targets =
+                targets_new(forward->targets, forward->n_targets, forward->resolve_interval_ms);
+        return settings->targets ? 0 : -ENOMEM;
+}
+
 void config_handler_check(struct config_reader *reader, const char *path,
                           const config_setting_t *group, struct config_listener *listener) {
         const struct config_handler_keys *keys = &listener->handler;
@@ -80,17 +92,24 @@ void config_handler_check(struct config_reader *reader, const char *path,
                 {"publish", HANDLER_PUBLISH, keys->gateway.publish},
                 {"request", HANDLER_REQUEST, keys->gateway.request},
                 {"subscribe", HANDLER_SUBSCRIBE, keys->gateway.subscribe},
+                {"forward", HANDLER_FORWARD, keys->forward.n_targets > 0},
         };
         const struct choice *chosen =
                 choose(reader, path, group, choices, sizeof(choices) / sizeof(choices[0]));
 
         config_gateway_check(reader, path, group, listener, chosen ? chosen->kind : HANDLER_BUS);
+        if (!chosen || chosen->kind != HANDLER_FORWARD)
+                config_forward_refuse_keys(reader, path, group);
         if (!chosen)
                 return;
         check_silence(reader, path, group, listener, chosen);
         check_tls(reader, path, group, listener, chosen);
+        if (chosen->kind == HANDLER_FORWARD)
+                config_forward_check(reader, path, group, listener);
         listener->handler.made = config_handler_new(chosen->kind);
-        if (!listener->handler.made)
+        if (!listener->handler.made ||
+            (chosen->kind == HANDLER_FORWARD &&
+             make_forward(&listener->handler.made->forward, listener) < 0))
                 reader->error = -ENOMEM;
         else if (config_handler_is_gateway(chosen->kind))
                 config_gateway_make(reader, path, group, listener, chosen->key,
@@ -107,6 +126,8 @@ struct config_handler *config_handler_unref(struct config_handler *handler) {
         if (handler &&
             atomic_fetch_sub_explicit(&handler->n_references, 1, memory_order_acq_rel) == 1) {
                 config_gateway_deinit(&handler->gateway);
+                targets_free(handler->forward.targets);
+                tls_context_unref(handler->forward.tls);
                 free(handler);
         }
         return NULL;

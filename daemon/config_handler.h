@@ -5,7 +5,9 @@
  */
 #pragma once
 
+#include "daemon/config_forward.h"
 #include "daemon/config_gateway.h"
+#include "daemon/proxy_protocol.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -13,6 +15,8 @@
 struct config_listener;
 struct config_reader;
 struct config_setting_t;
+struct targets;
+struct tls_context;
 
 enum handler_kind {
         HANDLER_BUS, /* the default */
@@ -24,18 +28,29 @@ enum handler_kind {
         HANDLER_PUBLISH,
         HANDLER_REQUEST,
         HANDLER_SUBSCRIBE,
+        HANDLER_FORWARD,
+};
+
+/* Of a forward. */
+struct forward_settings {
+        struct targets *targets; /* owned; what is known of them changes */
+        uint64_t connect_timeout_ms;
+        enum proxy_version send_proxy;
+        struct tls_context *tls; /* a reference; NULL: no target has TLS */
 };
 
 struct config_handler {
         _Atomic unsigned n_references;
         enum handler_kind kind;
-        struct config_gateway gateway; /* of publish, request and subscribe */
+        struct config_gateway gateway;   /* of publish, request and subscribe */
+        struct forward_settings forward; /* zeroes for others */
 };
 
 /* The keys, and what is made of them. */
 struct config_handler_keys {
         bool echo, discard, daytime, time, chargen;
         struct config_gateway_keys gateway;
+        struct config_forward forward;
         struct config_handler *made; /* a reference; NULL: the bus, without settings */
 };
 

@@ -9,8 +9,10 @@
 #include "daemon/cgroup.h"
 #include "daemon/config_accounts.h"
 #include "daemon/config_admission.h"
+#include "daemon/config_forward.h"
 #include "daemon/config_handler.h"
 #include "daemon/config_permissions.h"
+#include "daemon/proxy_protocol.h"
 #include "daemon/role.h"
 #include "daemon/spawner_wire.h"
 #include "lib/log.h"
@@ -235,6 +237,7 @@ static void check_listener(struct config_reader *reader, const char *path,
                                              "max_connections_per_source", NULL};
         static const char *const of_streams[] = {"backlog", "max_connections",
                                                  "max_connections_per_uid", "idle_timeout", NULL};
+        static const char *const of_byte_streams[] = {"accept_proxy", NULL};
         static const char *const of_udp[] = {"join", "interface", "cookie_lifetime", NULL};
         static const char *const of_datagrams[] = {"session_timeout", "max_sessions",
                                                    "max_sessions_per_source", NULL};
@@ -266,6 +269,8 @@ static void check_listener(struct config_reader *reader, const char *path,
         else
                 refuse_keys(reader, path, group, of_datagrams, address,
                             "udp:// and unix+dgram:// listeners");
+        if (address_is_datagram(address) || address->scheme == ADDRESS_UNIX_SEQPACKET)
+                refuse_keys(reader, path, group, of_byte_streams, address, "streams");
         if (!strchr(address->host, ':'))
                 refuse_keys(reader, path, group, of_ipv6, address,
                             "IPv6 addresses, as in tcp://[::]:4222");
@@ -320,6 +325,7 @@ static const struct config_key listener_keys[] = {
         {"keepalive", CONFIG_BOOL, FIELD(config_listener, keepalive), .fallback = "true"},
         {"anonymous", CONFIG_BOOL, FIELD(config_listener, anonymous)},
         {"identify", CONFIG_BOOL, FIELD(config_listener, identify)},
+        {"accept_proxy", CONFIG_BOOL, FIELD(config_listener, accept_proxy), .fallback = "false"},
         {"account", CONFIG_STRING, FIELD(config_listener, account),
          .check = config_accounts_is_name, .expected = CONFIG_ACCOUNT_EXPECTED},
         {"rate", CONFIG_TABLE, FIELD(config_listener, rate), .table = &rate_table},
@@ -384,7 +390,18 @@ static const struct config_key listener_keys[] = {
         {"timeout", CONFIG_DURATION, FIELD(config_listener, handler.gateway.timeout_ms),
          .minimum = 10, .maximum = HOUR},
         LATER("exec"),
-        LATER("forward"),
+        {"forward", CONFIG_OTHER, FIELD(config_listener, handler.forward),
+         .read = config_forward_read, .release = config_forward_release},
+        {"connect_timeout", CONFIG_DURATION,
+         FIELD(config_listener, handler.forward.connect_timeout_ms), .minimum = 10, .maximum = HOUR,
+         .fallback = "5s"},
+        {"send_proxy", CONFIG_ENUM, FIELD(config_listener, handler.forward.send_proxy),
+         .parse = proxy_version_parse, .expected = "\"v1\" or \"v2\""},
+        {"forward_tls", CONFIG_TABLE, FIELD(config_listener, forward_tls),
+         .table = &config_keys_forward_tls},
+        {"resolve_interval", CONFIG_DURATION,
+         FIELD(config_listener, handler.forward.resolve_interval_ms), .minimum = 100,
+         .maximum = DAY, .fallback = "30s"},
 };
 
 const struct config_table config_keys_listener = {

@@ -9,8 +9,12 @@ extern const struct config_table config_keys;
 /* Describes struct config_listener. */
 extern const struct config_table config_keys_listener;
 
-/* Describes struct config_tls. */
-extern const struct config_table config_keys_tls;
+/* Describe struct config_tls, of a listener and towards targets. */
+extern const struct config_table config_keys_tls, config_keys_forward_tls;
+
+/* Makes the context of what was read, or not, towards targets; complains of what is wrong. */
+void config_tls_make_forward(struct config_reader *reader, const char *path,
+                             const config_setting_t *group, struct config_tls *tls);
 
 /* Describes struct config_user, and how many there may be in a list. */
 extern const struct config_table config_keys_user;

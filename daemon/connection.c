@@ -134,6 +134,11 @@ static bool connection_has_poll(const struct connection *connection) {
         return connection->poll.data != NULL;
 }
 
+/* Whether its handler moves the bytes; when it ends, nobody does. */
+static bool connection_is_taken(const struct connection *connection) {
+        return connection->is_taken && connection->state_of_life == CONNECTION_OPEN;
+}
+
 void connection_update_poll(struct connection *connection) {
         bool wants_input =
                 connection->state_of_life == CONNECTION_ENDING || connection->paused == 0;
@@ -145,6 +150,8 @@ void connection_update_poll(struct connection *connection) {
                 events |= UV_READABLE;
         if (connection->is_polling_output || connection->wants_writable)
                 events |= UV_WRITABLE;
+        if (connection_is_taken(connection))
+                events = wants_input ? connection->awaited : connection->awaited & ~UV_READABLE;
         connection->wanted = events;
         if (connection_is_securing(connection))
                 events = connection->wanted = connection_tls_events(connection);
@@ -178,6 +185,24 @@ static void connection_hung_up(struct connection *connection) {
                 connection_update_poll(connection);
 }
 
+void connection_take_socket(struct connection *connection) {
+        connection->is_taken = true;
+        connection->awaited = 0;
+        connection_update_poll(connection);
+}
+
+void connection_await_socket(struct connection *connection, int events) {
+        connection->awaited = events;
+        connection_update_poll(connection);
+}
+
+static void connection_on_taken_ready(struct connection *connection, int events) {
+        if ((events & UV_READABLE) && connection_is_in_debt(connection))
+                events &= ~UV_READABLE;
+        if (events != 0)
+                connection->handler->ready(connection, events);
+}
+
 static void connection_on_poll(uv_poll_t *poll, int status, int events) {
         struct connection *connection = poll->data;
 
@@ -186,12 +211,18 @@ static void connection_on_poll(uv_poll_t *poll, int status, int events) {
                 connection->polled = 0;
                 if (connection_is_securing(connection))
                         connection_close(connection, REASON_TLS);
+                else if (connection_is_taken(connection))
+                        connection->handler->ready(connection, 0);
                 else
                         connection_read_last(connection, REASON_READ_ERROR);
                 return;
         }
         if (connection_is_securing(connection)) {
                 connection_continue_tls(connection, events);
+                return;
+        }
+        if (connection_is_taken(connection)) {
+                connection_on_taken_ready(connection, events);
                 return;
         }
         if (events & UV_DISCONNECT) {
@@ -323,11 +354,25 @@ void connection_close(struct connection *connection, const char *reason) {
 
 /* Ends output, unless something still waits: nothing is sent afterwards, whatever others have
  * staged. Returns whether it has ended. */
-static bool connection_end_output(struct connection *connection) {
+static bool connection_shut(struct connection *connection) {
         pthread_mutex_lock(&connection->lock);
         connection->is_shut = outbox_is_empty(&connection->pending);
         pthread_mutex_unlock(&connection->lock);
         return connection->is_shut;
+}
+
+void connection_end_output(struct connection *connection) {
+        atomic_store_explicit(&connection->is_output_closed, true, memory_order_relaxed);
+        if (connection_shut(connection))
+                connection->transport->end_output(connection);
+}
+
+void connection_abort(struct connection *connection, const char *reason) {
+        const struct linger none = {.l_onoff = 1, .l_linger = 0};
+
+        if (connection->fd >= 0 && !connection->session)
+                (void)setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+        connection_close(connection, reason);
 }
 
 void connection_advance_end(struct connection *connection) {
@@ -335,7 +380,7 @@ void connection_advance_end(struct connection *connection) {
 
         if (connection->state_of_life != CONNECTION_ENDING)
                 return;
-        if (!connection_end_output(connection)) {
+        if (!connection_shut(connection)) {
                 if (connection->end_due_ms == 0)
                         connection->end_due_ms = now + END_OUTPUT_MS;
         } else if (connection->is_end_of_input || connection->transport->is_connectionless) {
@@ -432,6 +477,7 @@ static struct connection *connection_new(struct worker *worker, struct listener 
         connection->attention.run = connection_on_attention;
         connection->peer = *peer;
         connection->source = source_of(peer);
+        connection->is_owner_asked = peer->is_introduced;
         return connection;
 }
 

@@ -14,6 +14,7 @@
 #include "daemon/admission.h"
 #include "daemon/cookie.h"
 #include "daemon/outbox.h"
+#include "daemon/proxy_protocol.h"
 #include "daemon/reclaim.h"
 #include "daemon/stats.h"
 #include "daemon/worker.h"
@@ -61,6 +62,8 @@ struct transport;
 #define REASON_IDLE            "Idle Timeout"
 #define REASON_MAX_TIME        "Maximum Time Exceeded"
 #define REASON_TLS_FLOOD       "TLS Record Flood"
+#define REASON_NO_TARGET       "Target Unreachable"
+#define REASON_TARGET_ERROR    "Target Error"
 
 /* What the kernel says about the peer. */
 struct peer {
@@ -71,6 +74,11 @@ struct peer {
         uid_t uid;
         gid_t gid;
         pid_t pid;
+
+        /* A proxy has told of it, and whom it wanted to reach: the kernel knows the proxy only. */
+        bool is_introduced;
+        char local_ip[INET6_ADDRSTRLEN];
+        uint16_t local_port;
 };
 
 enum connection_state {
@@ -88,6 +96,7 @@ enum connection_pause {
         PAUSE_LOGIN = 16,   /* who it is is being found out */
         PAUSE_OUTPUT = 32,  /* what it is sent has to leave first */
         PAUSE_ANSWERS = 64, /* what it has asked has to be answered first */
+        PAUSE_TARGET = 128, /* where its input goes takes none */
 };
 
 /* How far a connection's receiver is behind. */
@@ -139,9 +148,11 @@ struct connection {
         bool is_kept;                 /* it is one of the worker's connections, not a stranger */
         bool is_end_of_input;
         bool is_confidential; /* set by its client: input that waits may have a secret in it */
-        bool is_hung_up;  /* that was noticed while it was paused */
-        bool is_finished; /* and the handler knows */
+        bool is_hung_up;      /* that was noticed while it was paused */
+        bool is_finished;     /* and the handler knows */
         bool wants_writable;
+        bool is_taken;  /* its handler moves the socket's bytes itself, */
+        int awaited;    /* and waits for these events */
         bool is_broken; /* it is read for the last time */
         bool is_polling_output;
         bool is_grace_over;
@@ -252,6 +263,11 @@ bool connection_has_uid(struct connection *connection);
  * time. Borrowed; NULL: nothing, as always of datagram peers. By its own worker. */
 const struct peer_facts *connection_facts(struct connection *connection);
 
+/* Writes the header of the PROXY protocol that tells somebody else of the connection: its peer, and
+ * whom that wanted to reach. Returns its length. By its own worker. */
+size_t connection_introduce(const struct connection *connection, enum proxy_version version,
+                            char text[PROXY_TEXT_MAX]);
+
 /* What TLS has come to; NULL if there is none (yet). By its own worker; valid as long as the
  * connection. */
 const struct tls_facts *connection_tls(const struct connection *connection);
@@ -322,6 +338,26 @@ void connection_want_writable(struct connection *connection, bool is_wanted);
  * connection_resume_input(). */
 void connection_await_output(struct connection *connection);
 void connection_resume_input(struct connection *connection);
+
+/* Gives the socket to the handler, which moves its bytes itself from now on, as long as the
+ * connection is open; only for streams without TLS, of which nothing was read and to which nothing
+ * was sent. It still belongs to the connection. */
+void connection_take_socket(struct connection *connection);
+
+/* Has handler->ready called for these events of libuv, of such a socket. That there is input is not
+ * told while the connection is paused. */
+void connection_await_socket(struct connection *connection, int events);
+
+/* Counts bytes that the handler has moved from and to such a socket. */
+void connection_count_moved(struct connection *connection, size_t n_in, size_t n_out);
+
+/* Tells the peer of a connection, to which nothing waits to be sent, that nothing more comes; it
+ * may still send. */
+void connection_end_output(struct connection *connection);
+
+/* As connection_close(), and lets the peer see that it was no orderly end, where that is possible.
+ */
+void connection_abort(struct connection *connection, const char *reason);
 
 /* Counts published messages against the rate of their source. Returns how many may pass, the first
  * ones: of a datagram, whose others are dropped, fewer than there are; a stream passes, and pauses

@@ -26,12 +26,12 @@ static uint64_t later(uint64_t a, uint64_t b) {
 }
 
 /* When it was used last. What is under way is use, whatever it will be; so is what we do not take
- * yet, unless it is for the peer to take something first. */
+ * yet, unless it is for the peer, or a target, to take something first. */
 static uint64_t connection_used_ms(struct connection *connection) {
         uint64_t sent_ms = atomic_load_explicit(&connection->sent_ms, memory_order_relaxed);
         uint64_t bytes_ms = later(connection->last_input_ms, sent_ms);
 
-        if (connection->paused & ~(unsigned)PAUSE_OUTPUT)
+        if (connection->paused & ~(unsigned)(PAUSE_OUTPUT | PAUSE_TARGET))
                 return connection_now(connection);
         if (!connection->handler->used_ms || connection->kept || connection_pending(connection) > 0)
                 return bytes_ms;

@@ -4,6 +4,7 @@
 
 #include "daemon/block.h"
 #include "daemon/config.h"
+#include "daemon/handler.h"
 #include "daemon/listener.h"
 #include "daemon/session.h"
 #include "daemon/transport.h"
@@ -268,7 +269,7 @@ void connection_continue_output(struct connection *connection) {
 
         n_sent = atomic_load_explicit(&connection->n_sent, memory_order_relaxed);
         connection->is_polling_output = !is_empty;
-        if (is_empty)
+        if (is_empty || connection->handler->is_patient)
                 connection->write_due_ms = 0;
         else if (connection->write_due_ms == 0 || n_sent != before)
                 connection->write_due_ms =
@@ -279,6 +280,24 @@ void connection_continue_output(struct connection *connection) {
         connection_arm(connection);
         if (is_empty && connection->state_of_life == CONNECTION_ENDING)
                 connection_advance_end(connection);
+}
+
+void connection_count_moved(struct connection *connection, size_t n_in, size_t n_out) {
+        struct worker *worker = connection->worker;
+
+        if (n_in > 0) {
+                connection->last_input_ms = connection_now(connection);
+                counter_add(&connection->in_bytes, n_in);
+                counter_add(&worker->stats.in_bytes, n_in);
+                (void)connection_admit(connection, 1, n_in);
+        }
+        if (n_out > 0) {
+                pthread_mutex_lock(&connection->lock);
+                connection->out_bytes += n_out;
+                connection_note_sent(worker, connection, n_out);
+                pthread_mutex_unlock(&connection->lock);
+                counter_add(&worker->stats.out_bytes, n_out);
+        }
 }
 
 size_t connection_pending(struct connection *connection) {

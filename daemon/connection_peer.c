@@ -7,10 +7,12 @@
 #include "daemon/session.h"
 #include "daemon/sock_owner.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 /* Supplementary groups that are asked for at first. */
@@ -86,6 +88,51 @@ const struct peer_facts *connection_facts(struct connection *connection) {
 void connection_show_peer(struct connection *connection) {
         if (connection->session && !connection->is_kept)
                 session_show_peer(connection->session);
+}
+
+/* An address as it was shown; AF_UNSPEC if it is none of the Internet. */
+static union proxy_address address_of(const char *ip, uint16_t port) {
+        union proxy_address address = {.any.sa_family = AF_UNSPEC};
+
+        if (inet_pton(AF_INET, ip, &address.in.sin_addr) == 1) {
+                address.in.sin_family = AF_INET;
+                address.in.sin_port = htons(port);
+        } else if (inet_pton(AF_INET6, ip, &address.in6.sin6_addr) == 1) {
+                address.in6.sin6_family = AF_INET6;
+                address.in6.sin6_port = htons(port);
+        }
+        return address;
+}
+
+/* The local address of the socket; an IPv4 one of an IPv6 socket is one of IPv4. */
+static union proxy_address local_address(int fd) {
+        union proxy_address address = {.any.sa_family = AF_UNSPEC}, mapped;
+        socklen_t length = sizeof(address);
+
+        if (getsockname(fd, &address.any, &length) < 0)
+                return (union proxy_address){.any.sa_family = AF_UNSPEC};
+        if (address.any.sa_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&address.in6.sin6_addr))
+                return address;
+        mapped.in = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = address.in6.sin6_port};
+        memcpy(&mapped.in.sin_addr, &address.in6.sin6_addr.s6_addr[12], sizeof(mapped.in.sin_addr));
+        return mapped;
+}
+
+size_t connection_introduce(const struct connection *connection, enum proxy_version version,
+                            char text[PROXY_TEXT_MAX]) {
+        const struct peer *peer = &connection->peer;
+        struct proxy_header header = {.source = address_of(peer->ip, peer->port)};
+        socklen_t length = sizeof(header.source);
+
+        if (peer->is_introduced)
+                header.destination = address_of(peer->local_ip, peer->local_port);
+        else
+                header.destination = local_address(connection->fd);
+        if (!peer->is_introduced && header.destination.any.sa_family == AF_UNIX)
+                (void)getpeername(connection->fd, &header.source.any, &length);
+        if (header.source.any.sa_family != header.destination.any.sa_family)
+                header.source.any.sa_family = header.destination.any.sa_family = AF_UNSPEC;
+        return proxy_header_write(&header, version, text);
 }
 
 /* Whether something that was read is yet to be done, for others than the peer. */

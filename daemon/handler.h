@@ -21,6 +21,10 @@ struct handler {
         /* It answers each datagram, whatever it holds: answers have one hop less than that. */
         bool is_small;
 
+        /* Who does not read what it is sent is waited for, as long as it lives: no more comes to
+         * wait for it meanwhile. */
+        bool is_patient;
+
         /* A connection was accepted. Sets connection->client, which every connection has, and
          * connection->state, if the handler has one. Returns 0, or a negative errno, after which
          * the connection is closed; the only call then is release, if it has a client. */
@@ -47,6 +51,11 @@ struct handler {
         /* The peer has ended its input. It still takes output. rest: what was incomplete. NULL: the
          * connection ends then. */
         void (*finished)(struct connection *connection, struct bytes rest);
+
+        /* The socket that the handler has taken over (connection_take_socket()) is ready for some
+         * of what it waits for: events of libuv; 0: the socket is broken, and what is left in it
+         * can be taken. NULL: it takes none. */
+        void (*ready)(struct connection *connection, int events);
 
         /* All output has left, and the socket takes more; called as long as
          * connection_want_writable() says so. NULL: the handler never does. */

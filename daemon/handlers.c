@@ -2,6 +2,7 @@
 #include "daemon/handler.h"
 
 #include "daemon/gateway.h"
+#include "daemon/forward.h"
 #include "daemon/handler_bus.h"
 #include "daemon/small_services.h"
 
@@ -16,6 +17,7 @@ const struct handler *handler_of(enum handler_kind kind) {
                 [HANDLER_PUBLISH] = &handler_publish,
                 [HANDLER_REQUEST] = &handler_request,
                 [HANDLER_SUBSCRIBE] = &handler_subscribe,
+                [HANDLER_FORWARD] = &handler_forward,
         };
 
         return handlers[kind];

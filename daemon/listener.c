@@ -132,6 +132,7 @@ static void listener_set_limits(struct listener *listener, const struct config_l
         admission_set(&listener->admission, &config->admission);
         atomic_store(&listener->admits_anonymous, config->anonymous);
         atomic_store(&listener->identifies, config->identify);
+        atomic_store(&listener->accepts_proxy, config->accept_proxy);
         atomic_store(&listener->session_timeout_ms, config->session_timeout_ms);
         atomic_store(&listener->cookie_lifetime_ms, config->cookie_lifetime_ms);
         atomic_store(&listener->max_sessions, config->max_sessions);

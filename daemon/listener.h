@@ -61,6 +61,7 @@ struct listener {
         struct admission admission;    /* who may begin, and stay */
         _Atomic bool admits_anonymous; /* who proves nothing */
         _Atomic bool identifies;       /* messages tell who sent them */
+        _Atomic bool accepts_proxy;    /* a proxy tells who is there; see introduction.h */
         _Atomic int handler_kind;      /* of new connections: enum handler_kind */
         _Atomic(struct bus *) bus;     /* of whom no user fits; borrowed, NULL: the default one */
         pthread_mutex_t lock;          /* a leaf */

@@ -4,6 +4,8 @@
 #include "daemon/connection.h"
 #include "daemon/endpoint.h"
 #include "daemon/handler.h"
+#include "daemon/introduction.h"
+#include "daemon/proxy_protocol.h"
 #include "daemon/transport.h"
 #include "daemon/worker.h"
 #include "lib/log.h"
@@ -55,23 +57,35 @@ static void arrival_open(struct task *task) {
         free(arrival);
 }
 
-static void peer_learn(struct peer *peer, int fd, const struct sockaddr_storage *address) {
+/* Writes what people are shown of an Internet address; nothing of others. Returns whether it is
+ * one.
+ */
+static bool peer_learn_host(char ip[INET6_ADDRSTRLEN], uint16_t *portp,
+                            const struct sockaddr_storage *address) {
         const struct sockaddr_in *in = (const struct sockaddr_in *)address;
         const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)address;
-        struct ucred credentials;
-        socklen_t size = sizeof(credentials);
 
         if (address->ss_family == AF_INET) {
-                (void)inet_ntop(AF_INET, &in->sin_addr, peer->ip, sizeof(peer->ip));
-                peer->port = ntohs(in->sin_port);
+                (void)inet_ntop(AF_INET, &in->sin_addr, ip, INET6_ADDRSTRLEN);
+                *portp = ntohs(in->sin_port);
         } else if (address->ss_family == AF_INET6) {
                 bool is_mapped = IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr);
 
                 (void)inet_ntop(is_mapped ? AF_INET : AF_INET6,
                                 is_mapped ? &in6->sin6_addr.s6_addr[12] : in6->sin6_addr.s6_addr,
-                                peer->ip, sizeof(peer->ip));
-                peer->port = ntohs(in6->sin6_port);
-        } else if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0) {
+                                ip, INET6_ADDRSTRLEN);
+                *portp = ntohs(in6->sin6_port);
+        }
+        return address->ss_family == AF_INET || address->ss_family == AF_INET6;
+}
+
+static void peer_learn(struct peer *peer, int fd, const struct sockaddr_storage *address) {
+        struct ucred credentials;
+        socklen_t size = sizeof(credentials);
+
+        if (peer_learn_host(peer->ip, &peer->port, address))
+                return;
+        if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0) {
                 peer->has_credentials = true;
                 peer->uid = credentials.uid;
                 peer->gid = credentials.gid;
@@ -114,7 +128,7 @@ static struct visitor visitor_of(const struct peer *peer, int fd,
 
         if (address->ss_family == AF_UNIX)
                 return visitor;
-        visitor.fd = fd;
+        visitor.fd = peer->is_introduced ? -1 : fd;
         visitor.has_host = true;
         visitor.host =
                 address->ss_family == AF_INET ? session_map_address(in->sin_addr) : in6->sin6_addr;
@@ -150,6 +164,28 @@ static void listener_admit(struct listener *listener, int fd, const struct peer 
                 listener_dispatch(listener, fd, peer, &place);
         else
                 listener_refuse(listener, fd, peer, &place);
+}
+
+/* A proxy has told who is there. */
+static void listener_introduce(struct listener *listener, int fd,
+                               const struct proxy_header *header) {
+        struct peer peer = {.port = 0};
+        struct sockaddr_storage address = {.ss_family = AF_UNIX}, destination = address;
+
+        if (header->source.any.sa_family == AF_UNSPEC) {
+                /* The proxy itself. */
+                socklen_t length = sizeof(address);
+
+                if (getpeername(fd, (struct sockaddr *)&address, &length) == 0)
+                        peer_learn(&peer, fd, &address);
+        } else {
+                peer.is_introduced = true;
+                memcpy(&address, &header->source, sizeof(header->source));
+                memcpy(&destination, &header->destination, sizeof(header->destination));
+                peer_learn_host(peer.ip, &peer.port, &address);
+                peer_learn_host(peer.local_ip, &peer.local_port, &destination);
+        }
+        listener_admit(listener, fd, &peer, &address);
 }
 
 static void listener_on_poll(uv_poll_t *poll, int status, int events);
@@ -209,6 +245,10 @@ static bool listener_accept(struct listener *listener) {
         }
         if (listener->family == AF_UNIX)
                 listener_set_buffers(listener, fd); /* those of TCP are inherited */
+        if (atomic_load_explicit(&listener->accepts_proxy, memory_order_relaxed)) {
+                introduction_begin(listener, fd, listener_introduce);
+                return true;
+        }
         peer_learn(&peer, fd, &address);
         listener_admit(listener, fd, &peer, &address);
         return true;

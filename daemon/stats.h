@@ -27,8 +27,10 @@ struct stats {
         struct counter tls_floods;        /* connections that sent records without data */
         struct counter programs_asked, programs_over; /* of the spawner; that it is done with */
         struct counter programs_ended, programs_late; /* that ran; of them, that took too long */
-        struct counter programs_refused; /* that a limit on programs kept from running */
-        struct counter programs_failed;  /* that could not run for another reason */
+        struct counter programs_refused;     /* that a limit on programs kept from running */
+        struct counter programs_failed;      /* that could not run for another reason */
+        struct counter failed_introductions; /* by the PROXY protocol */
+        struct counter unreachable_targets;  /* connections for which there was no target */
 };
 
 /* In the owning thread. */

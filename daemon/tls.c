@@ -3,10 +3,12 @@
 
 #include "daemon/tls_context.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +17,8 @@
 
 /* All that one side says in a handshake, and what it sends before it has heard the other. */
 #define QUEUE_MAX (256 * 1024)
+/* Of a name, or of an address with its zone. */
+#define HOST_SIZE 256
 
 /* --- queues --------------------------------------------------------------------------------- */
 
@@ -166,6 +170,21 @@ struct tls *tls_free(struct tls *tls) {
 
 /* --- the handshake -------------------------------------------------------------------------- */
 
+/* Names whom the server has to be, also to itself. A zone of an address is of this host only. */
+static bool set_host(SSL *ssl, const char *name) {
+        X509_VERIFY_PARAM *parameters = SSL_get0_param(ssl);
+        unsigned char binary[sizeof(struct in6_addr)];
+        char host[HOST_SIZE];
+
+        snprintf(host, sizeof(host), "%s", name);
+        host[strcspn(host, "%")] = '\0';
+        if (inet_pton(AF_INET, host, binary) == 1 || inet_pton(AF_INET6, host, binary) == 1)
+                return X509_VERIFY_PARAM_set1_ip_asc(parameters, host) == 1;
+        X509_VERIFY_PARAM_set_hostflags(parameters, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+        return X509_VERIFY_PARAM_set1_host(parameters, host, 0) == 1 &&
+               SSL_set_tlsext_host_name(ssl, host) == 1;
+}
+
 static bool begin(struct tls *tls) {
         BIO *bio = bio_new(tls);
 
@@ -175,8 +194,12 @@ static bool begin(struct tls *tls) {
                 return false;
         }
         SSL_set_bio(tls->ssl, bio, bio);
-        SSL_set_accept_state(tls->ssl);
-        return true;
+        if (!tls->context->is_client) {
+                SSL_set_accept_state(tls->ssl);
+                return true;
+        }
+        SSL_set_connect_state(tls->ssl);
+        return set_host(tls->ssl, tls->host);
 }
 
 static void fail(struct tls *tls, const char *reason) {
@@ -215,7 +238,7 @@ static void learn(struct tls *tls) {
         facts->version = SSL_version(tls->ssl) == TLS1_3_VERSION ? "1.3" : "1.2";
         facts->cipher = SSL_CIPHER_standard_name(SSL_get_current_cipher(tls->ssl));
         facts->is_resumed = SSL_session_reused(tls->ssl) != 0;
-        if (!x509 || !tls->context->verifies)
+        if (!x509 || !tls->context->verifies || tls->context->is_client)
                 return;
         /* A session that is resumed brings the certificate of its beginning. */
         if (X509_cmp_current_time(X509_get0_notAfter(x509)) < 0) {

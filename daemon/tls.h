@@ -58,6 +58,7 @@ struct tls_facts {
 
 struct tls {
         struct tls_context *context;   /* a reference */
+        const char *host;              /* client: whom the server has to be; borrowed */
         struct connection *connection; /* whose it is */
         unsigned source;               /* where it comes from: which of its worker's counts */
         enum tls_phase phase;          /* written by its worker with the lock, read with it */

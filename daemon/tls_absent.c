@@ -5,6 +5,7 @@
 #include "daemon/connection_parts.h"
 #include "daemon/tls.h"
 #include "daemon/tls_context.h"
+#include "daemon/upstream_parts.h"
 #include "lib/reason.h"
 
 #include <errno.h>
@@ -73,4 +74,33 @@ void connection_end_flood(struct connection *connection) {
 }
 
 void connection_abandon_tls(struct connection *connection) {
+}
+
+/* --- towards targets ----------------------------------------------------------------------------
+ */
+
+int upstream_secure(struct upstream *upstream) {
+        return -EOPNOTSUPP;
+}
+
+void upstream_continue_securing(struct upstream *upstream, int events) {
+}
+
+ssize_t upstream_tls_receive(struct upstream_socket *socket, char *bytes, size_t n_bytes) {
+        return -EOPNOTSUPP;
+}
+
+ssize_t upstream_tls_send(struct upstream_socket *socket, struct bytes bytes) {
+        return -EOPNOTSUPP;
+}
+
+void upstream_tls_end_output(struct upstream_socket *socket) {
+}
+
+bool upstream_tls_has_buffered(const struct upstream_socket *socket) {
+        return false;
+}
+
+int upstream_tls_events(const struct upstream_socket *socket, int wanted) {
+        return wanted;
 }

@@ -1,4 +1,4 @@
-/* TLS of a listener. See tls_context.h.
+/* TLS of a listener, and towards targets. See tls_context.h.
  *
  * TLS 1.2 and 1.3; of 1.2 only what encrypts and authenticates at once (AEAD) and whose keys nobody
  * can learn afterwards from the certificate's (ECDHE). No compression, no renegotiation: neither is
@@ -199,6 +199,28 @@ static int trust(struct making *making, BIO *bio) {
         return 0;
 }
 
+/* Has a server prove who it is. */
+static int set_server_verification(struct making *making) {
+        struct tls_file file = {.bytes = NULL};
+        BIO *bio;
+        int r;
+
+        if (!making->config->verify)
+                return 0;
+        SSL_CTX_set_verify(making->ssl_ctx, SSL_VERIFY_PEER, NULL);
+        SSL_CTX_set_max_cert_list(making->ssl_ctx, CERTIFICATES_MAX);
+        if (!making->config->ca)
+                return SSL_CTX_set_default_verify_paths(making->ssl_ctx) == 1 ? 0 : -ENOMEM;
+        r = read_file(making, "ca", making->config->ca, &file);
+        if (r < 0)
+                return r;
+        bio = open_file(&file);
+        r = bio ? trust(making, bio) : -ENOMEM;
+        BIO_free(bio);
+        tls_file_deinit(&file);
+        return r;
+}
+
 /* A session is resumed without the peer's showing a certificate again, and so only where the same
  * ones are asked for. */
 static int set_session_context(struct making *making, const struct tls_file *ca) {
@@ -257,28 +279,42 @@ static int set_protocol(SSL_CTX *ssl_ctx, int min_version) {
             SSL_CTX_set_ciphersuites(ssl_ctx, CIPHERS_1_3) != 1 ||
             SSL_CTX_set1_groups_list(ssl_ctx, GROUPS) != 1)
                 return -ENOMEM;
-        return tls_tickets_enable(ssl_ctx);
+        return 0;
+}
+
+static int use_certificate_and_key(struct making *making) {
+        int r = use_certificate(making);
+
+        return r == 0 ? use_key(making) : r;
 }
 
 static int make(struct making *making) {
-        int r = set_protocol(making->ssl_ctx, making->config->min_version);
+        const struct config_tls *config = making->config;
+        int r = set_protocol(making->ssl_ctx, config->min_version);
 
-        if (r == 0)
-                r = use_certificate(making);
-        if (r == 0)
-                r = use_key(making);
-        return r == 0 ? set_verification(making) : r;
+        if (r == 0 && !config->is_client)
+                r = tls_tickets_enable(making->ssl_ctx);
+        if (r == 0 && config->cert)
+                r = use_certificate_and_key(making);
+        if (r < 0)
+                return r;
+        return config->is_client ? set_server_verification(making) : set_verification(making);
 }
 
 static struct tls_context *context_of(const struct making *making) {
         const struct config_tls *config = making->config;
         struct tls_context *context = calloc(1, sizeof(*context));
+        char *name = context && config->name ? strdup(config->name) : NULL;
 
-        if (!context)
+        if (!context || (config->name && !name)) {
+                free(context);
                 return NULL;
+        }
         *context = (struct tls_context){
                 .n_references = 1,
                 .ssl_ctx = making->ssl_ctx,
+                .is_client = config->is_client,
+                .name = name,
                 .is_required = config->required,
                 .is_first = config->first,
                 .verifies = config->verify,
@@ -290,7 +326,9 @@ static struct tls_context *context_of(const struct making *making) {
 
 int tls_context_new(struct tls_context **contextp, const struct config_tls *config,
                     const char **keyp, char **reasonp) {
-        struct making making = {.ssl_ctx = SSL_CTX_new(TLS_server_method()), .config = config};
+        struct making making = {.ssl_ctx = SSL_CTX_new(config->is_client ? TLS_client_method()
+                                                                         : TLS_server_method()),
+                                .config = config};
         int r = -ENOMEM;
 
         ERR_clear_error();
@@ -319,6 +357,7 @@ struct tls_context *tls_context_unref(struct tls_context *context) {
             atomic_fetch_sub_explicit(&context->n_references, 1, memory_order_acq_rel) != 1)
                 return NULL;
         SSL_CTX_free(context->ssl_ctx);
+        free(context->name);
         free(context);
         return NULL;
 }

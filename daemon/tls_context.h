@@ -1,4 +1,5 @@
-/* TLS of a listener: certificate, key, and what is asked of peers, as OpenSSL wants it.
+/* TLS of a listener, or towards the targets of a forward: certificate, key, and what is asked of
+ * peers, as OpenSSL wants it.
  *
  * Made when the configuration is read, so that what is wrong with it shows there, and never
  * changed. A listener has a reference to the one that is in force, and so has each connection to
@@ -22,6 +23,8 @@ enum tls_version {
 struct tls_context {
         _Atomic unsigned n_references;
         struct ssl_ctx_st *ssl_ctx;
+        bool is_client;   /* it begins the handshake */
+        char *name;       /* owned; client: whom the server has to be; NULL: as it is called */
         bool is_required; /* who speaks no TLS is not admitted */
         bool is_first;    /* it begins before INFO */
         bool verifies;    /* a peer needs a certificate */

@@ -5,6 +5,7 @@
 #include "daemon/config.h"
 #include "daemon/connection.h"
 #include "daemon/endpoint.h"
+#include "daemon/introduction.h"
 #include "daemon/listener.h"
 #include "daemon/program.h"
 #include "lib/log.h"
@@ -206,6 +207,7 @@ static int worker_init(struct worker *worker, struct workers *workers, unsigned 
         job_line_init(&worker->long_jobs, workers->n_long_jobs);
         list_init(&worker->connections);
         list_init(&worker->handshakes);
+        list_init(&worker->introductions);
         list_init(&worker->held);
         list_init(&worker->listeners);
         list_init(&worker->endpoints);
@@ -228,6 +230,7 @@ static void worker_deinit(struct worker *worker) {
         for (unsigned i = 0; i < WORKER_DEPTH_MAX; i++)
                 match_cache_deinit(&worker->matches[i]);
         permissions_cache_deinit(&worker->permissions);
+        pipe_pool_deinit(&worker->pipes);
         reclaim_flush(&worker->reclaim);
         config_unref(worker->config);
 }
@@ -287,6 +290,7 @@ static void worker_stop(struct task *task) {
         worker->is_stopping = true;
         LIST_FOREACH_SAFE (link, &worker->listeners)
                 listener_stop_here(container_of(link, struct listener, link));
+        introductions_end(worker);
         LIST_FOREACH_SAFE (link, &worker->endpoints)
                 endpoint_stop_here(container_of(link, struct endpoint, link));
         LIST_FOREACH_SAFE (link, &worker->connections)

@@ -13,6 +13,7 @@
 #include "daemon/mailbox.h"
 #include "daemon/match_cache.h"
 #include "daemon/permissions_cache.h"
+#include "daemon/pipe_pool.h"
 #include "daemon/reclaim.h"
 #include "daemon/stage.h"
 #include "daemon/stats.h"
@@ -78,7 +79,8 @@ struct worker {
         unsigned depth;
         struct permissions_cache permissions;
         struct pressure pressure;
-        uint64_t random; /* state of worker_random() */
+        uint64_t random;        /* state of worker_random() */
+        struct pipe_pool pipes; /* for relays */
         struct stats stats;
 
         struct list_link connections;   /* of this worker */
@@ -86,7 +88,9 @@ struct worker {
         struct list_link handshakes;    /* of TLS, that wait for their peers, the oldest first */
         unsigned n_handshakes;          /* of them */
         uint16_t handshake_sources[WORKER_HANDSHAKE_SOURCES]; /* of them, by a hash of where from */
-        struct list_link held; /* publishers that wait for their receivers */
+        struct list_link introductions; /* those that a proxy has to tell of, the oldest first */
+        unsigned n_introductions;       /* of them */
+        struct list_link held;          /* publishers that wait for their receivers */
         uv_timer_t held_timer;
         uv_timer_t trim_timer;       /* gives memory back when it is quiet */
         uint64_t n_turned, n_looked; /* bytes that went through the heap; when last looked at */

@@ -286,6 +286,16 @@ static int copy_sockets(const struct addrinfo *list, int type, struct address_so
         return 0;
 }
 
+int address_take_found(const struct address *address, const struct addrinfo *found,
+                       struct address_socket **socketsp, size_t *countp) {
+        int r = copy_sockets(found, scheme_find(address->scheme)->type, socketsp, countp);
+
+        if (r < 0 || *countp > 0)
+                return r;
+        free(*socketsp);
+        return -EADDRNOTAVAIL;
+}
+
 int address_resolve(const struct address *address, bool passive, struct address_socket **socketsp,
                     size_t *countp, const char **reasonp) {
         struct addrinfo hints = {.ai_flags = AI_NUMERICSERV | (passive ? AI_PASSIVE : 0)};
@@ -309,11 +319,10 @@ int address_resolve(const struct address *address, bool passive, struct address_
                         reason = gai_strerror(r);
         }
         if (!reason) {
-                r = copy_sockets(list, hints.ai_socktype, socketsp, countp);
+                r = address_take_found(address, list, socketsp, countp);
                 freeaddrinfo(list);
-                if (r < 0 || *countp > 0)
+                if (r != -EADDRNOTAVAIL)
                         return r;
-                free(*socketsp);
                 reason = "the host name has no address";
         }
         if (reasonp)

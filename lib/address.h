@@ -18,6 +18,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+struct addrinfo;
+
 enum address_scheme {
         ADDRESS_UNIX,
         ADDRESS_UNIX_SEQPACKET,
@@ -69,6 +71,11 @@ bool address_is_datagram(const struct address *address);
  * mostly of the resolver. */
 int address_resolve(const struct address *address, bool passive, struct address_socket **socketsp,
                     size_t *countp, const char **reasonp);
+
+/* The same of what getaddrinfo(3) has found for an address, by whatever way it was asked. Returns
+ * 0, -ENOMEM or -EADDRNOTAVAIL. */
+int address_take_found(const struct address *address, const struct addrinfo *found,
+                       struct address_socket **socketsp, size_t *countp);
 
 /* Whether a connection could be meant for either of two Internet sockets that listen: for the port
  * of both, and an address of both. v6only: see ipv6(7). */

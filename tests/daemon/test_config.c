@@ -314,14 +314,15 @@ static void test_all_errors_are_reported_at_once(void **state) {
                  "sockd.conf:6: log: found 5, expected a group { ... }\n"
                  "sockd.conf:8: listeners[0].mod: unknown key, did you mean \"mode\"? Known here "
                  "are name, listen, mode, owner, group, backlog, v6only, nodelay, keepalive, "
-                 "anonymous, identify, account, "
+                 "anonymous, identify, accept_proxy, account, "
                  "rate, max_connections, max_connections_per_source, max_connections_per_uid, cps, "
                  "idle_timeout, max_time, allow, deny, times, "
                  "receive_buffer, send_buffer, tls, join, interface, session_timeout, "
                  "cookie_lifetime, "
                  "max_sessions, "
                  "max_sessions_per_source, echo, discard, daytime, time, chargen, publish, "
-                 "request, subscribe, queue, framing, max_line, max_in_flight, timeout\n"
+                 "request, subscribe, queue, framing, max_line, max_in_flight, timeout, forward, "
+                 "connect_timeout, send_proxy, forward_tls, resolve_interval\n"
                  "sockd.conf:11: listeners[2].listen: found \"tcp://localhost\", expected an "
                  "address, but there is no port, as in tcp://127.0.0.1:4222\n"
                  "sockd.conf:12: listeners[3]: found 7, expected a group { ... }\n"
@@ -403,7 +404,6 @@ static void test_keys_of_later_versions_are_told_from_unknown_ones(void **state)
         };
         static const char *const keys[] = {
                 "exec = [\"/bin/true\"]",
-                "forward = \"unix:///run/y\"",
         };
         char text[256], expected[256];
 
