@@ -31,8 +31,8 @@ struct workers;
 #define WORKER_INPUT_SIZE (128 * 1024)
 
 /* How deep deliveries that publish further can be nested, and the first one: what comes to an
- * account goes on to others. */
-#define WORKER_DEPTH_MAX 5
+ * account goes on to others, to a service there, and its answer the same way back. */
+#define WORKER_DEPTH_MAX 8
 
 /* A part of a block that was copied to one of its own, because receivers could not take it in
  * time. */
