@@ -11,6 +11,7 @@
 #include "daemon/config_admission.h"
 #include "daemon/config_handler.h"
 #include "daemon/config_permissions.h"
+#include "daemon/config_services.h"
 #include "daemon/role.h"
 #include "daemon/spawner_wire.h"
 #include "lib/log.h"
@@ -581,6 +582,8 @@ static void check_config(struct config_reader *reader, const char *path,
                          const config_setting_t *group, void *target, bool is_whole) {
         check_listeners(reader, group, target);
         config_accounts_check(reader, group, target, is_whole);
+        if (is_whole && reader->error == 0)
+                config_services_check(reader, group, target);
 }
 
 static const struct config_key top_keys[] = {
@@ -601,6 +604,8 @@ static const struct config_key top_keys[] = {
         {"system_account", CONFIG_STRING, FIELD(config, system_account),
          .check = config_accounts_is_name, .fallback = CONFIG_SYSTEM_ACCOUNT,
          .expected = CONFIG_ACCOUNT_EXPECTED},
+        {"builtin_services", CONFIG_TABLE, FIELD(config, builtin_services),
+         .table = &config_builtin_services_table},
         LATER("services"),
         LATER("monitor"),
         LATER("leaf"),

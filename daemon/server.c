@@ -420,6 +420,7 @@ static int server_init_accounts(struct server *server, const struct config *conf
         int r;
 
         imports_init(&server->imports, &server->accounts);
+        services_init(&server->services, instance, &server->workers);
         r = accounts_obtain(&server->accounts, CONFIG_DEFAULT_ACCOUNT, &instance->bus);
         if (r >= 0)
                 r = accounts_obtain(&server->accounts, config->system_account,
@@ -474,6 +475,7 @@ static void server_deinit(struct server *server) {
         mailbox_deinit(&server->mailbox);
         control_deinit(&server->control);
         workers_deinit(&server->workers);
+        services_deinit(&server->services);
         imports_deinit(&server->imports);
         accounts_deinit(&server->accounts);
         reclaim_drain();
@@ -514,6 +516,8 @@ static int server_start(struct server *server, struct config_errors *errors) {
                 return r;
         }
         r = server_check_inherited(server, errors);
+        if (r >= 0)
+                r = reload_services(server, server->config);
         return r < 0 ? r : reload_listeners(server, server->config, errors);
 }
 
