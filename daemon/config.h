@@ -224,6 +224,7 @@ struct config {
         size_t n_accounts;
         char *system_account;
         struct config_builtin_services builtin_services;
+        struct config_services services;
         struct config_rule *rules; /* the users, then those of each account */
         size_t n_rules;
         bool has_secrets;                        /* some user proves who it is by CONNECT */

@@ -606,7 +606,8 @@ static const struct config_key top_keys[] = {
          .expected = CONFIG_ACCOUNT_EXPECTED},
         {"builtin_services", CONFIG_TABLE, FIELD(config, builtin_services),
          .table = &config_builtin_services_table},
-        LATER("services"),
+        {"services", CONFIG_OTHER, FIELD(config, services), .read = config_services_read,
+         .release = config_services_release},
         LATER("monitor"),
         LATER("leaf"),
 };

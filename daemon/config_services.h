@@ -1,9 +1,13 @@
 /* The services of the configuration. */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 struct config;
+struct config_place;
+struct config_program;
 struct config_reader;
 struct config_setting_t;
 struct config_table;
@@ -17,6 +21,35 @@ struct config_builtin_services {
 /* Describes struct config_builtin_services. */
 extern const struct config_table config_builtin_services_table;
 
-/* Complains about accounts that there are not. group: the whole file. */
+/* A service that a program answers. It never changes; whoever runs it has a reference. */
+struct config_service {
+        _Atomic unsigned n_references;
+        char *name; /* unique; letters, digits, _ and - */
+        char *subject, *queue, *description, *version;
+        char *account;                  /* NULL: the default one */
+        struct config_program *program; /* owned */
+        unsigned concurrency;           /* how many requests are answered at a time */
+        unsigned backlog;               /* how many more wait */
+};
+
+/* All of them. */
+struct config_services {
+        struct config_service **all; /* owned, with a reference each */
+        size_t n;
+};
+
+/* For the row: reads the list, and frees it. */
+void config_services_read(const struct config_place *place);
+void config_services_release(void *field);
+
+struct config_service *config_service_ref(struct config_service *service);
+/* NULL is allowed. Returns NULL. Any thread. */
+struct config_service *config_service_unref(struct config_service *service);
+
+/* Whether both are the same service, answered in the same way. */
+bool config_service_is_equal(const struct config_service *a, const struct config_service *b);
+
+/* Complains about accounts that there are not, and about names and subjects that are taken. group:
+ * the whole file, in which nothing else is wrong. */
 void config_services_check(struct config_reader *reader, const struct config_setting_t *group,
                            const struct config *config);

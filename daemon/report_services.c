@@ -2,7 +2,9 @@
 #include "daemon/report.h"
 
 #include "daemon/bus.h"
-#include "daemon/service.h"
+#include "daemon/config_program.h"
+#include "daemon/config_services.h"
+#include "daemon/service_pool.h"
 
 static json_t *integer(uint64_t number) {
         return json_integer((json_int_t)number);
@@ -24,6 +26,21 @@ static json_t *latency_object(const struct latency *latency) {
                          integer(latency_percentile(latency, 0.99)));
 }
 
+/* What only services with programs have. */
+static void add_pool(json_t *object, const struct service *service) {
+        const struct config_service *config = service_pool_config(service);
+        unsigned n_running, n_waiting;
+
+        if (!config)
+                return;
+        service_pool_count(service, &n_running, &n_waiting);
+        json_object_set_new(object, "running", integer(n_running));
+        json_object_set_new(object, "waiting", integer(n_waiting));
+        json_object_set_new(object, "concurrency", integer(config->concurrency));
+        json_object_set_new(object, "backlog", integer(config->backlog));
+        json_object_set_new(object, "program", report_text(config->program->exec[0]));
+}
+
 json_t *report_service(struct service *service) {
         const struct service_identity *identity = &service->identity;
         struct service_counts *counts = &service->counts;
@@ -40,5 +57,6 @@ json_t *report_service(struct service *service) {
         json_object_set_new(object, "errors_by_reason", errors_object(counts));
         json_object_set_new(object, "last_error", report_text(last_error));
         json_object_set_new(object, "latency", latency_object(&counts->latency));
+        add_pool(object, service);
         return object;
 }

@@ -9,6 +9,8 @@
 #include <time.h>
 
 #define NS_PER_S UINT64_C(1000000000)
+/* How much of what a program complains about the log shows. */
+#define COMPLAINT_SHOWN_MAX 512
 
 static uint64_t clock_ns(clockid_t clock) {
         struct timespec now;
@@ -100,6 +102,21 @@ void service_deinit(struct service *service) {
         service_counts_deinit(&service->counts);
 }
 
+/* Says what went wrong, and what a program complained about. */
+static void log_outcome(struct service *service, const struct service_answer *answer) {
+        bool is_good = answer->error == SERVICE_GOOD, has_complaint = answer->complaint.length > 0;
+        enum log_level level = is_good ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING;
+        char complaint[COMPLAINT_SHOWN_MAX] = "";
+
+        if ((is_good && !has_complaint) || !log_is_enabled(level) ||
+            !log_limit_pass(&service->complaints))
+                return;
+        bytes_quote(complaint, sizeof(complaint), answer->complaint);
+        log_write(level, "service \"%s\": %s%s%s%s", service->identity.name,
+                  is_good ? "the program complains" : answer->text, has_complaint ? ": \"" : "",
+                  complaint, has_complaint ? "\"" : "");
+}
+
 void service_finish(struct service *service, struct worker *worker,
                     const struct service_asker *asker, struct bytes reply,
                     const struct service_answer *answer, uint64_t began_ns) {
@@ -107,9 +124,7 @@ void service_finish(struct service *service, struct worker *worker,
 
         service_counts_add(&service->counts, answer->error, answer->text,
                            now_ns > began_ns ? now_ns - began_ns : 0);
-        if (answer->error != SERVICE_GOOD)
-                log_limited(&service->complaints, LOG_LEVEL_WARNING, "service \"%s\": %s",
-                            service->identity.name, answer->text);
+        log_outcome(service, answer);
         if (reply.length > 0 && !service_answer_publish(answer, asker, worker, reply,
                                                         worker->config->server.max_payload))
                 log_limited(&service->complaints, LOG_LEVEL_ERROR,

@@ -8,6 +8,7 @@
 #include "daemon/handler.h"
 #include "daemon/instance.h"
 #include "daemon/worker.h"
+#include "lib/text.h"
 
 #include <stdio.h>
 
@@ -66,15 +67,25 @@ void service_answer_publish_bytes(const struct service_asker *asker, struct work
 
 /* --- headers -------------------------------------------------------------------------------- */
 
+/* In one line, whatever the configuration has put into it. */
+static const char *printable(char shown[TEXT_SHOWN_MAX], const char *text) {
+        size_t length = text_cut(text, strlen(text), TEXT_SHOWN_MAX - 1);
+
+        memcpy(shown, text, length);
+        shown[length] = '\0';
+        text_make_printable(shown, length);
+        return shown;
+}
+
 static size_t write_lines(char *to, size_t size, const struct service_answer *answer,
                           bool with_complaint) {
-        char quoted[COMPLAINT_SHOWN_MAX];
+        char quoted[COMPLAINT_SHOWN_MAX], shown[TEXT_SHOWN_MAX];
         size_t n = 0;
 
         if (answer->error != SERVICE_GOOD)
                 n += (size_t)snprintf(
-                        to, size, "Nats-Service-Error: %.*s\r\nNats-Service-Error-Code: %u\r\n",
-                        TEXT_SHOWN_MAX, answer->text, service_error_code(answer->error));
+                        to, size, "Nats-Service-Error: %s\r\nNats-Service-Error-Code: %u\r\n",
+                        printable(shown, answer->text), service_error_code(answer->error));
         if (answer->has_status)
                 n += (size_t)snprintf(to + n, size - n, "Sockd-Exit-Status: %d\r\n",
                                       answer->status);
@@ -109,6 +120,13 @@ bool service_answer_publish(const struct service_answer *answer, const struct se
         message.header_size = write_headers(headers, answer, true);
         if (message.header_size + payload.length > max_payload)
                 message.header_size = write_headers(headers, answer, false);
+        if (message.header_size + payload.length > max_payload) {
+                /* Of an error the headers matter more, of an answer the payload does. */
+                if (answer->error != SERVICE_GOOD)
+                        payload.length = 0;
+                else
+                        message.header_size = 0;
+        }
         message.payload.length = message.header_size + payload.length;
         message.block = block_new(message.payload.length + 2);
         if (!message.block)

@@ -29,7 +29,7 @@ struct service_asker service_asker_of(const struct message *message);
 
 struct service_answer {
         enum service_error error;
-        const char *text;       /* what went wrong: printable, in one line. NULL: nothing */
+        const char *text;       /* what went wrong; NULL: nothing */
         bool has_status;        /* a program has exited: */
         int status;             /* with this */
         struct bytes complaint; /* what it wrote to its standard error */
@@ -37,7 +37,8 @@ struct service_answer {
 };
 
 /* Publishes to `reply`, also while a message is being delivered. max_payload: what is larger in
- * all goes without the complaint. Returns whether there was memory. In a worker's batch. */
+ * all goes without the complaint, then without headers or, of an error, payload. Returns whether
+ * there was memory. In a worker's batch. */
 bool service_answer_publish(const struct service_answer *answer, const struct service_asker *asker,
                             struct worker *worker, struct bytes reply, size_t max_payload);
 

@@ -5,13 +5,14 @@
 #include "daemon/builtin_services.h"
 #include "daemon/config.h"
 #include "daemon/instance.h"
-#include "daemon/service.h"
+#include "daemon/service_pool.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-void services_init(struct services *services, struct instance *instance, struct workers *workers) {
-        *services = (struct services){.instance = instance, .workers = workers};
+void services_init(struct services *services, struct instance *instance, struct workers *workers,
+                   struct mailbox *mailbox) {
+        *services = (struct services){.instance = instance, .workers = workers, .mailbox = mailbox};
 }
 
 void services_deinit(struct services *services) {
@@ -56,6 +57,29 @@ static int plan_builtins(struct services_plan *plan, const struct config_builtin
         return r;
 }
 
+/* A service with a program: the one that is the same, or a new one. */
+static int plan_pool(struct services_plan *plan, struct config_service *config) {
+        struct services *services = plan->services;
+        struct service **servicep = &plan->all[plan->n];
+        const char *account = config->account ? config->account : CONFIG_DEFAULT_ACCOUNT;
+        struct workers *workers = services->workers;
+        struct bus *bus;
+        int r = accounts_obtain(services->instance->accounts, account, &bus);
+
+        for (size_t i = 0; i < services->n && r >= 0 && !*servicep; i++) {
+                const struct config_service *running = service_pool_config(services->all[i]);
+
+                if (running && config_service_is_equal(running, config))
+                        *servicep = services->all[i];
+        }
+        if (r >= 0 && !*servicep)
+                r = service_pool_new(servicep, config, bus,
+                                     &workers->all[services->next_worker++ % workers->count],
+                                     services->mailbox, &services->reclaim);
+        plan->n += r >= 0;
+        return r;
+}
+
 int services_plan_make(struct services_plan *plan, struct services *services,
                        const struct config *config) {
         static const char *const default_accounts[] = {CONFIG_DEFAULT_ACCOUNT, NULL};
@@ -69,11 +93,14 @@ int services_plan_make(struct services_plan *plan, struct services *services,
         while (accounts[n_accounts])
                 n_accounts++;
         *plan = (struct services_plan){.services = services};
-        plan->all = calloc(n_accounts * N_BUILTINS + 1, sizeof(struct service *));
+        plan->all =
+                calloc(n_accounts * N_BUILTINS + config->services.n + 1, sizeof(struct service *));
         if (!plan->all)
                 return -ENOMEM;
         for (size_t i = 0; i < n_accounts && r >= 0; i++)
                 r = plan_builtins(plan, builtins, accounts[i]);
+        for (size_t i = 0; i < config->services.n && r >= 0; i++)
+                r = plan_pool(plan, config->services.all[i]);
         return r;
 }
 

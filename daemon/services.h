@@ -11,20 +11,23 @@
 
 struct config;
 struct instance;
+struct mailbox;
 struct service;
 struct workers;
 
 struct services {
         struct instance *instance; /* borrowed; with its accounts */
         struct workers *workers;   /* borrowed */
+        struct mailbox *mailbox;   /* of the server's thread; borrowed */
         struct service **all;      /* owned */
         size_t n;
         unsigned next_worker; /* that is the next in turn */
         struct reclaim reclaim;
 };
 
-/* No services yet. */
-void services_init(struct services *services, struct instance *instance, struct workers *workers);
+/* No services yet. mailbox: of the server's thread, which stays to the end, if closed. */
+void services_init(struct services *services, struct instance *instance, struct workers *workers,
+                   struct mailbox *mailbox);
 
 /* When the workers have ended. */
 void services_deinit(struct services *services);

@@ -56,6 +56,12 @@ struct pressure {
         bool has_several;             /* there are others */
 };
 
+/* Whoever has something of his own in a worker's loop, beside connections and listeners. */
+struct worker_guest {
+        struct list_link link;                    /* the worker's guests */
+        void (*stop)(struct worker_guest *guest); /* the worker ends: closes it. In its thread */
+};
+
 struct worker {
         unsigned index;
         struct workers *workers;   /* all of them; borrowed */
@@ -93,6 +99,7 @@ struct worker {
         struct list_link listeners;  /* those that this worker accepts on */
         struct list_link endpoints;  /* datagram sockets of this worker */
         struct list_link strangers;  /* connections for unknown datagram peers */
+        struct list_link guests;     /* others */
         struct programs *programs;   /* its channel to the spawner; NULL: none was needed yet */
         bool is_stopping;
 };

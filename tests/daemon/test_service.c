@@ -82,7 +82,7 @@ static int set_up(void **state) {
             accounts_obtain(&accounts, "$G", &instance.bus) < 0)
                 return -1;
         instance.accounts = &accounts;
-        services_init(&services, &instance, &workers);
+        services_init(&services, &instance, &workers, NULL);
         apply();
         subscribe(&fakes[0], instance.bus, "answers");
         return 0;
