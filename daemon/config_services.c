@@ -96,6 +96,12 @@ static char *name_of_subject(const char *subject) {
         return name;
 }
 
+static int parse_framing(const char *text) {
+        if (strcmp(text, "line") == 0)
+                return SERVICE_FRAMING_LINE;
+        return strcmp(text, "length32") == 0 ? SERVICE_FRAMING_LENGTH32 : -EINVAL;
+}
+
 static void check_service(struct config_reader *reader, const char *path,
                           const config_setting_t *group, void *target, bool is_whole) {
         struct draft *draft = target;
@@ -105,6 +111,11 @@ static void check_service(struct config_reader *reader, const char *path,
                 if (!draft->service.name)
                         reader->error = -ENOMEM;
         }
+        if (draft->service.concurrency == 0)
+                draft->service.concurrency = draft->service.is_persistent ? 1 : 4;
+        if (config_setting_get_member(group, "framing") && !draft->service.is_persistent)
+                config_reader_complain(reader, config_setting_get_member(group, "framing"), path,
+                                       "framing", "only for programs that stay: persistent = true");
         config_program_check(reader, path, group, &draft->program, is_whole);
 }
 
@@ -124,9 +135,13 @@ static const struct config_key service_keys[] = {
         {"version", CONFIG_STRING, CONFIG_FIELD(draft, service.version), .check = is_version,
          .fallback = "1.0.0", .expected = "a version of three numbers, such as \"1.0.0\""},
         {"concurrency", CONFIG_INTEGER, CONFIG_FIELD(draft, service.concurrency), .minimum = 1,
-         .maximum = 1024, .fallback = "4"},
+         .maximum = 1024},
         {"backlog", CONFIG_INTEGER, CONFIG_FIELD(draft, service.backlog), .maximum = 65536,
          .fallback = "64"},
+        {"persistent", CONFIG_BOOL, CONFIG_FIELD(draft, service.is_persistent),
+         .fallback = "false"},
+        {"framing", CONFIG_ENUM, CONFIG_FIELD(draft, service.framing), .parse = parse_framing,
+         .fallback = "line", .expected = "\"line\" or \"length32\""},
         CONFIG_PROGRAM_KEYS(draft, program, "5s"),
 };
 
@@ -178,6 +193,7 @@ bool config_service_is_equal(const struct config_service *a, const struct config
         return strcmp(a->name, b->name) == 0 && strcmp(a->subject, b->subject) == 0 &&
                strcmp(a->queue, b->queue) == 0 && strcmp(a->description, b->description) == 0 &&
                strcmp(a->version, b->version) == 0 && same_text(a->account, b->account) &&
+               a->is_persistent == b->is_persistent && a->framing == b->framing &&
                a->concurrency == b->concurrency && a->backlog == b->backlog &&
                config_program_is_equal(a->program, b->program);
 }

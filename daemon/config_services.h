@@ -21,6 +21,12 @@ struct config_builtin_services {
 /* Describes struct config_builtin_services. */
 extern const struct config_table config_builtin_services_table;
 
+/* Where a request or an answer of a program that stays begins and ends. */
+enum service_framing {
+        SERVICE_FRAMING_LINE,     /* LF */
+        SERVICE_FRAMING_LENGTH32, /* its length is in front of it, big-endian */
+};
+
 /* A service that a program answers. It never changes; whoever runs it has a reference. */
 struct config_service {
         _Atomic unsigned n_references;
@@ -28,6 +34,8 @@ struct config_service {
         char *subject, *queue, *description, *version;
         char *account;                  /* NULL: the default one */
         struct config_program *program; /* owned */
+        bool is_persistent;             /* the program stays */
+        int framing;                    /* enum service_framing; of one that stays */
         unsigned concurrency;           /* how many requests are answered at a time */
         unsigned backlog;               /* how many more wait */
 };

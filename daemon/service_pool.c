@@ -5,6 +5,7 @@
 #include "daemon/config.h"
 #include "daemon/config_program.h"
 #include "daemon/message.h"
+#include "daemon/service_persistent.h"
 #include "daemon/service_program.h"
 #include "lib/units.h"
 
@@ -31,7 +32,7 @@ void service_pool_finish(struct service_pool *pool, struct service_request *requ
                          const struct service_answer *answer) {
         service_finish(&pool->service, pool->worker, &request->asker, request->reply, answer,
                        request->began_ns);
-        forget(pool, request->payload.length);
+        forget(pool, request->n_bytes);
         free(request);
 }
 
@@ -149,17 +150,60 @@ static struct service_request *next_request(struct service_pool *pool) {
 
 static void pool_settle(struct service_pool *pool);
 
+/* The seat of a program that can take a request: one that runs already, if there is one. */
+static struct service_seat *find_seat(const struct service_pool *pool) {
+        struct service_seat *found = NULL;
+
+        for (unsigned i = 0; i < pool->config->concurrency; i++) {
+                struct service_seat *seat = &pool->seats[i];
+
+                if (service_seat_is_free(seat, pool) && (!found || seat->run))
+                        found = seat;
+        }
+        return found;
+}
+
+/* Gives the next request to a program. Returns whether there is one that can take it. */
+static bool give(struct service_pool *pool) {
+        struct service_seat *seat;
+
+        if (!pool->seats) {
+                if (atomic_load(&pool->n_running) >= pool->config->concurrency)
+                        return false;
+                service_program_run(pool, next_request(pool));
+                return true;
+        }
+        seat = find_seat(pool);
+        if (seat)
+                service_seat_give(seat, pool, next_request(pool));
+        return seat != NULL;
+}
+
+/* When somebody has waited for too long, or a program may be started again. */
+static void set_deadline(struct service_pool *pool) {
+        uint64_t ms;
+
+        if (list_is_empty(&pool->backlog)) {
+                deadline_clear(&pool->deadline);
+                return;
+        }
+        ms = patience_ms(pool, first_of(pool));
+        for (unsigned i = 0; pool->seats && i < pool->config->concurrency; i++) {
+                uint64_t due_ms = service_seat_due_ms(&pool->seats[i], pool);
+
+                if (due_ms < ms)
+                        ms = due_ms;
+        }
+        deadline_set(&pool->deadline, ms + 1);
+}
+
 void service_pool_go_on(struct service_pool *pool) {
         drop_late(pool);
-        while (!list_is_empty(&pool->backlog) &&
-               atomic_load(&pool->n_running) < pool->config->concurrency)
-                service_program_run(pool, next_request(pool));
+        while (!list_is_empty(&pool->backlog) && give(pool))
+                ;
         if (pool->is_stopped)
                 return;
-        if (list_is_empty(&pool->backlog))
-                deadline_clear(&pool->deadline);
-        else
-                deadline_set(&pool->deadline, patience_ms(pool, first_of(pool)) + 1);
+        set_deadline(pool);
         pool_settle(pool);
 }
 
@@ -184,6 +228,7 @@ static void pool_receive(struct task *task) {
 static void pool_free(struct service_pool *pool) {
         service_deinit(&pool->service);
         config_service_unref(pool->config);
+        free(pool->seats);
         free(pool);
 }
 
@@ -195,9 +240,11 @@ static void pool_on_closed(struct deadline *deadline) {
                 pool_free(pool);
 }
 
-/* Nothing is done any more. */
-static void pool_close(struct service_pool *pool) {
+/* Nothing is done any more. Programs that stay end, within grace_ms. */
+static void pool_close(struct service_pool *pool, uint64_t grace_ms) {
         pool->is_stopped = true;
+        for (unsigned i = 0; pool->seats && i < pool->config->concurrency; i++)
+                service_seat_clear(&pool->seats[i], grace_ms);
         list_unlink(&pool->guest.link);
         deadline_close(&pool->deadline);
 }
@@ -211,13 +258,13 @@ static void pool_stop(struct worker_guest *guest) {
         LIST_FOREACH_SAFE (link, &pool->backlog)
                 free(container_of(link, struct service_request, link));
         list_init(&pool->backlog);
-        pool_close(pool);
+        pool_close(pool, 0);
 }
 
 /* Ends when it has been retired and its last request is over. */
 static void pool_settle(struct service_pool *pool) {
         if (pool->is_retired && !pool->is_stopped && atomic_load(&pool->n_under_way) == 0)
-                pool_close(pool);
+                pool_close(pool, pool->config->program->grace_ms);
 }
 
 static void pool_open(struct task *task) {
@@ -263,11 +310,8 @@ static void pool_retire(struct service *service) {
                 pool_free(pool); /* when all threads have ended */
 }
 
-static const struct service_kind kind = {
-        .name = "program",
-        .take = pool_take,
-        .retire = pool_retire,
-};
+static const struct service_kind program_kind = {"program", pool_take, pool_retire};
+static const struct service_kind persistent_kind = {"persistent", pool_take, pool_retire};
 
 /* What the service says of itself. */
 static struct service_identity identity_of(const struct config_service *config) {
@@ -293,13 +337,18 @@ int service_pool_new(struct service **servicep, struct config_service *config, s
         list_init(&pool->backlog);
         list_init(&pool->programs);
         pool->opening.run = pool_open;
-        r = mailbox_post(&worker->mailbox, &pool->opening);
+        if (config->is_persistent)
+                pool->seats = calloc(config->concurrency, sizeof(*pool->seats));
+        r = config->is_persistent && !pool->seats ? -ENOMEM
+                                                  : mailbox_post(&worker->mailbox, &pool->opening);
         if (r < 0) {
                 config_service_unref(pool->config);
+                free(pool->seats);
                 free(pool);
                 return r;
         }
-        r = service_init(&pool->service, &kind, bus, &identity, reclaim);
+        r = service_init(&pool->service, config->is_persistent ? &persistent_kind : &program_kind,
+                         bus, &identity, reclaim);
         if (r < 0)
                 service_retire(&pool->service, reclaim);
         else
@@ -310,7 +359,7 @@ int service_pool_new(struct service **servicep, struct config_service *config, s
 const struct config_service *service_pool_config(const struct service *service) {
         const struct service_pool *pool = container_of(service, const struct service_pool, service);
 
-        return service->kind == &kind ? pool->config : NULL;
+        return service->kind->take == pool_take ? pool->config : NULL;
 }
 
 void service_pool_count(const struct service *service, unsigned *runningp, unsigned *waitingp) {

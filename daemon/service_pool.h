@@ -1,4 +1,5 @@
-/* The programs of a service, and the requests that wait for them.
+/* The programs of a service, one for each request or some that stay, and the requests that wait for
+ * them.
  *
  * One worker has them all: whoever takes a request hands it over to that worker's mailbox, where it
  * is given to a program, or waits. How many there may be under way, and how many bytes they have,
@@ -16,6 +17,7 @@
 
 struct config_service;
 struct mailbox;
+struct service_seat;
 
 struct service_pool {
         struct service service;
@@ -32,6 +34,7 @@ struct service_pool {
         struct deadline deadline;      /* when somebody has waited for too long */
         struct list_link backlog;      /* of requests */
         struct list_link programs;     /* of struct service_program */
+        struct service_seat *seats;    /* of programs that stay; owned, NULL: they do not */
         bool is_stopped;               /* its worker ends, or nobody asks any more */
         bool is_closed;                /* so is its deadline */
         bool is_retired;               /* it is freed when it has nothing under way */

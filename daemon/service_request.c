@@ -36,7 +36,8 @@ struct service_request *service_request_new(struct service_pool *pool,
                          message->subject.length + 1 + message->reply.length + payload.length);
         if (!request)
                 return NULL;
-        *request = (struct service_request){.pool = pool, .asker = *asker, .began_ns = began_ns};
+        *request = (struct service_request){
+                .pool = pool, .asker = *asker, .began_ns = began_ns, .n_bytes = payload.length};
         end = bytes_copy(request->text, peer);
         end = bytes_copy(end, SUBJECT_NAME);
         end = bytes_copy(end, message->subject);

@@ -19,6 +19,7 @@ struct service_request {
         struct service_pool *pool; /* borrowed */
         struct service_asker asker;
         uint64_t began_ns;
+        size_t n_bytes; /* that it counts for */
         /* In `text`: */
         struct bytes reply, payload;
         const char *variables[SERVICE_VARIABLES_MAX + 1]; /* NULL at the end */
