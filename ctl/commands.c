@@ -18,6 +18,7 @@
 #include "ctl/passwd.h"
 #include "ctl/reply.h"
 #include "ctl/reports.h"
+#include "ctl/services.h"
 #include "ctl/session.h"
 #include "lib/bytes.h"
 #include "lib/subject.h"
@@ -63,6 +64,10 @@ static const struct command commands[] = {
          .has_subject = true,
          .n_most = 1,
          .summary = "list subscriptions, all or those that SUBJECT reaches"},
+        {.name = "services",
+         .arguments = "",
+         .run = services_run,
+         .summary = "list what the daemon answers itself, with counts and latencies"},
         {.name = "access",
          .arguments = "whoami | check USER pub|sub SUBJECT",
          .run = access_run,

@@ -137,16 +137,16 @@ static size_t discount(struct match *match, const struct message *run) {
         return is_delivered_singly(match, run) ? 1 : RUN_DISCOUNT;
 }
 
-/* What the receivers that publish further allow. They are sockd's own, and plain. */
-static size_t limit_by_receivers(struct worker *worker, const struct match *match,
-                                 const struct message *message, size_t max) {
-        for (unsigned i = 0; i < match->n_plain; i++) {
-                struct receiver *receiver = match->plain[i]->receiver;
-                size_t n =
+/* What the receivers that publish further allow. They are sockd's own. */
+static size_t limit_by(struct worker *worker, struct subscription *const *subscriptions, unsigned n,
+                       const struct message *message, size_t max) {
+        for (unsigned i = 0; i < n; i++) {
+                struct receiver *receiver = subscriptions[i]->receiver;
+                size_t allowed =
                         receiver->limit_run ? receiver->limit_run(receiver, worker, message) : max;
 
-                if (n < max)
-                        max = n;
+                if (allowed < max)
+                        max = allowed;
         }
         return max;
 }
@@ -155,8 +155,10 @@ size_t bus_limit_run(struct bus *bus, struct worker *worker, const struct messag
         struct match *match = bus_match(bus, worker, message->subject);
         size_t max = RUN_WORK / (match_count(match) + 1) * discount(match, message) + 1;
 
-        if (atomic_load_explicit(&bus->n_own, memory_order_relaxed) > 0)
-                max = limit_by_receivers(worker, match, message, max);
+        if (match_has_limits(match)) {
+                max = limit_by(worker, match->plain, match->n_plain, message, max);
+                max = limit_by(worker, match->queued, match->n_queued, message, max);
+        }
         return message->count < max ? message->count : max;
 }
 
@@ -219,6 +221,18 @@ size_t bus_publish_to(struct bus *bus, struct worker *worker, const struct messa
         for (unsigned i = 0; i < match->n_plain; i++)
                 if (match->plain[i]->receiver == receiver)
                         n_taken += deliver(worker, match->plain[i], message, NULL);
+        return n_taken;
+}
+
+size_t bus_publish_onward_to(struct bus *bus, struct worker *worker, const struct message *message,
+                             const struct receiver *receiver) {
+        size_t n_taken;
+
+        if (worker->depth + 1 >= WORKER_DEPTH_MAX)
+                return 0;
+        worker->depth++;
+        n_taken = bus_publish_to(bus, worker, message, receiver);
+        worker->depth--;
         return n_taken;
 }
 

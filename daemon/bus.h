@@ -59,6 +59,10 @@ bool bus_reaches_onward(struct bus *bus, struct worker *worker, struct bytes sub
 size_t bus_publish_to(struct bus *bus, struct worker *worker, const struct message *message,
                       const struct receiver *receiver);
 
+/* The same, for who does so while a message is being delivered to it. */
+size_t bus_publish_onward_to(struct bus *bus, struct worker *worker, const struct message *message,
+                             const struct receiver *receiver);
+
 /* The plain subscription of `receiver` that a message to `subject` would reach, or NULL. In a
  * worker's thread; valid until the end of the batch. */
 struct subscription *bus_find_plain(struct bus *bus, struct worker *worker, struct bytes subject,

@@ -187,6 +187,9 @@ void client_changed(struct client *client);
  * it has subscribed to and may not any more ends. In its own worker, within a batch. */
 void client_set_permissions(struct client *client, struct permissions *permissions);
 
+/* Whether it may publish to a subject. In its own worker. */
+bool client_may_publish(const struct client *client, struct bytes subject);
+
 /* Tells this one client to look for another server. Returns whether it understands that. */
 bool client_tell_lame_duck(struct client *client);
 

@@ -135,6 +135,14 @@ size_t client_permit_publish(struct client *client, const struct message *messag
                                 : 0;
 }
 
+bool client_may_publish(const struct client *client, struct bytes subject) {
+        const struct grant *grant = own_grant(client);
+
+        return !grant || permissions_cache_may_publish(&client->worker->permissions,
+                                                       grant->permissions, subject)
+                                         .verdict == PERMISSIONS_ALLOWED;
+}
+
 void client_deny_publish(struct client *client, const struct message *message,
                          struct permissions_decision decision) {
         char subject[SUBJECT_SHOWN_MAX];

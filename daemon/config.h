@@ -8,6 +8,7 @@
 #pragma once
 
 #include "daemon/config_handler.h"
+#include "daemon/config_services.h"
 #include "lib/address.h"
 #include "lib/nkey.h"
 #include "lib/secret.h"
@@ -226,6 +227,8 @@ struct config {
         struct config_account *accounts; /* in the order of the file */
         size_t n_accounts;
         char *system_account;
+        struct config_builtin_services builtin_services;
+        struct config_services services;
         struct config_rule *rules; /* the users, then those of each account */
         size_t n_rules;
         bool has_secrets;                        /* some user proves who it is by CONNECT */

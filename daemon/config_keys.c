@@ -12,6 +12,7 @@
 #include "daemon/config_forward.h"
 #include "daemon/config_handler.h"
 #include "daemon/config_permissions.h"
+#include "daemon/config_services.h"
 #include "daemon/proxy_protocol.h"
 #include "daemon/role.h"
 #include "daemon/spawner_wire.h"
@@ -598,6 +599,8 @@ static void check_config(struct config_reader *reader, const char *path,
                          const config_setting_t *group, void *target, bool is_whole) {
         check_listeners(reader, group, target);
         config_accounts_check(reader, group, target, is_whole);
+        if (is_whole && reader->error == 0)
+                config_services_check(reader, group, target);
 }
 
 static const struct config_key top_keys[] = {
@@ -618,7 +621,10 @@ static const struct config_key top_keys[] = {
         {"system_account", CONFIG_STRING, FIELD(config, system_account),
          .check = config_accounts_is_name, .fallback = CONFIG_SYSTEM_ACCOUNT,
          .expected = CONFIG_ACCOUNT_EXPECTED},
-        LATER("services"),
+        {"builtin_services", CONFIG_TABLE, FIELD(config, builtin_services),
+         .table = &config_builtin_services_table},
+        {"services", CONFIG_OTHER, FIELD(config, services), .read = config_services_read,
+         .release = config_services_release},
         LATER("monitor"),
         LATER("leaf"),
 };

@@ -167,6 +167,7 @@ static const struct control_row rows[] = {
         {"ACCOUNTZ", false, ROLE_MONITOR, control_run_accountz},
         {"HEALTHZ", false, ROLE_LOCAL, control_run_healthz},
         {"LISTENERZ", false, ROLE_MONITOR, control_run_listenerz},
+        {"SERVICEZ", false, ROLE_MONITOR, control_run_servicez},
         {"WHOAMI", false, ROLE_NONE, control_run_whoami},
         {"ACCESS", false, ROLE_MONITOR, control_run_access},
         {"RELOAD", false, ROLE_ADMIN, control_run_reload},

@@ -36,6 +36,7 @@ void control_run_healthz(struct control_request *request);
 void control_run_listenerz(struct control_request *request);
 void control_run_connz(struct control_request *request);
 void control_run_subsz(struct control_request *request);
+void control_run_servicez(struct control_request *request);
 void control_run_accountz(struct control_request *request);
 
 /* Requests about who is who. */

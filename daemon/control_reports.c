@@ -1,4 +1,4 @@
-/* The control requests that ask: VARZ, CONNZ, SUBSZ, STATSZ, IDZ, HEALTHZ, LISTENERZ,
+/* The control requests that ask: VARZ, CONNZ, SUBSZ, STATSZ, IDZ, HEALTHZ, LISTENERZ, SERVICEZ,
  * ACCOUNTZ. See control.h.
  */
 #include "daemon/control_parts.h"
@@ -207,6 +207,20 @@ static void subsz_done(struct visit *visit) {
         struct control_request *request = control_request_of(visit);
 
         json_object_set_new(request->data, "total", json_integer((json_int_t)request->n_seen));
+        control_answer(request);
+}
+
+void control_run_servicez(struct control_request *request) {
+        struct services *services = &request->server->services;
+        uint64_t end;
+        json_t *list = json_array();
+
+        request->data = list_head(request);
+        end = request->offset + request->limit;
+        for (uint64_t i = request->offset; i < end && i < services->n; i++)
+                json_array_append_new(list, report_service(services->all[i]));
+        json_object_set_new(request->data, "total", json_integer((json_int_t)services->n));
+        json_object_set_new(request->data, "services", list);
         control_answer(request);
 }
 

@@ -15,8 +15,9 @@
 /* Room for what becomes of the longest subject. */
 #define MAPPED_MAX (68 * 1024)
 
-/* What sockd itself tells on the system account comes at a depth of one. */
-_Static_assert(WORKER_DEPTH_MAX >= CONFIG_IMPORT_CHAIN_MAX + 2, "imports may be chained so far");
+/* A request comes to a service by as many imports as there may be, and its answer back. */
+_Static_assert(WORKER_DEPTH_MAX >= 2 * CONFIG_IMPORT_CHAIN_MAX + 2,
+               "imports may be chained so far");
 
 /* The message as it is published at the target, its subject in `text`. Returns whether it can be.
  */

@@ -23,6 +23,7 @@ void match_clear(struct match *match) {
         match->n_steps = 0;
         match->n_visited = 0;
         match->distinct = DISTINCT_UNKNOWN;
+        match->limits = LIMITS_UNKNOWN;
         if (match->n_groups > 0)
                 memset(match->buckets, 0, match->n_buckets * sizeof(*match->buckets));
         match->n_groups = 0;
@@ -193,6 +194,22 @@ bool match_is_distinct(struct match *match) {
         if (match->distinct == DISTINCT_UNKNOWN)
                 match->distinct = receivers_are_distinct(match) ? DISTINCT_YES : DISTINCT_NO;
         return match->distinct == DISTINCT_YES;
+}
+
+static bool any_limits(struct subscription *const *subscriptions, unsigned n) {
+        for (unsigned i = 0; i < n; i++)
+                if (subscriptions[i]->receiver->limit_run)
+                        return true;
+        return false;
+}
+
+bool match_has_limits(struct match *match) {
+        if (match->limits == LIMITS_UNKNOWN)
+                match->limits = any_limits(match->plain, match->n_plain) ||
+                                                any_limits(match->queued, match->n_queued)
+                                        ? LIMITS_YES
+                                        : LIMITS_NO;
+        return match->limits == LIMITS_YES;
 }
 
 int match_push(struct match *match, struct index_branch *branch, struct bytes rest) {

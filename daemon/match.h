@@ -36,6 +36,7 @@ struct match {
         unsigned n_steps, steps_capacity;
         unsigned n_visited; /* nodes that the index looked at */
         enum { DISTINCT_UNKNOWN, DISTINCT_YES, DISTINCT_NO } distinct; /* see match_is_distinct() */
+        enum { LIMITS_UNKNOWN, LIMITS_YES, LIMITS_NO } limits;         /* see match_has_limits() */
 };
 
 /* How many subscriptions were found. */
@@ -63,6 +64,9 @@ void match_finish(struct match *match);
 /* Whether no receiver is among the plain subscriptions twice. Found out when first asked; without
  * memory for that, false. */
 bool match_is_distinct(struct match *match);
+
+/* Whether any receiver limits what is delivered to it in one go. Found out when first asked. */
+bool match_has_limits(struct match *match);
 
 /* The stack of the index's walk. push returns 0 or -ENOMEM; pop false if it is empty. */
 int match_push(struct match *match, struct index_branch *branch, struct bytes rest);

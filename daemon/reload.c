@@ -24,6 +24,16 @@ int reload_listeners(struct server *server, const struct config *config,
         return r;
 }
 
+int reload_services(struct server *server, const struct config *config) {
+        struct services_plan plan;
+        int r = services_plan_make(&plan, &server->services, config);
+
+        if (r >= 0)
+                services_plan_carry_out(&plan);
+        services_plan_deinit(&plan);
+        return r;
+}
+
 /* --- a reload ------------------------------------------------------------------------------- */
 
 struct reload {
@@ -162,19 +172,25 @@ static int reload_log(const struct config *before, const struct config *now,
 static int reload_change(struct server *server, const struct config *before,
                          const struct config *now, struct config_errors *errors) {
         struct imports_plan imports;
+        struct services_plan services;
         struct plan plan;
         int imported = imports_plan_make(&imports, &server->imports, now);
+        int served = services_plan_make(&services, &server->services, now);
         int r = plan_make(&plan, server, now, errors);
 
         if (r >= 0)
                 r = imported;
         if (r >= 0)
+                r = served;
+        if (r >= 0)
                 r = reload_log(before, now, errors);
         if (r >= 0) {
                 imports_plan_carry_out(&imports);
+                services_plan_carry_out(&services);
                 plan_carry_out(&plan);
         }
         plan_deinit(&plan);
+        services_plan_deinit(&services);
         imports_plan_deinit(&imports);
         return r;
 }

@@ -9,6 +9,9 @@
 int reload_listeners(struct server *server, const struct config *config,
                      struct config_errors *errors);
 
+/* Begins with the services of a configuration. Returns 0 or a negative errno. */
+int reload_services(struct server *server, const struct config *config);
+
 /* Called when all workers have the new configuration, or with the errors why nothing was changed.
  * Warnings are what whoever asked should know all the same. Both are valid during the call. */
 typedef void reload_done_fn(void *context, const struct config_errors *errors,

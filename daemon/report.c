@@ -251,9 +251,17 @@ static uint64_t count_descriptors(void) {
         return n > 3 ? n - 3 : 0; /* ".", "..", and the directory itself */
 }
 
-static uint64_t start_ns(const struct server *server) {
-        return (uint64_t)server->instance.start.tv_sec * NS_PER_S +
-               (uint64_t)server->instance.start.tv_nsec;
+static uint64_t start_ns(const struct instance *instance) {
+        return (uint64_t)instance->start.tv_sec * NS_PER_S + (uint64_t)instance->start.tv_nsec;
+}
+
+json_t *report_info(struct instance *instance) {
+        uint64_t start = start_ns(instance);
+
+        return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "server_name", instance->name,
+                         "server_id", instance->id, "sockd_version", PACKAGE_VERSION, "version",
+                         PROTOCOL_SERVER_VERSION, "start", time_text(start), "uptime",
+                         uptime_text(elapsed_s(start, now_ns())));
 }
 
 static void varz_traffic(json_t *varz, const struct server *server) {
@@ -332,7 +340,7 @@ static uint64_t n_clients(const struct instance *instance) {
 json_t *report_varz(struct server *server) {
         struct instance *instance = &server->instance;
         const struct listener *first = server->n_listeners > 0 ? server->listeners[0] : NULL;
-        uint64_t start = start_ns(server), now = now_ns();
+        uint64_t start = start_ns(instance), now = now_ns();
         json_t *varz = json_pack(
                 "{s:s, s:s, s:s, s:s, s:i, s:s, s:i, s:b, s:o, s:o, s:o}", "server_id",
                 instance->id, "server_name", instance->name, "version", PROTOCOL_SERVER_VERSION,
@@ -361,7 +369,7 @@ json_t *report_statsz(struct server *server) {
 
         return json_pack("{s:o, s:o, s:i, s:f, s:o, s:o, s:i, s:o, s:{s:o, s:o}, s:{s:o, s:o}, "
                          "s:o, s:i}",
-                         "start", time_text(start_ns(server)), "mem", integer(resident_bytes()),
+                         "start", time_text(start_ns(instance)), "mem", integer(resident_bytes()),
                          "cores", (int)sysconf(_SC_NPROCESSORS_ONLN), "cpu", cpu_percent(),
                          "connections", integer(n_clients(instance)), "total_connections",
                          integer(atomic_load(&instance->n_total)), "active_accounts", 1,

@@ -35,6 +35,13 @@ json_t *report_subscription(const struct connection *connection,
 /* The subject of a subscription, in memory that the caller frees. */
 char *report_subject(const struct subscription *subscription, size_t *lengthp);
 
+/* What everybody may know of the server. Any thread. */
+json_t *report_info(struct instance *instance);
+
+/* What is shown of a service. The server's thread. */
+struct service;
+json_t *report_service(struct service *service);
+
 /* A time, in nanoseconds of the real clock, and that of the moment: RFC 3339. Any thread. */
 json_t *report_time(uint64_t ns);
 json_t *report_now(void);

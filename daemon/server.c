@@ -30,6 +30,8 @@
 /* Descriptors that are not connections. */
 #define RESERVED_DESCRIPTORS   64
 #define DESCRIPTORS_PER_WORKER 8
+/* Its input, output and errors. */
+#define DESCRIPTORS_PER_PROGRAM 3
 
 unsigned server_count_connections(const struct server *server) {
         unsigned n = 0;
@@ -53,15 +55,21 @@ static uint64_t raise_descriptor_limit(void) {
         return limit.rlim_cur;
 }
 
-/* "*" stands for two sockets; each worker has one of a datagram listener, too. */
+/* "*" stands for two sockets; each worker has one of a datagram listener, too. Of programs no more
+ * run at a time than may. */
 static uint64_t count_reserved(const struct config *config) {
         uint64_t n_workers = config->server.workers;
         uint64_t reserved = RESERVED_DESCRIPTORS + n_workers * DESCRIPTORS_PER_WORKER;
+        uint64_t n_programs = 0;
 
         for (size_t i = 0; i < config->n_listeners; i++)
                 reserved += address_is_datagram(&config->listeners[i].address) ? 2 * (n_workers + 1)
                                                                                : 2;
-        return reserved;
+        for (size_t i = 0; i < config->services.n; i++)
+                n_programs += config->services.all[i]->concurrency;
+        if (n_programs > config->programs.max_running)
+                n_programs = config->programs.max_running;
+        return reserved + n_programs * DESCRIPTORS_PER_PROGRAM;
 }
 
 void server_limit_connections(struct server *server, const struct config *config) {
@@ -420,6 +428,7 @@ static int server_init_accounts(struct server *server, const struct config *conf
         int r;
 
         imports_init(&server->imports, &server->accounts);
+        services_init(&server->services, instance, &server->workers, &server->mailbox);
         r = accounts_obtain(&server->accounts, CONFIG_DEFAULT_ACCOUNT, &instance->bus);
         if (r >= 0)
                 r = accounts_obtain(&server->accounts, config->system_account,
@@ -471,12 +480,13 @@ static void server_deinit(struct server *server) {
         uv_walk(&server->loop, close_handle, NULL);
         (void)uv_run(&server->loop, UV_RUN_DEFAULT);
         (void)uv_loop_close(&server->loop);
-        mailbox_deinit(&server->mailbox);
         control_deinit(&server->control);
         workers_deinit(&server->workers);
+        services_deinit(&server->services);
         imports_deinit(&server->imports);
         accounts_deinit(&server->accounts);
         reclaim_drain();
+        mailbox_deinit(&server->mailbox);
         closed_log_deinit(&server->closed);
         instance_deinit(&server->instance);
         systemd_deinit(&server->systemd);
@@ -514,6 +524,8 @@ static int server_start(struct server *server, struct config_errors *errors) {
                 return r;
         }
         r = server_check_inherited(server, errors);
+        if (r >= 0)
+                r = reload_services(server, server->config);
         return r < 0 ? r : reload_listeners(server, server->config, errors);
 }
 

@@ -11,6 +11,7 @@
 #include "daemon/control.h"
 #include "daemon/imports.h"
 #include "daemon/instance.h"
+#include "daemon/services.h"
 #include "daemon/systemd.h"
 #include "daemon/worker.h"
 
@@ -40,6 +41,7 @@ struct server {
         struct instance instance;
         struct accounts accounts;
         struct imports imports;
+        struct services services;
         struct closed_log closed;
         struct control control;
         struct workers workers;

@@ -212,6 +212,7 @@ static int worker_init(struct worker *worker, struct workers *workers, unsigned 
         list_init(&worker->listeners);
         list_init(&worker->endpoints);
         list_init(&worker->strangers);
+        list_init(&worker->guests);
         if (getrandom(&worker->random, sizeof(worker->random), 0) < 0)
                 worker->random = index;
         worker->random |= 1;
@@ -293,6 +294,11 @@ static void worker_stop(struct task *task) {
         introductions_end(worker);
         LIST_FOREACH_SAFE (link, &worker->endpoints)
                 endpoint_stop_here(container_of(link, struct endpoint, link));
+        LIST_FOREACH_SAFE (link, &worker->guests) {
+                struct worker_guest *guest = container_of(link, struct worker_guest, link);
+
+                guest->stop(guest);
+        }
         LIST_FOREACH_SAFE (link, &worker->connections)
                 connection_close(container_of(link, struct connection, link), REASON_SHUTDOWN);
         worker_wait_empty(worker);

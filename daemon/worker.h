@@ -32,8 +32,8 @@ struct workers;
 #define WORKER_INPUT_SIZE (128 * 1024)
 
 /* How deep deliveries that publish further can be nested, and the first one: what comes to an
- * account goes on to others. */
-#define WORKER_DEPTH_MAX 5
+ * account goes on to others, to a service there, and its answer the same way back. */
+#define WORKER_DEPTH_MAX 8
 
 /* A part of a block that was copied to one of its own, because receivers could not take it in
  * time. */
@@ -55,6 +55,12 @@ struct pressure {
         struct connection *congested; /* one of them; valid during the batch */
         struct connection *receiver;  /* the last one; likewise */
         bool has_several;             /* there are others */
+};
+
+/* Whoever has something of his own in a worker's loop, beside connections and listeners. */
+struct worker_guest {
+        struct list_link link;                    /* the worker's guests */
+        void (*stop)(struct worker_guest *guest); /* the worker ends: closes it. In its thread */
 };
 
 struct worker {
@@ -97,6 +103,7 @@ struct worker {
         struct list_link listeners;  /* those that this worker accepts on */
         struct list_link endpoints;  /* datagram sockets of this worker */
         struct list_link strangers;  /* connections for unknown datagram peers */
+        struct list_link guests;     /* others */
         struct programs *programs;   /* its channel to the spawner; NULL: none was needed yet */
         bool is_stopping;
 };

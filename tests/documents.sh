@@ -95,6 +95,8 @@ eval "exec ${command%% --*} --verbose -- ${command#* -- }" 2>"$directory/ready" 
 service=$!
 await_subscription "$directory/ready"
 try README.md "sockctl request svc.upper 'please'" '^PLEASE'
+try README.md "sockctl request sockd.time ''" '^20.*Z$'
+try README.md 'sockctl services' '^sockd-time '
 try README.md 'sockctl status' 'is running'
 try README.md 'sockctl listeners' 'unix://'
 try README.md 'sockctl clients' 'sockctl'

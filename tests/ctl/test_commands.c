@@ -297,6 +297,28 @@ static void test_accounts_are_a_table(void **state) {
                         WORDS("accounts", "--no-legend"));
 }
 
+static void test_services_are_a_table(void **state) {
+        assert_exchange(
+                "$SYS.REQ.SERVER.PING.SERVICEZ",
+                DATA("{\"total\":2,\"services\":[{\"name\":\"sockd-echo\",\"subject\":\"sockd."
+                     "echo\","
+                     "\"account\":\"$G\",\"kind\":\"built in\",\"requests\":0,\"errors\":0},"
+                     "{\"name\":\"up\",\"subject\":\"host.up\",\"account\":\"A\",\"kind\":"
+                     "\"program\","
+                     "\"requests\":12,\"errors\":3,\"running\":1,\"waiting\":2,"
+                     "\"latency\":{\"p50\":1250,\"p90\":25000000,\"p99\":5000000000}}]}"),
+                OUTCOME(0,
+                        "NAME        SUBJECT     ACCOUNT  KIND      REQUESTS  ERRORS  RUNNING  "
+                        "WAITING    P50   P90   P99\n"
+                        "sockd-echo  sockd.echo  $G       built in         0       0        -  "
+                        "      -      -     -     -\n"
+                        "up          host.up     A        program         12       3        1  "
+                        "      2  1.2us  25ms  5.0s\n"
+                        "\n2 services\n",
+                        ""),
+                "{\"offset\":0,\"limit\":1024}\n", WORDS("services"));
+}
+
 static void test_no_legend_leaves_rows_only(void **state) {
         assert_exchange("$SYS.REQ.SERVER.PING.LISTENERZ",
                         DATA("{\"listeners\":[{\"name\":\"a\\u001b[2J\",\"address\":\"unix:///x\","
@@ -627,9 +649,9 @@ static void test_subjects_that_reach_nobody_are_refused(void **state) {
 
 static void test_help_is_there_for_every_verb(void **state) {
         static const char *const verbs[] = {
-                "status", "listeners", "accounts", "clients",   "subs",    "ping",
-                "pub",    "sub",       "request",  "reply",     "bench",   "config",
-                "reload", "drain",     "stop",     "log-level", "version", "help"};
+                "status", "listeners", "accounts", "clients", "subs",    "ping",   "pub",
+                "sub",    "request",   "reply",    "bench",   "config",  "reload", "drain",
+                "stop",   "log-level", "version",  "help",    "services"};
 
         for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
                 struct outcome outcome = RUN("help", verbs[i]), other = RUN(verbs[i], "--help");
@@ -651,6 +673,7 @@ int main(void) {
                 cmocka_unit_test(test_refusals_are_a_table),
                 cmocka_unit_test(test_one_listener_is_shown_in_full),
                 cmocka_unit_test(test_accounts_are_a_table),
+                cmocka_unit_test(test_services_are_a_table),
                 cmocka_unit_test(test_no_legend_leaves_rows_only),
                 cmocka_unit_test(test_json_is_what_the_daemon_said),
                 cmocka_unit_test(test_status_tells_the_state),

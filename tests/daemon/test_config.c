@@ -327,7 +327,8 @@ static void test_all_errors_are_reported_at_once(void **state) {
                  "address, but there is no port, as in tcp://127.0.0.1:4222\n"
                  "sockd.conf:12: listeners[3]: found 7, expected a group { ... }\n"
                  "sockd.conf:14: colour: unknown key; known here are server, log, programs, "
-                 "listeners, users, default_permissions, accounts, system_account\n"
+                 "listeners, users, default_permissions, accounts, system_account, "
+                 "builtin_services, services\n"
                  "sockd.conf:9: listeners[1].name: found \"local\", which listeners[0] has "
                  "already\n"
                  "sockd.conf:9: listeners[1].listen: found \"unix:///run/x\", where listeners[0] "
@@ -398,7 +399,6 @@ static void test_no_listener_is_refused(void **state) {
 
 static void test_keys_of_later_versions_are_told_from_unknown_ones(void **state) {
         static const char *const top[] = {
-                "services = ( )",
                 "monitor = { listen = \"http://127.0.0.1:8222\"; }",
                 "leaf = { }",
         };

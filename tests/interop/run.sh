@@ -64,6 +64,9 @@ log = { target = "stderr"; level = "info"; };
 default_permissions = { publish = { deny = [ "denied.>" ]; }; subscribe = { deny = [ "denied.>" ]; }; };
 listeners = ( { name = "main"; listen = "tcp://127.0.0.1:$1"; $tls },
               { name = "datagrams"; listen = "udp://127.0.0.1:$2"; } );
+services = ( { subject = "program.upper"; exec = ["/usr/bin/tr", "a-z", "A-Z"];
+               version = "1.2.3"; description = "makes capital letters"; queue = "q"; },
+             { subject = "program.fails"; exec = ["/bin/sh", "-c", "echo why >&2; exit 3"]; } );
 EOF
 }
 

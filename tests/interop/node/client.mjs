@@ -15,6 +15,7 @@
 import assert from "node:assert/strict";
 import { headers, TimeoutError } from "@nats-io/transport-node";
 import { add_datagram_cases } from "./datagrams.mjs";
+import { add_service_cases } from "./services.mjs";
 import { collect, expect, expect_no_responders, flush, Scene, Skip } from "./scene.mjs";
 import { Collector, DEADLINE_MS, within_deadline } from "./waiting.mjs";
 
@@ -400,6 +401,7 @@ for (const options of [{ verbose: true }, { pedantic: true }, { verbose: true, p
         });
 
 add_datagram_cases(test);
+add_service_cases(test);
 
 /* restarts */
 

@@ -3,7 +3,8 @@
 
 import assert from "node:assert/strict";
 import { headers } from "@nats-io/transport-node";
-import { expect, expect_no_responders, flush, Skip } from "./scene.mjs";
+import { expect, expect_no_responders, flush } from "./scene.mjs";
+import { service_module } from "./services.mjs";
 import { DEADLINE_MS } from "./waiting.mjs";
 
 const CONNECT = 'CONNECT {"headers":true,"no_responders":true}\r\n';
@@ -55,21 +56,8 @@ function answer_in_upper_case(scene, subject = "svc.upper") {
                 message.respond(message.string().toUpperCase()));
 }
 
-/* The package with "micro services" is one of its own, which need not be there. */
-async function services(connection) {
-        let module;
-        try {
-                module = await import("@nats-io/services");
-        } catch (error) {
-                if (error.code === "ERR_MODULE_NOT_FOUND")
-                        throw new Skip("@nats-io/services is not installed");
-                throw error;
-        }
-        return new module.Svcm(connection);
-}
-
 async function upper_service(scene) {
-        const service = await (await services(scene.receiver)).add({
+        const service = await new (await service_module()).Svcm(scene.receiver).add({
                 name: "upper", version: "1.2.3", description: "makes capital letters",
         });
         service.addEndpoint("upper", { subject: "svc.upper", handler: (error, message) => {
@@ -210,7 +198,8 @@ export function add_datagram_cases(test) {
                 const peer = await scene.peer();
                 const service = await upper_service(scene);
                 for (const [subject, value] of [
-                        ["$SRV.PING", service.ping()], ["$SRV.PING.upper", service.ping()],
+                        ["$SRV.PING.upper", service.ping()],
+                        [`$SRV.PING.upper.${service.ping().id}`, service.ping()],
                         ["$SRV.INFO.upper", service.info()],
                 ]) {
                         peer.send(one_request(subject, ""));
