@@ -198,7 +198,7 @@ exec 8>&-
 
 serve echo svc.tcp --echo
 if with bash 'who asks and does not read is held back, and closed'; then
-        start_helper deaf bash -c "exec 3<>/dev/tcp/127.0.0.1/$(port_of tcp); yes | head -c 100000000 >&3"
+        start_helper deaf bash -c "exec 3<>/dev/tcp/127.0.0.1/$(port_of tcp); yes '$(head -c 60000 /dev/zero | tr '\0' y)' | head -c 100000000 >&3"
         exec 9>"$directory/deaf.in"
         check 'another peer is answered meanwhile' x "$(printf 'x\n' | ask tcp)"
         expect_log 'who asks and does not read is held back, and closed' \
