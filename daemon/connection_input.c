@@ -114,12 +114,16 @@ static ssize_t connection_read_buffered(struct connection *connection, struct bl
         size_t n_kept = connection_unkeep(connection, block);
         struct iovec iov = {block->data + n_kept, block->capacity - n_kept};
         ssize_t n = connection->transport->receive(connection, &iov, 1);
+        struct bytes kept = {block->data, n_kept};
 
         connection->input_block = block;
-        if (n > 0)
+        if (n > 0) {
                 connection_process(connection, (struct bytes){block->data, n_kept + (size_t)n});
-        else if (connection_keep_input(connection, (struct bytes){block->data, n_kept}, 0) < 0)
-                return -ENOMEM;
+                return n;
+        }
+        if (connection_keep_input(connection, kept, 0) < 0)
+                n = -ENOMEM;
+        connection_wipe(connection, kept);
         return n;
 }
 

@@ -290,7 +290,8 @@ ssize_t tls_read(struct tls *tls, void *bytes, size_t n_bytes) {
         tls->is_drained = false;
         if (SSL_read_ex(tls->ssl, bytes, n_bytes, &n) == 1) {
                 tls->is_drained = !SSL_has_pending(tls->ssl) && tls_queue_length(&tls->in) == 0;
-                tls->n_empty = 0;
+                /* What has data pays for itself and one that has none. */
+                tls->n_empty = tls->n_empty > 2 ? tls->n_empty - 2 : 0;
                 return (ssize_t)n;
         }
         error = SSL_get_error(tls->ssl, 0);

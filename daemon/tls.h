@@ -77,7 +77,7 @@ struct tls {
         int fd;             /* the socket; -1 before */
         bool is_at_end;     /* of what the socket gives */
         uint64_t n_records; /* that have come */
-        unsigned n_empty;   /* of them, without data, since the last one with data */
+        unsigned n_empty;   /* of them, without data, less those that had some */
         struct tls_facts facts;
 
         /* For its worker: nothing is left to be read without the socket's having more. */
@@ -117,7 +117,7 @@ ssize_t tls_read(struct tls *tls, void *bytes, size_t n_bytes);
 ssize_t tls_write(struct tls *tls, const void *bytes, size_t n_bytes);
 #define TLS_RECORD_MAX 16384
 
-/* Records without data that may come in a row. */
+/* How many more records without data may come than with some. */
 #define TLS_EMPTY_MAX 32
 
 /* Tells the peer that nothing more comes. With the lock. */

@@ -64,7 +64,9 @@ elif ! finds 'Authorization Violation' && ! finds 127.0.0.1; then
 else
         talk "$(tcp)" "$(connect kafka castle)" >/dev/null
         # Two that are cut off: by the client, and because it was too late.
-        printf 'CONNECT {"user":"alice","pass":"looking-glass"' | "$support/peer" leave "$(tcp)"
+        # What comes after the first does not reach so far into what it was read to.
+        printf 'CONNECT {"name":"%03000d","user":"alice","pass":"looking-glass"' 0 |
+                "$support/peer" leave "$(tcp)"
         talk "$(tcp)" 'CONNECT {"user":"alice","pass":"jabberwocky"' >/dev/null
         for secret in wonderland castle Wonderland looking-glass jabberwocky; do
                 if finds "$secret"; then
