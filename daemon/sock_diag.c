@@ -65,16 +65,22 @@ static void unix_tell(const struct nlmsghdr *header, sock_diag_unix_fn *tell, vo
                 tell(context, &socket);
 }
 
+/* Whether a message lies in the bytes that are left. */
+static bool is_whole(const struct nlmsghdr *header, int length) {
+        return length >= (int)sizeof(*header) && header->nlmsg_len >= sizeof(*header) &&
+               header->nlmsg_len <= (size_t)length;
+}
+
 /* Takes one datagram of the answer. Returns 1 if there is more, 0 at the end, or -errno. */
 static int unix_take(int fd, sock_diag_unix_fn *tell, void *context) {
         _Alignas(struct nlmsghdr) char answer[ANSWER_MAX];
         const struct nlmsghdr *header = (const struct nlmsghdr *)(const void *)answer;
         ssize_t n = recv(fd, answer, sizeof(answer), 0);
-        int length = (int)n;
+        int length = (int)n; /* the last one may lack what aligns the next: it is below 0 then */
 
         if (n < 0)
                 return errno == EINTR ? 1 : -errno;
-        for (; NLMSG_OK(header, length); header = NLMSG_NEXT(header, length)) {
+        for (; is_whole(header, length); header = NLMSG_NEXT(header, length)) {
                 if (header->nlmsg_type == NLMSG_DONE)
                         return 0;
                 if (header->nlmsg_type == NLMSG_ERROR)

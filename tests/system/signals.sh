@@ -7,7 +7,7 @@
 
 # What a loaded machine and a sanitizer may add to a time that should be nothing.
 slack_ms=900
-! $is_sanitized || slack_ms=2500
+! $is_sanitized || slack_ms=6000
 
 configure 'server = { lame_duck_grace = "400ms"; lame_duck_duration = "1s"; write_deadline = "1h"; };' \
         "listeners = ( { name = \"local\"; listen = \"$unix\"; }," \
