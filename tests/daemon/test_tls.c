@@ -373,12 +373,29 @@ static void test_keys_may_be_updated(void **state) {
         int fd = establish(TLS1_3_VERSION);
         char bytes[16];
 
-        for (unsigned i = 0; i < 5; i++) {
-                update_keys(fd, TLS_EMPTY_MAX);
-                assert_int_equal(tls_read(tls, bytes, sizeof(bytes)), -EAGAIN);
+        update_keys(fd, TLS_EMPTY_MAX / 2);
+        assert_int_equal(tls_read(tls, bytes, sizeof(bytes)), -EAGAIN);
+        /* As often as there is data, for ever. */
+        for (unsigned i = 0; i < 5 * TLS_EMPTY_MAX; i++) {
+                update_keys(fd, 1);
                 say(fd, "hello");
                 assert_int_equal(tls_read(tls, bytes, sizeof(bytes)), 5);
         }
+        end_sockets(fd);
+}
+
+/* A little data does not make up for many of them. */
+static void test_a_little_data_among_updates_is_no_excuse(void **state) {
+        int fd = establish(TLS1_3_VERSION);
+        char bytes[16];
+        ssize_t n = 5;
+
+        for (unsigned i = 0; i < 5 && n == 5; i++) {
+                update_keys(fd, TLS_EMPTY_MAX - 2);
+                say(fd, "hello");
+                n = tls_read(tls, bytes, sizeof(bytes));
+        }
+        assert_int_equal(n, -EDQUOT);
         end_sockets(fd);
 }
 
@@ -421,6 +438,7 @@ int main(void) {
                         test_session_is_not_resumed_where_other_authorities_are_trusted, tear_down),
                 cmocka_unit_test_teardown(test_garbage_is_refused, tear_down),
                 cmocka_unit_test_teardown(test_keys_may_be_updated, tear_down),
+                cmocka_unit_test_teardown(test_a_little_data_among_updates_is_no_excuse, tear_down),
                 cmocka_unit_test_teardown(test_updating_keys_for_ever_is_an_error, tear_down),
                 cmocka_unit_test_teardown(test_updates_are_counted_across_reads, tear_down),
                 cmocka_unit_test(test_queue_keeps_order_and_has_a_limit),
