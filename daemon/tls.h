@@ -120,5 +120,18 @@ ssize_t tls_write(struct tls *tls, const void *bytes, size_t n_bytes);
 /* How many more records without data may come than with some. */
 #define TLS_EMPTY_MAX 32
 
+/* What to poll for in order to receive (UV_READABLE) or send (UV_WRITABLE) as wanted. */
+static inline int tls_events(const struct tls *tls, int wanted) {
+        int events = wanted;
+
+        if ((wanted & UV_READABLE) &&
+            atomic_load_explicit(&tls->receives_when_writable, memory_order_relaxed))
+                events |= UV_WRITABLE;
+        if ((wanted & UV_WRITABLE) &&
+            atomic_load_explicit(&tls->sends_when_readable, memory_order_relaxed))
+                events = (events & ~UV_WRITABLE) | UV_READABLE;
+        return events;
+}
+
 /* Tells the peer that nothing more comes. With the lock. */
 void tls_end_output(struct tls *tls);

@@ -113,17 +113,8 @@ static bool tls_has_buffered(const struct connection *connection) {
         return connection->tls->phase == TLS_ESTABLISHED && !connection->tls->is_drained;
 }
 
-static int tls_events(const struct connection *connection, int wanted) {
-        const struct tls *tls = connection->tls;
-        int events = wanted;
-
-        if ((wanted & UV_READABLE) &&
-            atomic_load_explicit(&tls->receives_when_writable, memory_order_relaxed))
-                events |= UV_WRITABLE;
-        if ((wanted & UV_WRITABLE) &&
-            atomic_load_explicit(&tls->sends_when_readable, memory_order_relaxed))
-                events = (events & ~UV_WRITABLE) | UV_READABLE;
-        return events;
+static int tls_poll_events(const struct connection *connection, int wanted) {
+        return tls_events(connection->tls, wanted);
 }
 
 const struct transport transport_tls = {
@@ -134,5 +125,5 @@ const struct transport transport_tls = {
         .is_delivered = tls_is_delivered,
         .has_input = tls_has_input,
         .has_buffered = tls_has_buffered,
-        .events = tls_events,
+        .events = tls_poll_events,
 };

@@ -174,14 +174,5 @@ void upstream_tls_end_output(struct upstream_socket *socket) {
 }
 
 int upstream_tls_events(const struct upstream_socket *socket, int wanted) {
-        const struct tls *tls = socket->tls;
-        int events = wanted;
-
-        if ((wanted & UV_READABLE) &&
-            atomic_load_explicit(&tls->receives_when_writable, memory_order_relaxed))
-                events |= UV_WRITABLE;
-        if ((wanted & UV_WRITABLE) &&
-            atomic_load_explicit(&tls->sends_when_readable, memory_order_relaxed))
-                events = (events & ~UV_WRITABLE) | UV_READABLE;
-        return events;
+        return tls_events(socket->tls, wanted);
 }
