@@ -88,13 +88,12 @@ for cipher in ECDHE-ECDSA-AES128-GCM-SHA256 ECDHE-ECDSA-AES256-GCM-SHA384 ECDHE-
 done
 check_matches 'the server chooses the cipher' 'Cipher is ECDHE-ECDSA-AES128-GCM-SHA256' \
         "$(ask "$first" -tls1_2 -cipher ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256)"
-# It would end with its input, before it has the answer.
-mkfifo "$directory/renegotiation"
-exec 8<>"$directory/renegotiation"
+start_helper anew timeout 20 openssl s_client -connect "$first" -CAfile "$ca" -tls1_2
+exec 8>"$directory/anew.in"
+await_helper anew '^INFO' >/dev/null
 echo R >&8
-said=$(timeout 20 openssl s_client -connect "$first" -CAfile "$ca" -tls1_2 <&8 2>&1)
+check_does 'nothing is negotiated anew' await_helper anew 'no renegotiation'
 exec 8>&-
-check_matches 'nothing is negotiated anew' 'no renegotiation' "$said"
 check_lacks 'min_version: TLS 1.2 is refused' '^INFO' "$(ask "$modern" -tls1_2)"
 check_matches 'min_version: TLS 1.3 is spoken' '^PONG' "$(ask "$modern")"
 
