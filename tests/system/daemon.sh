@@ -284,6 +284,16 @@ cpu_ticks() {
         sed 's/.*) //' "/proc/$1/stat" | awk '{ print $12 + $13 }'
 }
 
+# check_idle NAME: the daemon does not turn in a circle. That a second costs no CPU takes a second to
+# see; a sanitizer's own threads take a part of it.
+check_idle() {
+        local ticks most=10
+        ! $is_sanitized || most=50
+        ticks=$(cpu_ticks "$daemon")
+        sleep 1
+        check_at_most "$1" "$most" "$(($(cpu_ticks "$daemon") - ticks))"
+}
+
 # resident_kb PID
 resident_kb() {
         awk '/^VmRSS:/ { print $2 }' "/proc/$1/status"
