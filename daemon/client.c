@@ -594,8 +594,7 @@ static void client_remember(struct client *client) {
 
 void client_close(struct client *client) {
         client_renounce(client, client->connection->reason);
-        if (client->is_waiting)
-                client_return_turn(client);
+        client_give_up_turn(client);
         if (client->is_counted) {
                 client_log_end(client);
                 client_remember(client);

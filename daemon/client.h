@@ -7,6 +7,7 @@
 
 #include "daemon/config.h"
 #include "daemon/credentials.h"
+#include "daemon/guesses.h"
 #include "daemon/identity.h"
 #include "daemon/mailbox.h"
 #include "daemon/sid_table.h"
@@ -41,8 +42,9 @@ struct client_ground {
 /* Of a source that has failed; see guesses.h. */
 enum client_turn {
         TURN_NONE,
-        TURN_TAKEN, /* and it may be given back */
-        TURN_SPENT, /* it has failed, which is counted */
+        TURN_CROWDED, /* there was none for it yet */
+        TURN_TAKEN,   /* and it may be given back */
+        TURN_SPENT,   /* it has failed, which is counted */
 };
 
 struct client;
@@ -84,7 +86,8 @@ struct client {
         bool is_logging_in; /* a password is checked, or it waits for its turn */
         bool is_waiting;    /* the latter */
         enum client_turn turn;
-        bool is_refused; /* it will be told so */
+        struct guess_turn guess; /* TURN_TAKEN: when it comes; TURN_CROWDED: when it is too late */
+        bool is_refused;         /* it will be told so */
 
         struct parser parser;
         bool has_violated; /* the rest of this frame is not looked at */

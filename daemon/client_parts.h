@@ -89,14 +89,17 @@ void client_login_from(struct client *client, size_t first);
  * not, it will be. */
 bool client_has_turn(struct client *client);
 
-/* Its turn has come, or there is none for it. */
+/* Looks whether its turn has come, and goes on if so; or gives up. */
 void client_turn_comes(struct client *client);
 
 /* Whether it has to take a turn, as others of its source have failed since it began. */
 bool client_lacks_turn(const struct client *client);
 
-/* It has not failed, or there was no time to. */
+/* It has not failed. */
 void client_return_turn(struct client *client);
+
+/* It ends, perhaps before its turn has come. */
+void client_give_up_turn(struct client *client);
 
 /* It has failed, whether or not it is still there to be told. Returns in how many milliseconds it
  * is to be told. */

@@ -28,10 +28,47 @@ static struct guesses *guesses_of(const struct client *client) {
 
 /* --- turns ----------------------------------------------------------------------------------- */
 
-static void wait_for_turn(struct client *client, uint64_t ms) {
-        client->is_logging_in = client->is_waiting = true;
+/* Others that are let in make a turn come earlier: so often it is looked for that. */
+#define TURN_LOOK_MS 100
+
+/* Takes a turn, if there is one, and none is needed if nothing has failed. */
+static void take_turn(struct client *client) {
+        switch (guesses_begin(guesses_of(client), client->connection->source, uv_hrtime(),
+                              &client->guess)) {
+        case GUESS_FREE:
+                client->turn = TURN_NONE;
+                break;
+        case GUESS_TURN:
+                client->turn = TURN_TAKEN;
+                break;
+        case GUESS_CROWD:
+                client->turn = TURN_CROWDED;
+                break;
+        }
+}
+
+static uint64_t turn_wait_ms(const struct client *client) {
+        switch (client->turn) {
+        case TURN_CROWDED:
+                return TURN_LOOK_MS;
+        case TURN_TAKEN:
+                return guesses_wait_ms(guesses_of(client), client->connection->source,
+                                       &client->guess, uv_hrtime());
+        default:
+                return 0;
+        }
+}
+
+/* Returns whether it may be looked at who it is; if not, it is looked for that again soon. */
+static bool await_turn(struct client *client) {
+        uint64_t ms = turn_wait_ms(client);
+
+        client->is_logging_in = client->is_waiting = ms > 0;
+        if (ms == 0)
+                return true;
         connection_pause(client->connection, PAUSE_LOGIN);
-        connection_set_deadline(client->connection, ms);
+        connection_set_deadline(client->connection, ms < TURN_LOOK_MS ? ms : TURN_LOOK_MS);
+        return false;
 }
 
 static void log_crowd(const struct client *client) {
@@ -52,38 +89,35 @@ static bool has_datagram_turn(struct client *client) {
 }
 
 bool client_has_turn(struct client *client) {
-        uint64_t wait_ms;
-
         if (!credentials_are_given(&client->credentials))
                 return true;
         if (client->connection->transport->is_connectionless)
                 return has_datagram_turn(client);
-        switch (guesses_begin(guesses_of(client), client->connection->source, uv_hrtime(),
-                              &wait_ms)) {
-        case GUESS_FREE:
-                return true;
-        case GUESS_TURN:
-                client->turn = TURN_TAKEN;
-                if (wait_ms == 0)
-                        return true;
-                break;
-        case GUESS_CROWD:
+        take_turn(client);
+        if (client->turn == TURN_CROWDED) {
                 log_crowd(client);
-                counter_add(&client->worker->stats.refused_logins, 1);
-                wait_ms = client->worker->config->server.auth_timeout_ms;
-                break;
+                client->guess.due_ns = uv_hrtime() + GUESSES_WAIT_MAX_MS * UINT64_C(1000000);
         }
-        wait_for_turn(client, wait_ms);
-        return false;
+        return await_turn(client);
+}
+
+/* It was in the crowd for as long as anybody waits. */
+static void give_up_crowd(struct client *client) {
+        client->is_logging_in = client->is_waiting = false;
+        counter_add(&client->worker->stats.refused_logins, 1);
+        client_fail(client, ERROR_AUTH_TIMEOUT, REASON_AUTH_TIMEOUT);
 }
 
 void client_turn_comes(struct client *client) {
-        client->is_logging_in = client->is_waiting = false;
-        connection_set_deadline(client->connection, client->worker->config->server.auth_timeout_ms);
-        if (client->turn != TURN_TAKEN) {
-                client_fail(client, ERROR_AUTH_TIMEOUT, REASON_AUTH_TIMEOUT);
+        if (client->turn == TURN_CROWDED && uv_hrtime() >= client->guess.due_ns) {
+                give_up_crowd(client);
                 return;
         }
+        if (client->turn == TURN_CROWDED)
+                take_turn(client);
+        if (!await_turn(client))
+                return;
+        connection_set_deadline(client->connection, client->worker->config->server.auth_timeout_ms);
         client_login_from(client, 0);
         if (!client->is_logging_in)
                 connection_resume(client->connection, PAUSE_LOGIN);
@@ -98,7 +132,12 @@ void client_return_turn(struct client *client) {
         if (client->turn != TURN_TAKEN)
                 return;
         client->turn = TURN_NONE;
-        guesses_return(guesses_of(client), client->connection->source);
+        guesses_return(guesses_of(client), client->connection->source, uv_hrtime());
+}
+
+void client_give_up_turn(struct client *client) {
+        if (client->is_waiting && client->turn == TURN_TAKEN)
+                guesses_give_up(guesses_of(client), client->connection->source);
 }
 
 uint64_t client_spend_turn(struct client *client) {

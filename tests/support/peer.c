@@ -5,6 +5,7 @@
  *                                ping        PING on each, and a PONG from each
  *                                more N      N connections more, which nobody may accept yet
  *                                admitted    the INFO of those, which are clients from then on
+ *                                admitted CONNECT ...   the same, who say that
  *                                say TEXT    a line on each, also on those; nothing is read
  *                                drop N      closes N of the clients, the oldest
  *                                closed      says `waiting`, closes each once the server has done so
@@ -128,6 +129,8 @@ static struct crowd {
         size_t n, n_clients; /* the others were not admitted as yet */
 } crowd;
 
+static const char crowd_connect[] = "CONNECT {\"verbose\":false}";
+
 static void crowd_add(size_t n) {
         crowd.fds = reallocarray(crowd.fds, crowd.n + n + 1, sizeof(*crowd.fds));
         if (!crowd.fds)
@@ -136,11 +139,12 @@ static void crowd_add(size_t n) {
                 crowd.fds[crowd.n++] = connect_one();
 }
 
-static void crowd_admit(void) {
+static void crowd_admit(const char *connect) {
         for (; crowd.n_clients < crowd.n; crowd.n_clients++) {
                 if (!read_until(crowd.fds[crowd.n_clients], "INFO "))
                         errx(1, "peer: a connection ended before its INFO");
-                send_text(crowd.fds[crowd.n_clients], "CONNECT {\"verbose\":false}\r\n");
+                send_text(crowd.fds[crowd.n_clients], connect);
+                send_text(crowd.fds[crowd.n_clients], "\r\n");
         }
 }
 
@@ -194,8 +198,8 @@ static void crowd_obey(const char *order) {
         } else if (sscanf(order, "more %zu", &number) == 1) {
                 crowd_add(number);
                 printf("connected %zu\n", number);
-        } else if (strcmp(order, "admitted") == 0) {
-                crowd_admit();
+        } else if (strcmp(order, "admitted") == 0 || strncmp(order, "admitted ", 9) == 0) {
+                crowd_admit(order[8] ? order + 9 : crowd_connect);
                 printf("admitted %zu\n", crowd.n_clients);
         } else if (strncmp(order, "say ", strlen("say ")) == 0) {
                 printf("said %zu\n", crowd_say(order + strlen("say ")));
@@ -214,7 +218,7 @@ static int hold(size_t n) {
         char order[128];
 
         crowd_add(n);
-        crowd_admit();
+        crowd_admit(crowd_connect);
         printf("held %zu\n", crowd_ping());
         while (fgets(order, sizeof(order), stdin)) {
                 order[strcspn(order, "\n")] = '\0';

@@ -287,11 +287,11 @@ cpu_ticks() {
 # check_idle NAME: the daemon does not turn in a circle. That a second costs no CPU takes a second to
 # see; a sanitizer's own threads take a part of it.
 check_idle() {
-        local ticks most=10
-        ! $is_sanitized || most=50
-        ticks=$(cpu_ticks "$daemon")
+        most_ticks=10
+        ! $is_sanitized || most_ticks=50
+        ticks_before=$(cpu_ticks "$daemon")
         sleep 1
-        check_at_most "$1" "$most" "$(($(cpu_ticks "$daemon") - ticks))"
+        check_at_most "$1" "$most_ticks" "$(($(cpu_ticks "$daemon") - ticks_before))"
 }
 
 # resident_kb PID

@@ -116,13 +116,28 @@ done
 took_ms=$(($(now_ms) - since_ms))
 check 'who is refused waits a while' true "$([ "$took_ms" -ge 300 ] && echo true)"
 
-# --- guessing ----------------------------------------------------------------------------------------
-
-# A hundred at once: some are refused at once, the others take their turns, ten a second.
+# Four hundred that are right, after some that were wrong: each gives its turn back to the next one.
+# One after the other, ten a second, some would be too late.
 n_before=$(ctl_json refused_logins status)
 have_failed() {
         [ "$(ctl_json refused_logins status)" -gt "$n_before" ]
 }
+hold wrong "$(tcp)" 0
+order wrong 'more 50' '^connected' >/dev/null
+order wrong 'say CONNECT {"verbose":false,"user":"alice","pass":"x"}' '^said 50$' >/dev/null
+check_does 'some that guess are refused' await_that have_failed
+hold right "$(tcp)" 0
+order right 'more 400' '^connected' >/dev/null
+order right 'admitted CONNECT {"verbose":false,"user":"alice","pass":"wonderland"}' '^admitted 400$' >/dev/null
+check 'many that are right do not wait for those who were wrong' 'alive 400' "$(order right ping '^alive')"
+release wrong
+release right
+check_does 'and they go' await_that is_alone
+
+# --- guessing ----------------------------------------------------------------------------------------
+
+# A hundred at once: some are refused at once, the others take their turns, ten a second.
+n_before=$(ctl_json refused_logins status)
 hold guessers "$(tcp)" 0
 order guessers 'more 100' '^connected' >/dev/null
 order guessers 'say CONNECT {"verbose":false,"user":"alice","pass":"x"}' '^said 100$' >/dev/null
