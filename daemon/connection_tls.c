@@ -273,24 +273,6 @@ static void take_step(struct connection *connection) {
                   connection->source);
 }
 
-/* Sends what OpenSSL has to say. Returns false if the socket is broken. */
-static bool send_queue(struct connection *connection) {
-        struct tls_queue *out = &connection->tls->out;
-
-        while (tls_queue_length(out) > 0) {
-                ssize_t n = send(connection->fd, out->bytes + out->start, tls_queue_length(out),
-                                 MSG_NOSIGNAL);
-
-                if (n < 0 && errno == EAGAIN)
-                        return true;
-                if (n < 0 && errno != EINTR)
-                        return false;
-                if (n > 0)
-                        tls_queue_consume(out, (size_t)n);
-        }
-        return true;
-}
-
 static void finish(struct connection *connection) {
         stop_waiting(connection);
         set_phase(connection, TLS_ESTABLISHED);
@@ -319,15 +301,16 @@ static void fail(struct connection *connection) {
 
 /* A step was computed: does what follows from it. */
 static void apply_step(struct connection *connection) {
-        const struct tls *tls = connection->tls;
+        struct tls *tls = connection->tls;
+        int r = tls_send_queue(tls, connection->fd);
 
-        if (!send_queue(connection)) {
+        if (r < 0 && r != -EAGAIN) {
                 connection_close(connection, REASON_TLS);
                 return;
         }
         if (tls->step == TLS_STEP_FAILED)
                 fail(connection);
-        else if (tls->step == TLS_STEP_DONE && tls_queue_length(&tls->out) == 0)
+        else if (tls->step == TLS_STEP_DONE && r == 0)
                 finish(connection);
         else
                 wait_for_peer(connection);

@@ -14,9 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <uv.h>
 
 /* All that one side says in a handshake, and what it sends before it has heard the other. */
 #define QUEUE_MAX (256 * 1024)
+/* A record that the socket has not taken, and some answers of OpenSSL's. */
+#define ANSWERS_MAX (TLS_RECORD_MAX + 4096)
 /* Of a name, or of an address with its zone. */
 #define HOST_SIZE 256
 
@@ -51,26 +54,45 @@ void tls_queue_consume(struct tls_queue *queue, size_t n_bytes) {
         *queue = (struct tls_queue){.bytes = NULL};
 }
 
-/* --- the way of OpenSSL's bytes ------------------------------------------------------------- */
-
-static int on_write(BIO *bio, const char *bytes, size_t n_bytes, size_t *n_writtenp) {
-        struct tls *tls = BIO_get_data(bio);
+/* Returns how many bytes the socket has taken, 0: it is full; or -errno. */
+static ssize_t send_bytes(int fd, const char *bytes, size_t n_bytes) {
         ssize_t n;
 
-        BIO_clear_retry_flags(bio);
-        if (tls->fd < 0) {
-                *n_writtenp = n_bytes;
-                return tls_queue_append(&tls->out, bytes, n_bytes) == 0;
-        }
         do {
-                n = send(tls->fd, bytes, n_bytes, MSG_NOSIGNAL);
+                n = send(fd, bytes, n_bytes, MSG_NOSIGNAL);
         } while (n < 0 && errno == EINTR);
-        if (n < 0 && errno == EAGAIN)
-                BIO_set_retry_write(bio);
+        if (n >= 0)
+                return n;
+        return errno == EAGAIN ? 0 : -errno;
+}
+
+int tls_send_queue(struct tls *tls, int fd) {
+        while (tls_queue_length(&tls->out) > 0) {
+                ssize_t n = send_bytes(fd, tls->out.bytes + tls->out.start,
+                                       tls_queue_length(&tls->out));
+
+                if (n <= 0)
+                        return n == 0 ? -EAGAIN : (int)n;
+                tls_queue_consume(&tls->out, (size_t)n);
+        }
+        return 0;
+}
+
+/* --- the way of OpenSSL's bytes ------------------------------------------------------------- */
+
+/* Takes all of it: what the socket does not take waits in the queue. */
+static int on_write(BIO *bio, const char *bytes, size_t n_bytes, size_t *n_writtenp) {
+        struct tls *tls = BIO_get_data(bio);
+        ssize_t n = 0;
+
+        BIO_clear_retry_flags(bio);
+        if (tls->fd >= 0 && tls_queue_length(&tls->out) == 0)
+                n = send_bytes(tls->fd, bytes, n_bytes);
         if (n < 0)
                 return 0;
-        *n_writtenp = (size_t)n;
-        return 1;
+        *n_writtenp = n_bytes;
+        return (size_t)n == n_bytes ||
+               tls_queue_append(&tls->out, bytes + n, n_bytes - (size_t)n) == 0;
 }
 
 static int on_read(BIO *bio, char *bytes, size_t n_bytes, size_t *n_readp) {
@@ -151,6 +173,8 @@ struct tls *tls_new(struct tls_context *context, struct connection *connection) 
         tls->context = context;
         tls->connection = connection;
         tls->fd = -1;
+        tls->receive_events = UV_READABLE;
+        tls->send_events = UV_WRITABLE;
         list_init(&tls->link);
         return tls;
 }
@@ -281,14 +305,44 @@ static int error_of(int ssl_error, int number) {
         return -EPROTO;
 }
 
+static void set_events(_Atomic int *events, int value) {
+        atomic_store_explicit(events, value, memory_order_relaxed);
+}
+
+/* What OpenSSL answers by itself leaves with what is written, or when the socket can take it. A
+ * peer that does not read that has to wait with what it causes more of them by. */
+static void await_answers(struct tls *tls) {
+        bool is_alone = tls_queue_length(&tls->out) > 0 && tls->n_owed == 0;
+
+        set_events(&tls->receive_events, is_alone ? UV_READABLE | UV_WRITABLE : UV_READABLE);
+}
+
+/* Returns 0, -EAGAIN if so many answers wait that nothing may be read, or another -errno. */
+static int send_answers(struct tls *tls) {
+        int r = tls_send_queue(tls, tls->fd);
+
+        if (r == -EAGAIN && tls_queue_length(&tls->out) <= ANSWERS_MAX)
+                return 0;
+        if (r == -EAGAIN) {
+                set_events(&tls->receive_events, UV_WRITABLE);
+                tls->is_drained = true;
+        }
+        return r;
+}
+
 ssize_t tls_read(struct tls *tls, void *bytes, size_t n_bytes) {
         size_t n = 0;
-        int error;
+        int r, error;
 
+        r = send_answers(tls);
+        if (r < 0)
+                return r;
         ERR_clear_error();
         errno = 0;
         tls->is_drained = false;
-        if (SSL_read_ex(tls->ssl, bytes, n_bytes, &n) == 1) {
+        r = SSL_read_ex(tls->ssl, bytes, n_bytes, &n);
+        await_answers(tls);
+        if (r == 1) {
                 tls->is_drained = !SSL_has_pending(tls->ssl) && tls_queue_length(&tls->in) == 0;
                 /* What has data pays for itself and one that has none. */
                 tls->n_empty = tls->n_empty > 2 ? tls->n_empty - 2 : 0;
@@ -297,27 +351,44 @@ ssize_t tls_read(struct tls *tls, void *bytes, size_t n_bytes) {
         error = SSL_get_error(tls->ssl, 0);
         if (error == SSL_ERROR_ZERO_RETURN)
                 return 0;
-        if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE)
+        if (error != SSL_ERROR_WANT_READ)
                 return error_of(error, errno);
         tls->is_drained = true;
-        atomic_store_explicit(&tls->receives_when_writable, error == SSL_ERROR_WANT_WRITE,
-                              memory_order_relaxed);
         return -EAGAIN;
 }
 
-ssize_t tls_write(struct tls *tls, const void *bytes, size_t n_bytes) {
+/* Makes a record of the bytes. Returns how many are in it, or -errno as tls_write(). */
+static ssize_t write_record(struct tls *tls, const void *bytes, size_t n_bytes) {
         size_t n = 0;
         int error;
 
         ERR_clear_error();
         errno = 0;
-        if (SSL_write_ex(tls->ssl, bytes, n_bytes, &n) == 1)
+        if (SSL_write_ex(tls->ssl, bytes, n_bytes, &n) == 1) {
+                set_events(&tls->send_events, UV_WRITABLE);
                 return (ssize_t)n;
+        }
         error = SSL_get_error(tls->ssl, 0);
-        if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE)
+        if (error != SSL_ERROR_WANT_READ)
                 return error_of(error, errno);
-        atomic_store_explicit(&tls->sends_when_readable, error == SSL_ERROR_WANT_READ,
-                              memory_order_relaxed);
+        set_events(&tls->send_events, UV_READABLE);
+        return -EAGAIN;
+}
+
+ssize_t tls_write(struct tls *tls, const void *bytes, size_t n_bytes) {
+        ssize_t n = tls_send_queue(tls, tls->fd);
+
+        if (n < 0)
+                return n;
+        if (tls->n_owed > 0) {
+                n = (ssize_t)tls->n_owed;
+                tls->n_owed = 0;
+                return n;
+        }
+        n = write_record(tls, bytes, n_bytes);
+        if (n <= 0 || tls_queue_length(&tls->out) == 0)
+                return n;
+        tls->n_owed = (size_t)n;
         return -EAGAIN;
 }
 

@@ -2,7 +2,9 @@
  *
  * During the handshake bytes come from `in` and go to `out`, so that what takes long, the signature
  * above all, can be computed by any thread, which needs no socket for it. Afterwards OpenSSL reads
- * and writes the socket itself, and takes before that what `in` still has.
+ * and writes the socket itself. Before that it takes what `in` still has; and what the socket does
+ * not take goes to `out`, so that OpenSSL never waits with half a record, when it could not answer
+ * its peer.
  *
  * What has no data in it OpenSSL deals with by itself, and reads on: requests for new keys, of
  * which each costs as much as a hundred small messages, or warnings. Who sends many of them in a
@@ -78,12 +80,13 @@ struct tls {
         bool is_at_end;     /* of what the socket gives */
         uint64_t n_records; /* that have come */
         unsigned n_empty;   /* of them, without data, less those that had some */
+        size_t n_owed;      /* bytes of the record that `out` still has a part of */
         struct tls_facts facts;
 
         /* For its worker: nothing is left to be read without the socket's having more. */
         bool is_drained;
-        /* What each direction has to wait for, against its nature. */
-        _Atomic bool receives_when_writable, sends_when_readable;
+        /* What each direction waits for: UV_READABLE, UV_WRITABLE. */
+        _Atomic int receive_events, send_events;
 };
 
 /* Takes the reference over, unless it fails. Returns NULL if there is no memory. */
@@ -99,6 +102,9 @@ void tls_take_step(struct tls *tls);
 /* Appends bytes. Returns 0, or -ENOMEM also when there is much more than a handshake has. */
 int tls_queue_append(struct tls_queue *queue, const void *bytes, size_t n_bytes);
 
+/* Sends what is in `out`. Returns 0, -EAGAIN if the socket is full, or another -errno. */
+int tls_send_queue(struct tls *tls, int fd);
+
 /* Drops n_bytes from the beginning; with the last one its memory is freed. */
 void tls_queue_consume(struct tls_queue *queue, size_t n_bytes);
 
@@ -106,9 +112,9 @@ static inline size_t tls_queue_length(const struct tls_queue *queue) {
         return queue->end - queue->start;
 }
 
-/* Reads into `bytes`. Returns how many; 0: the peer's end; -EAGAIN: there is nothing, and
- * is_drained; -EDQUOT: it sends records without data, and nothing else; or another -errno. With the
- * lock. */
+/* Reads into `bytes`. Returns how many; 0: the peer's end; -EAGAIN: there is nothing, or the peer
+ * has to take answers first, and is_drained; -EDQUOT: it sends records without data, and nothing
+ * else; or another -errno. With the lock. */
 ssize_t tls_read(struct tls *tls, void *bytes, size_t n_bytes);
 
 /* Writes up to a record. What is offered next has to begin with the same bytes, and be as long at
@@ -122,14 +128,12 @@ ssize_t tls_write(struct tls *tls, const void *bytes, size_t n_bytes);
 
 /* What to poll for in order to receive (UV_READABLE) or send (UV_WRITABLE) as wanted. */
 static inline int tls_events(const struct tls *tls, int wanted) {
-        int events = wanted;
+        int events = 0;
 
-        if ((wanted & UV_READABLE) &&
-            atomic_load_explicit(&tls->receives_when_writable, memory_order_relaxed))
-                events |= UV_WRITABLE;
-        if ((wanted & UV_WRITABLE) &&
-            atomic_load_explicit(&tls->sends_when_readable, memory_order_relaxed))
-                events = (events & ~UV_WRITABLE) | UV_READABLE;
+        if (wanted & UV_READABLE)
+                events |= atomic_load_explicit(&tls->receive_events, memory_order_relaxed);
+        if (wanted & UV_WRITABLE)
+                events |= atomic_load_explicit(&tls->send_events, memory_order_relaxed);
         return events;
 }
 

@@ -1,8 +1,9 @@
 /* TLS around a byte stream. See transport.h and tls.h.
  *
  * A record costs a system call and some work, so small ranges of an outbox are gathered to one.
- * What the socket does not take of a record stays with OpenSSL, and in the outbox too until it has
- * left; as the outbox only grows at its end meanwhile, the next try begins with the same bytes.
+ * What the socket does not take of a record waits in tls->out, and what it was made of in the outbox
+ * until it has left; as the outbox only grows at its end meanwhile, the next try begins with the
+ * same bytes.
  */
 #include "daemon/transport.h"
 

@@ -46,24 +46,6 @@ static void take_step(struct upstream_socket *socket) {
                   connection->source * 31 + 1);
 }
 
-/* Sends what OpenSSL has to say. Returns false if the socket is broken. */
-static bool send_queue(struct upstream_socket *socket) {
-        struct tls_queue *out = &socket->tls->out;
-
-        while (tls_queue_length(out) > 0) {
-                ssize_t n = send(socket->fd, out->bytes + out->start, tls_queue_length(out),
-                                 MSG_NOSIGNAL);
-
-                if (n < 0 && errno == EAGAIN)
-                        return true;
-                if (n < 0 && errno != EINTR)
-                        return false;
-                if (n > 0)
-                        tls_queue_consume(out, (size_t)n);
-        }
-        return true;
-}
-
 static void finish(struct upstream_socket *socket) {
         socket->tls->phase = TLS_ESTABLISHED;
         socket->tls->fd = socket->fd;
@@ -72,14 +54,14 @@ static void finish(struct upstream_socket *socket) {
 
 /* A step was computed: does what follows from it. */
 static void apply_step(struct upstream_socket *socket) {
-        const struct tls *tls = socket->tls;
-        bool is_sent = send_queue(socket);
+        struct tls *tls = socket->tls;
+        int r = tls_send_queue(tls, socket->fd);
 
         if (tls->step == TLS_STEP_FAILED)
                 upstream_on_secured(socket->upstream, tls->failure);
-        else if (!is_sent)
+        else if (r < 0 && r != -EAGAIN)
                 upstream_on_secured(socket->upstream, "it ended the TLS handshake");
-        else if (tls_queue_length(&tls->out) > 0)
+        else if (r == -EAGAIN)
                 upstream_await(socket->upstream, UV_WRITABLE);
         else if (tls->step == TLS_STEP_DONE)
                 finish(socket);

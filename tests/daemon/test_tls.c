@@ -423,6 +423,80 @@ static void test_updates_are_counted_across_reads(void **state) {
         end_sockets(fd);
 }
 
+static void ask_for_update(int fd) {
+        assert_int_equal(SSL_key_update(peer, SSL_KEY_UPDATE_REQUESTED), 1);
+        assert_int_equal(SSL_do_handshake(peer), 1);
+        say(fd, "hello");
+}
+
+/* Has the peer read what has come. Returns how much that is. */
+static size_t hear(int fd) {
+        char bytes[TLS_RECORD_MAX];
+        size_t n_heard = 0;
+        ssize_t n;
+        int length;
+
+        while ((n = read(fd, bytes, sizeof(bytes))) > 0)
+                assert_int_equal(BIO_write(SSL_get_rbio(peer), bytes, (int)n), n);
+        while ((length = SSL_read(peer, bytes, sizeof(bytes))) > 0) {
+                for (int i = 0; i < length; i++)
+                        assert_int_equal(bytes[i], 'x');
+                n_heard += (size_t)length;
+        }
+        assert_int_equal(SSL_get_error(peer, length), SSL_ERROR_WANT_READ);
+        return n_heard;
+}
+
+/* Half a record has left; the rest comes before the answers. */
+static void test_a_peer_that_does_not_read_may_ask_for_updates(void **state) {
+        int fd = establish(TLS1_3_VERSION);
+        char output[TLS_RECORD_MAX], bytes[16];
+        size_t n_taken = 0, n_heard = 0;
+        ssize_t n;
+
+        memset(output, 'x', sizeof(output));
+        while ((n = tls_write(tls, output, sizeof(output))) > 0)
+                n_taken += (size_t)n;
+        assert_int_equal(n, -EAGAIN);
+        for (unsigned i = 0; i < 10; i++) {
+                ask_for_update(fd);
+                assert_int_equal(tls_read(tls, bytes, sizeof(bytes)), 5);
+        }
+        assert_int_equal(tls_events(tls, UV_READABLE), UV_READABLE);
+        while ((n = tls_write(tls, output, sizeof(output))) == -EAGAIN)
+                n_heard += hear(fd);
+        assert_int_equal(n, sizeof(output));
+        n_taken += (size_t)n;
+        assert_int_equal(tls_write(tls, output, 1), 1);
+        assert_int_equal(n_heard + hear(fd), n_taken + 1);
+        end_sockets(fd);
+}
+
+/* Who causes answers and reads none is not read any more; and goes on when it has read them. */
+static void test_answers_that_nobody_reads_do_not_pile_up(void **state) {
+        int fd = establish(TLS1_3_VERSION);
+        char output[TLS_RECORD_MAX], bytes[16];
+        size_t n_most = 0;
+
+        memset(output, 'x', sizeof(output));
+        while (tls_write(tls, output, sizeof(output)) > 0)
+                ;
+        do {
+                ask_for_update(fd);
+                if (tls_queue_length(&tls->out) > n_most)
+                        n_most = tls_queue_length(&tls->out);
+        } while (tls_read(tls, bytes, sizeof(bytes)) == 5);
+        assert_in_range(n_most, 4096, 2 * TLS_RECORD_MAX);
+        assert_true(tls->is_drained);
+        assert_int_equal(tls_events(tls, UV_READABLE), UV_WRITABLE);
+        hear(fd);
+        assert_int_equal(tls_read(tls, bytes, sizeof(bytes)), 5);
+        hear(fd);
+        assert_int_equal(tls_read(tls, bytes, sizeof(bytes)), -EAGAIN);
+        assert_int_equal(tls_events(tls, UV_READABLE), UV_READABLE);
+        end_sockets(fd);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_teardown(test_both_versions_are_spoken, tear_down),
@@ -441,6 +515,9 @@ int main(void) {
                 cmocka_unit_test_teardown(test_a_little_data_among_updates_is_no_excuse, tear_down),
                 cmocka_unit_test_teardown(test_updating_keys_for_ever_is_an_error, tear_down),
                 cmocka_unit_test_teardown(test_updates_are_counted_across_reads, tear_down),
+                cmocka_unit_test_teardown(test_a_peer_that_does_not_read_may_ask_for_updates,
+                                          tear_down),
+                cmocka_unit_test_teardown(test_answers_that_nobody_reads_do_not_pile_up, tear_down),
                 cmocka_unit_test(test_queue_keeps_order_and_has_a_limit),
         };
 
