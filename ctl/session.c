@@ -210,14 +210,24 @@ static int fail_role(struct context *context) {
                             context->verb);
 }
 
+/* The daemon names one inbox, which is another one each time. */
+static int fail_denied(struct context *context) {
+        const char *denial = sockd_error_text(context->connection);
+
+        if (strstr(denial, "Subscription to \"_INBOX."))
+                return context_fail(context, EXIT_PERMISSION,
+                                    "answers need the permission to subscribe to \"_INBOX.>\"; "
+                                    "ask for it in sockd.conf");
+        return context_fail(context, EXIT_PERMISSION, "%s; ask for this permission in sockd.conf",
+                            denial);
+}
+
 int session_fail(struct context *context, int result, const char *subject) {
         const char *about = subject ? subject : context->verb;
 
         switch (result) {
         case SOCKD_DENIED:
-                return context_fail(context, EXIT_PERMISSION,
-                                    "%s; ask for this permission in sockd.conf",
-                                    sockd_error_text(context->connection));
+                return fail_denied(context);
         case SOCKD_NO_RESPONDERS:
                 if (is_control(subject))
                         return fail_role(context);

@@ -112,7 +112,7 @@ check_matches 'whoami: over TCP, who has proved nothing' '^User: +none; no rule 
         "$(whoami "$tcp")"
 check_matches 'whoami: over UDP as well' '^Listener: +udp$' "$(whoami "udp://127.0.0.1:$(port_of udp)")"
 check_matches 'whoami: who may not have answers is told so' \
-        'Permissions Violation for Subscription to "_INBOX\..*; ask for this permission' \
+        '^sockctl: answers need the permission to subscribe to "_INBOX.>"; ask for it in sockd.conf$' \
         "$(whoami "$tcp" --user alice --password-file "$directory/alice")"
 check_lacks 'whoami: without what one has subscribed to' 'subscriptions_list' "$(whoami "$tcp" --json)"
 check 'nothing like it is answered' '503 503 503 ' "$(
