@@ -15,14 +15,17 @@
 #define SEND_FRAMES 64
 /* What of a Unix socket's send buffer is not for a frame. */
 #define RECORD_OVERHEAD 32
+/* What shares the socket, a program, may have made it one that waits: each call says that it does
+ * not. */
+#define SEND_FLAGS (MSG_NOSIGNAL | MSG_DONTWAIT)
 
 static ssize_t stream_receive(struct connection *connection, struct iovec *iov, size_t n_iov) {
         struct msghdr message = {.msg_iov = iov, .msg_iovlen = n_iov};
         ssize_t n;
 
         do {
-                n = n_iov == 1 ? recv(connection->fd, iov->iov_base, iov->iov_len, 0)
-                               : recvmsg(connection->fd, &message, 0);
+                n = n_iov == 1 ? recv(connection->fd, iov->iov_base, iov->iov_len, MSG_DONTWAIT)
+                               : recvmsg(connection->fd, &message, MSG_DONTWAIT);
         } while (n < 0 && errno == EINTR);
         return n < 0 ? -errno : n;
 }
@@ -32,8 +35,8 @@ static ssize_t stream_send_once(int fd, struct iovec *iov, size_t n_iov) {
         ssize_t n;
 
         do {
-                n = n_iov == 1 ? send(fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL)
-                               : sendmsg(fd, &message, MSG_NOSIGNAL);
+                n = n_iov == 1 ? send(fd, iov->iov_base, iov->iov_len, SEND_FLAGS)
+                               : sendmsg(fd, &message, SEND_FLAGS);
         } while (n < 0 && errno == EINTR);
         return n < 0 ? -errno : n;
 }
@@ -103,7 +106,7 @@ static ssize_t record_receive(struct connection *connection, struct iovec *iov, 
         ssize_t n;
 
         do {
-                n = recvmsg(connection->fd, &message, 0);
+                n = recvmsg(connection->fd, &message, MSG_DONTWAIT);
         } while (n < 0 && errno == EINTR);
         if (n < 0)
                 return -errno;
@@ -119,7 +122,7 @@ static int record_send_frames(int fd, struct mmsghdr *messages, unsigned n_messa
         int n;
 
         do {
-                n = sendmmsg(fd, messages, n_messages, MSG_NOSIGNAL);
+                n = sendmmsg(fd, messages, n_messages, SEND_FLAGS);
         } while (n < 0 && errno == EINTR);
         return n < 0 ? -errno : n;
 }
