@@ -1,9 +1,12 @@
 /* A program in the configuration. See config_program.h. */
 #include "daemon/config_program.h"
 
+#include "daemon/config_table.h"
 #include "daemon/run_as.h"
+#include "daemon/spawner_wire.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,6 +18,11 @@
 #define RESERVED_PREFIX "SOCKD_"
 
 #define EIB (UINT64_C(1) << 60)
+
+/* How many variables are given at most; and what is left of a start's message for those that tell
+ * of a peer. */
+#define VARIABLES_MAX (SPAWNER_VARIABLES_MAX / 2)
+#define RECORD_ROOM   (8 * 1024)
 
 bool config_program_is_word(const char *text) {
         return text[0] != '\0';
@@ -46,6 +54,69 @@ const struct config_table config_program_limits_table = {
         .size = sizeof(struct config_program_limits),
 };
 
+/* --- the environment ------------------------------------------------------------------------ */
+
+#define VARIABLES_EXPECTED                                                                         \
+        "variables, \"NAME=value\", whose names do not begin with " RESERVED_PREFIX
+
+/* Writes one variable, or NULL if the setting is none. Returns 0 or -ENOMEM. */
+static int make_variable(const config_setting_t *setting, char **variablep) {
+        const char *name = config_setting_name(setting);
+        const char *text = config_setting_get_string(setting);
+        char *variable = NULL;
+
+        *variablep = NULL;
+        if (!text)
+                return 0;
+        if (asprintf(&variable, "%s%s%s", name ? name : "", name ? "=" : "", text) < 0)
+                return -ENOMEM;
+        if (config_program_is_variable(variable))
+                *variablep = variable;
+        else
+                free(variable);
+        return 0;
+}
+
+static char **make_environment(const struct config_place *place, size_t n) {
+        char **variables = calloc(n + 1, sizeof(*variables));
+        int r = variables ? 0 : -ENOMEM;
+
+        for (size_t i = 0; i < n && r == 0; i++) {
+                struct config_place element = *place;
+
+                element.setting = config_setting_get_elem(place->setting, (unsigned)i);
+                r = make_variable(element.setting, &variables[i]);
+                if (r == 0 && !variables[i]) {
+                        config_value_refuse(&element, "expected " VARIABLES_EXPECTED);
+                        break; /* what follows would have no place */
+                }
+        }
+        if (r < 0)
+                place->reader->error = r;
+        return variables;
+}
+
+void config_program_read_environment(const struct config_place *place) {
+        int n = config_setting_length(place->setting);
+
+        if (!config_setting_is_aggregate(place->setting) || n > VARIABLES_MAX) {
+                config_value_refuse(
+                        place,
+                        "expected [ \"...\", ... ] or { NAME = \"value\"; ... }, at most "
+                        "%d " VARIABLES_EXPECTED,
+                        VARIABLES_MAX);
+                return;
+        }
+        config_program_release_environment(place->field);
+        *(char ***)place->field = make_environment(place, (size_t)n);
+}
+
+void config_program_release_environment(void *field) {
+        char ***environmentp = field;
+
+        *environmentp = config_strings_free(*environmentp);
+}
+
 /* --- checks --------------------------------------------------------------------------------- */
 
 /* Why a path cannot be executed; NULL: it can, as far as can be told for others. */
@@ -60,7 +131,7 @@ static const char *find_fault(const char *path) {
 }
 
 static void check_exec(struct config_reader *reader, const char *path,
-                       const config_setting_t *setting, char *const *exec) {
+                       const config_setting_t *setting, char *const *exec, bool is_strict) {
         const char *fault;
 
         if (!exec[0]) {
@@ -73,10 +144,18 @@ static void check_exec(struct config_reader *reader, const char *path,
                                        exec[0]);
         } else {
                 fault = find_fault(exec[0]);
-                if (fault)
+                if (fault && is_strict)
+                        config_reader_complain(reader, setting, path, "exec",
+                                               "%s cannot be executed: %s", exec[0], fault);
+                else if (fault)
                         config_reader_warn(reader, setting, path, "exec",
                                            "%s cannot be executed: %s", exec[0], fault);
         }
+}
+
+/* Where a group that is at fault was given. */
+static const char *group_key(const config_setting_t *group) {
+        return config_setting_get_member(group, "group") ? "group" : "user";
 }
 
 /* Says why there is no such user or group. */
@@ -84,14 +163,15 @@ static void complain_user(struct config_reader *reader, const char *path,
                           const config_setting_t *group, const struct config_program *program,
                           int r) {
         bool is_group = r == -ESRCH || (!program->user && program->group);
-        const char *key = is_group ? "group" : "user";
+        const char *kind = is_group ? "group" : "user";
+        const char *key = is_group ? group_key(group) : "user";
         const char *name = is_group ? program->group : program->user;
         const config_setting_t *setting = config_setting_get_member(group, key);
 
         if (r == -ENOENT || r == -ESRCH)
                 config_reader_complain(reader, setting, path, key,
                                        "found \"%s\", expected a %s of this system, or its number",
-                                       name, key);
+                                       name, kind);
         else if (r == -EINVAL)
                 config_reader_complain(reader, setting, path, key,
                                        "found \"%s\", which is no user of this system; expected "
@@ -104,6 +184,26 @@ static void complain_user(struct config_reader *reader, const char *path,
         else
                 config_reader_complain(reader, setting, path, key, "\"%s\" cannot be looked up: %s",
                                        name, strerror(-r));
+}
+
+/* Splits "USER:GROUP", where no group is given otherwise. */
+static void split_user(struct config_reader *reader, const char *path,
+                       const config_setting_t *group, struct config_program *program) {
+        char *colon = program->user ? strchr(program->user, ':') : NULL;
+
+        if (!colon)
+                return;
+        if (program->group || colon == program->user || colon[1] == '\0') {
+                config_reader_complain(reader, config_setting_get_member(group, "user"), path,
+                                       "user", "found \"%s\", expected %s", program->user,
+                                       program->group ? "a user, as there is a group"
+                                                      : "\"USER\" or \"USER:GROUP\"");
+                return;
+        }
+        program->group = strdup(colon + 1);
+        if (!program->group)
+                reader->error = -ENOMEM;
+        *colon = '\0';
 }
 
 /* Looks the user up, and whether programs can be run as him. */
@@ -126,15 +226,53 @@ static void find_user(struct config_reader *reader, const char *path, const conf
                                        program->user ? program->user : program->group, reason);
 }
 
-void config_program_check(struct config_reader *reader, const char *path,
-                          const config_setting_t *group, struct config_program *program,
-                          bool is_whole) {
-        const struct config_program_limits *limits = &program->limits;
+static void check_directory(struct config_reader *reader, const char *path,
+                            const config_setting_t *group, const struct config_program *program) {
+        struct stat status;
+        const char *fault = NULL;
 
-        if (!is_whole)
+        if (!program->directory)
                 return;
-        check_exec(reader, path, config_setting_get_member(group, "exec"), program->exec);
-        find_user(reader, path, group, program);
+        if (stat(program->directory, &status) < 0)
+                fault = strerror(errno);
+        else if (!S_ISDIR(status.st_mode))
+                fault = strerror(ENOTDIR);
+        if (fault)
+                config_reader_complain(reader, config_setting_get_member(group, "directory"), path,
+                                       "directory", "%s cannot be changed to: %s",
+                                       program->directory, fault);
+}
+
+/* Whether a start can be asked for. */
+static void check_size(struct config_reader *reader, const char *path,
+                       const config_setting_t *group, const struct program_spec *spec) {
+        char *record = malloc(SPAWNER_RECORD_MAX); /* nobody reads it */
+        size_t length = 0;
+        int r = record ? spawner_wire_start(record, spec, NULL, 0, 0, false, &length) : -ENOMEM;
+
+        free(record);
+        if (r == -ENOMEM)
+                reader->error = r;
+        else if (r == -E2BIG || length > SPAWNER_RECORD_MAX - RECORD_ROOM)
+                config_reader_complain(
+                        reader, config_setting_get_member(group, "exec"), path, "exec",
+                        "the arguments and the environment are too large; expected "
+                        "at most %d arguments, and %dK in all",
+                        SPAWNER_ARGUMENTS_MAX, (SPAWNER_RECORD_MAX - RECORD_ROOM) / 1024);
+}
+
+static void check(struct config_reader *reader, const char *path, const config_setting_t *group,
+                  struct config_program *program, bool is_strict) {
+        const struct config_program_limits *limits = &program->limits;
+        size_t n_errors = reader->errors->n_lines;
+
+        check_exec(reader, path, config_setting_get_member(group, "exec"), program->exec,
+                   is_strict);
+        if (is_strict)
+                check_directory(reader, path, group, program);
+        split_user(reader, path, group, program);
+        if (reader->error == 0 && reader->errors->n_lines == n_errors)
+                find_user(reader, path, group, program);
         program->spec.arguments = program->exec;
         program->spec.directory = program->directory;
         program->spec.timeout_ms = program->timeout_ms;
@@ -146,11 +284,35 @@ void config_program_check(struct config_reader *reader, const char *path,
         program->spec.environment = program_environment(program->environment, program->spec.user);
         if (!program->spec.environment)
                 reader->error = -ENOMEM;
+        else if (reader->errors->n_lines == n_errors)
+                check_size(reader, path, group, &program->spec);
+}
+
+void config_program_check(struct config_reader *reader, const char *path,
+                          const config_setting_t *group, struct config_program *program,
+                          bool is_whole) {
+        if (is_whole)
+                check(reader, path, group, program, false);
+}
+
+void config_program_check_strictly(struct config_reader *reader, const char *path,
+                                   const config_setting_t *group, struct config_program *program) {
+        check(reader, path, group, program, true);
 }
 
 void config_program_release(struct config_program *program) {
         program->spec.environment = config_strings_free(program->spec.environment);
         program->spec.user = run_as_free(program->spec.user);
+}
+
+void config_program_deinit(struct config_program *program) {
+        config_program_release(program);
+        config_strings_free(program->exec);
+        config_strings_free(program->environment);
+        free(program->user);
+        free(program->group);
+        free(program->directory);
+        *program = (struct config_program){.exec = NULL};
 }
 
 /* --- comparison ----------------------------------------------------------------------------- */

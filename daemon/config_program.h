@@ -4,16 +4,22 @@
  */
 #pragma once
 
-#include "daemon/config_table.h"
 #include "daemon/program_spec.h"
+
+#include <stdbool.h>
+
+struct config_place;
+struct config_reader;
+struct config_setting_t;
+struct config_table;
 
 struct config_program_limits {
         uint64_t open_files, processes, memory, cpu_ms; /* 0: none */
 };
 
 struct config_program {
-        char **exec; /* the program and its arguments, NULL at the end */
-        char *user, *group;
+        char **exec;        /* the program and its arguments, NULL at the end */
+        char *user, *group; /* user: "USER" or "USER:GROUP"; NULL: not given */
         char **environment; /* "NAME=value", NULL at the end; NULL: nothing is added */
         char *directory;
         struct config_program_limits limits;
@@ -29,7 +35,23 @@ bool config_program_is_word(const char *text);
 bool config_program_is_variable(const char *text);
 bool config_program_is_path(const char *text);
 
-/* Rows for the program `member` of struct `name`. timeout: the default, as text. */
+/* Rows for the program `member` of struct `name` that are the same for all. */
+#define CONFIG_PROGRAM_COMMON_KEYS(name, member)                                                   \
+        {"user", CONFIG_STRING, CONFIG_FIELD(name, member.user), .check = config_program_is_word,  \
+         .expected = "a user"},                                                                    \
+                {"environment", CONFIG_OTHER, CONFIG_FIELD(name, member.environment),              \
+                 .read = config_program_read_environment,                                          \
+                 .release = config_program_release_environment},                                   \
+                {"directory", CONFIG_STRING, CONFIG_FIELD(name, member.directory),                 \
+                 .check = config_program_is_path, .expected = "an absolute path"},                 \
+                {"limits", CONFIG_TABLE, CONFIG_FIELD(name, member.limits),                        \
+                 .table = &config_program_limits_table},                                           \
+        {                                                                                          \
+                "grace", CONFIG_DURATION, CONFIG_FIELD(name, member.grace_ms),                     \
+                        .maximum = UINT64_C(3600000), .fallback = "1s"                             \
+        }
+
+/* All rows. timeout: the default, as text. */
 #define CONFIG_PROGRAM_KEYS(name, member, timeout)                                                 \
         {"exec",                                                                                   \
          CONFIG_STRINGS,                                                                           \
@@ -37,36 +59,35 @@ bool config_program_is_path(const char *text);
          .is_required = true,                                                                      \
          .check = config_program_is_word,                                                          \
          .expected = "a program and its arguments"},                                               \
-                {"user", CONFIG_STRING, CONFIG_FIELD(name, member.user),                           \
-                 .check = config_program_is_word, .expected = "a user"},                           \
                 {"group", CONFIG_STRING, CONFIG_FIELD(name, member.group),                         \
                  .check = config_program_is_word, .expected = "a group"},                          \
-                {"environment", CONFIG_STRINGS, CONFIG_FIELD(name, member.environment),            \
-                 .check = config_program_is_variable,                                              \
-                 .expected = "variables, \"NAME=value\", whose names do not begin with SOCKD_"},   \
-                {"directory", CONFIG_STRING, CONFIG_FIELD(name, member.directory),                 \
-                 .check = config_program_is_path, .expected = "an absolute path"},                 \
-                {"limits", CONFIG_TABLE, CONFIG_FIELD(name, member.limits),                        \
-                 .table = &config_program_limits_table},                                           \
                 {"timeout",                                                                        \
                  CONFIG_DURATION,                                                                  \
                  CONFIG_FIELD(name, member.timeout_ms),                                            \
                  .minimum = 1,                                                                     \
                  .maximum = UINT64_C(86400000),                                                    \
                  .fallback = (timeout)},                                                           \
-        {                                                                                          \
-                "grace", CONFIG_DURATION, CONFIG_FIELD(name, member.grace_ms),                     \
-                        .maximum = UINT64_C(3600000), .fallback = "1s"                             \
-        }
+                CONFIG_PROGRAM_COMMON_KEYS(name, member)
+
+/* Reads the environment: [ "NAME=value", ... ] or { NAME = "value"; ... }; and frees it. */
+void config_program_read_environment(const struct config_place *place);
+void config_program_release_environment(void *field);
 
 /* Makes the spec, and complains about what cannot be run; warns of a program that is not there.
  * Part of the check of the group. is_whole: nothing in it is wrong so far. */
 void config_program_check(struct config_reader *reader, const char *path,
-                          const config_setting_t *group, struct config_program *program,
+                          const struct config_setting_t *group, struct config_program *program,
                           bool is_whole);
 
-/* Frees what the rows do not know of. */
+/* The same of one that has to be there: complains of a program that cannot be executed, and of a
+ * directory that is none. */
+void config_program_check_strictly(struct config_reader *reader, const char *path,
+                                   const struct config_setting_t *group,
+                                   struct config_program *program);
+
+/* Frees what the rows do not know of; all that it has. */
 void config_program_release(struct config_program *program);
+void config_program_deinit(struct config_program *program);
 
 /* Whether both are run in the same way. */
 bool config_program_is_equal(const struct config_program *a, const struct config_program *b);
