@@ -96,6 +96,9 @@ struct config_admission {
         struct schedule *schedule;  /* a reference */
 };
 
+/* The longest name of a listener. */
+#define CONFIG_LISTENER_NAME_MAX 64
+
 struct config_listener {
         char *name; /* unique */
         struct address address;

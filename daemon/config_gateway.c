@@ -12,6 +12,7 @@
 #define DEFAULT_MAX_LINE      (64 * 1024)
 #define DEFAULT_TIMEOUT_MS    2000
 #define DEFAULT_MAX_IN_FLIGHT 1024
+#define TIMEOUT_MAX_MS        (UINT64_C(3600) * 1000)
 
 static const char *const framings[] = {
         [FRAMING_LINE] = "line",
@@ -46,8 +47,11 @@ void config_gateway_check(struct config_reader *reader, const char *path,
                          "only for listeners with publish or request");
         if (keys->queue && kind != HANDLER_SUBSCRIBE)
                 complain(reader, path, group, "queue", "only for listeners with subscribe");
-        if (keys->timeout_ms && kind != HANDLER_REQUEST)
-                complain(reader, path, group, "timeout", "only for listeners with request");
+        if (listener->handler.timeout_ms && kind != HANDLER_REQUEST && kind != HANDLER_EXEC)
+                complain(reader, path, group, "timeout", "only for listeners with request or exec");
+        if (listener->handler.timeout_ms > TIMEOUT_MAX_MS && kind == HANDLER_REQUEST)
+                complain(reader, path, group, "timeout",
+                         "with request, expected a duration up to \"1h\"");
         if (keys->max_in_flight && kind != HANDLER_REQUEST)
                 complain(reader, path, group, "max_in_flight", "only for listeners with request");
 }
@@ -106,7 +110,8 @@ void config_gateway_make(struct config_reader *reader, const char *path,
         make_subject(reader, path, group, listener, key, gateway);
         gateway->framing = framing_of(listener);
         gateway->max_line = keys->max_line ? keys->max_line : DEFAULT_MAX_LINE;
-        gateway->timeout_ms = keys->timeout_ms ? keys->timeout_ms : DEFAULT_TIMEOUT_MS;
+        gateway->timeout_ms =
+                listener->handler.timeout_ms ? listener->handler.timeout_ms : DEFAULT_TIMEOUT_MS;
         gateway->max_in_flight = keys->max_in_flight ? keys->max_in_flight : DEFAULT_MAX_IN_FLIGHT;
         gateway->queue = keys->queue ? strdup(keys->queue) : NULL;
         if (keys->queue && !gateway->queue)

@@ -35,7 +35,7 @@ struct config_gateway {
 struct config_gateway_keys {
         char *publish, *request, *subscribe, *queue;
         int framing; /* enum framing */
-        uint64_t max_line, timeout_ms;
+        uint64_t max_line;
         unsigned max_in_flight;
 };
 

@@ -93,6 +93,7 @@ void config_handler_check(struct config_reader *reader, const char *path,
                 {"request", HANDLER_REQUEST, keys->gateway.request},
                 {"subscribe", HANDLER_SUBSCRIBE, keys->gateway.subscribe},
                 {"forward", HANDLER_FORWARD, keys->forward.n_targets > 0},
+                {"exec", HANDLER_EXEC, keys->exec.program.exec != NULL},
         };
         const struct choice *chosen =
                 choose(reader, path, group, choices, sizeof(choices) / sizeof(choices[0]));
@@ -100,6 +101,8 @@ void config_handler_check(struct config_reader *reader, const char *path,
         config_gateway_check(reader, path, group, listener, chosen ? chosen->kind : HANDLER_BUS);
         if (!chosen || chosen->kind != HANDLER_FORWARD)
                 config_forward_refuse_keys(reader, path, group);
+        if (!chosen || chosen->kind != HANDLER_EXEC)
+                config_exec_refuse_keys(reader, path, group);
         if (!chosen)
                 return;
         check_silence(reader, path, group, listener, chosen);
@@ -114,6 +117,8 @@ void config_handler_check(struct config_reader *reader, const char *path,
         else if (config_handler_is_gateway(chosen->kind))
                 config_gateway_make(reader, path, group, listener, chosen->key,
                                     &listener->handler.made->gateway);
+        else if (chosen->kind == HANDLER_EXEC)
+                config_exec_make(reader, path, group, listener, &listener->handler.made->exec);
 }
 
 struct config_handler *config_handler_ref(struct config_handler *handler) {
@@ -123,12 +128,13 @@ struct config_handler *config_handler_ref(struct config_handler *handler) {
 }
 
 struct config_handler *config_handler_unref(struct config_handler *handler) {
-        if (handler &&
-            atomic_fetch_sub_explicit(&handler->n_references, 1, memory_order_acq_rel) == 1) {
-                config_gateway_deinit(&handler->gateway);
-                targets_free(handler->forward.targets);
-                tls_context_unref(handler->forward.tls);
-                free(handler);
-        }
+        if (!handler ||
+            atomic_fetch_sub_explicit(&handler->n_references, 1, memory_order_acq_rel) != 1)
+                return NULL;
+        config_gateway_deinit(&handler->gateway);
+        config_exec_deinit(&handler->exec);
+        targets_free(handler->forward.targets);
+        tls_context_unref(handler->forward.tls);
+        free(handler);
         return NULL;
 }

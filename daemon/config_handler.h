@@ -5,12 +5,14 @@
  */
 #pragma once
 
+#include "daemon/config_exec.h"
 #include "daemon/config_forward.h"
 #include "daemon/config_gateway.h"
 #include "daemon/proxy_protocol.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 struct config_listener;
 struct config_reader;
@@ -28,6 +30,7 @@ enum handler_kind {
         HANDLER_PUBLISH,
         HANDLER_REQUEST,
         HANDLER_SUBSCRIBE,
+        HANDLER_EXEC,
         HANDLER_FORWARD,
 };
 
@@ -44,13 +47,16 @@ struct config_handler {
         enum handler_kind kind;
         struct config_gateway gateway;   /* of publish, request and subscribe */
         struct forward_settings forward; /* zeroes for others */
+        struct config_exec exec;         /* of exec */
 };
 
 /* The keys, and what is made of them. */
 struct config_handler_keys {
         bool echo, discard, daytime, time, chargen;
+        uint64_t timeout_ms; /* of a question, or a program; 0: not given */
         struct config_gateway_keys gateway;
         struct config_forward forward;
+        struct config_exec_keys exec;
         struct config_handler *made; /* a reference; NULL: the bus, without settings */
 };
 

@@ -40,7 +40,6 @@
 #define TIB    (1024 * 1024 * MIB)
 
 #define SERVER_NAME_MAX      255
-#define LISTENER_NAME_MAX    64
 #define LISTENERS_MAX        1024
 #define USER_NAME_MAX        64
 #define QUEUE_NAME_MAX       64
@@ -63,7 +62,7 @@ bool config_keys_is_server_name(const char *text) {
 
 /* A listener's name is also that of its descriptor at socket activation, which excludes ':'. */
 static bool is_listener_name(const char *text) {
-        return config_keys_is_name(text, LISTENER_NAME_MAX, "*>.:");
+        return config_keys_is_name(text, CONFIG_LISTENER_NAME_MAX, "*>.:");
 }
 
 static bool is_multicast_group(const char *text) {
@@ -233,6 +232,7 @@ static void check_groups(struct config_reader *reader, const char *path,
 static void check_listener(struct config_reader *reader, const char *path,
                            const config_setting_t *group, void *target, bool is_whole) {
         static const char *const of_paths[] = {"mode", "owner", "group", NULL};
+        static const char *const of_files[] = {"mode", "owner", NULL};
         static const char *const of_internet[] = {"allow", "deny", NULL};
         static const char *const of_tcp[] = {"nodelay", "keepalive", "tls",
                                              "max_connections_per_source", NULL};
@@ -255,8 +255,11 @@ static void check_listener(struct config_reader *reader, const char *path,
                                        "listen",
                                        "%s needs tls = { cert = \"...\"; key = \"...\"; }",
                                        address_format(address, text));
+        /* With exec, group is the program's there. */
         if (!address_is_unix(address) || address->is_abstract)
-                refuse_keys(reader, path, group, of_paths, address, "Unix sockets with a path");
+                refuse_keys(reader, path, group,
+                            listener->handler.exec.program.exec ? of_files : of_paths, address,
+                            "Unix sockets with a path");
         if (address_is_unix(address))
                 refuse_keys(reader, path, group, of_internet, address,
                             "tcp://, tls:// and udp:// listeners");
@@ -388,9 +391,14 @@ static const struct config_key listener_keys[] = {
          .maximum = 64 * MIB},
         {"max_in_flight", CONFIG_INTEGER, FIELD(config_listener, handler.gateway.max_in_flight),
          .minimum = 1, .maximum = 65536},
-        {"timeout", CONFIG_DURATION, FIELD(config_listener, handler.gateway.timeout_ms),
-         .minimum = 10, .maximum = HOUR},
-        LATER("exec"),
+        {"exec", CONFIG_STRINGS, FIELD(config_listener, handler.exec.program.exec),
+         .expected = "a program and its arguments"},
+        CONFIG_PROGRAM_COMMON_KEYS(config_listener, handler.exec.program),
+        {"timeout", CONFIG_DURATION, FIELD(config_listener, handler.timeout_ms), .minimum = 10,
+         .maximum = DAY},
+        {"concurrency", CONFIG_INTEGER, FIELD(config_listener, handler.exec.concurrency),
+         .minimum = 1, .maximum = CONFIG_EXEC_CONCURRENCY_MAX, .fallback = CONFIG_EXEC_CONCURRENCY},
+        {"wait", CONFIG_BOOL, FIELD(config_listener, handler.exec.wait), .fallback = "false"},
         {"forward", CONFIG_OTHER, FIELD(config_listener, handler.forward),
          .read = config_forward_read, .release = config_forward_release},
         {"connect_timeout", CONFIG_DURATION,

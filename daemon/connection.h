@@ -18,6 +18,7 @@
 #include "daemon/reclaim.h"
 #include "daemon/stats.h"
 #include "daemon/worker.h"
+#include "lib/address.h"
 
 #include <netinet/in.h>
 #include <sys/types.h>
@@ -64,6 +65,8 @@ struct transport;
 #define REASON_TLS_FLOOD       "TLS Record Flood"
 #define REASON_NO_TARGET       "Target Unreachable"
 #define REASON_TARGET_ERROR    "Target Error"
+#define REASON_PROGRAM         "Program Not Started"
+#define REASON_PROGRAM_LATE    "Program Timeout"
 
 /* What the kernel says about the peer. */
 struct peer {
@@ -291,6 +294,20 @@ bool connection_is_deserted(const struct connection *connection);
 /* Has connection->peer tell the address of a stranger, as it does of others; it is that of the
  * datagram at hand. */
 void connection_show_peer(struct connection *connection);
+
+/* Whether nobody is there any more who could send or read, and nothing of him waits; of TCP, as far
+ * as that was told. By its own worker. */
+bool connection_is_hung_up(const struct connection *connection);
+
+/* What the peer speaks to: its address and port, or, of a Unix socket, the listener's path or
+ * "@name". What is not known is "" or 0. */
+struct connection_local {
+        char ip[INET6_ADDRSTRLEN];
+        uint16_t port;
+        char path[sizeof(((struct address *)0)->path) + 1];
+};
+
+void connection_find_local(const struct connection *connection, struct connection_local *local);
 
 /* Whether the peer's address is known to be its own. */
 bool connection_is_proved(const struct connection *connection);

@@ -3,9 +3,11 @@
 
 #include "daemon/block.h"
 #include "daemon/handler.h"
+#include "daemon/listener.h"
 #include "daemon/peer_facts.h"
 #include "daemon/session.h"
 #include "daemon/sock_owner.h"
+#include "daemon/transport.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -159,4 +161,64 @@ bool connection_is_deserted(const struct connection *connection) {
                 return false;
         n = recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
         return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+}
+
+bool connection_is_hung_up(const struct connection *connection) {
+        struct pollfd pollfd = {.fd = connection->fd, .events = 0};
+
+        return connection->fd >= 0 && !connection->session && poll(&pollfd, 1, 0) > 0 &&
+               !connection->transport->has_input(connection->fd);
+}
+
+static void write_ip(struct connection_local *local, const struct in6_addr *ip) {
+        bool is_mapped = IN6_IS_ADDR_V4MAPPED(ip);
+
+        (void)inet_ntop(is_mapped ? AF_INET : AF_INET6, is_mapped ? &ip->s6_addr[12] : ip->s6_addr,
+                        local->ip, sizeof(local->ip));
+}
+
+/* Of a connected socket the kernel says it. */
+static void find_local_of_socket(const struct connection *connection,
+                                 struct connection_local *local) {
+        struct sockaddr_storage name;
+        const struct sockaddr_in *in = (const struct sockaddr_in *)&name;
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&name;
+        socklen_t length = sizeof(name);
+        struct in6_addr ip;
+
+        if (getsockname(connection->fd, (struct sockaddr *)&name, &length) < 0)
+                return;
+        ip = name.ss_family == AF_INET ? session_map_address(in->sin_addr) : in6->sin6_addr;
+        local->port = ntohs(name.ss_family == AF_INET ? in->sin_port : in6->sin6_port);
+        write_ip(local, &ip);
+}
+
+/* Of a datagram it is known if the socket is on several addresses. */
+static void find_local_of_session(const struct connection *connection,
+                                  struct connection_local *local) {
+        const struct address_socket *bound = &connection->listener->bound;
+        const struct sockaddr_in *in = (const struct sockaddr_in *)&bound->socket.storage;
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&bound->socket.storage;
+        struct in6_addr ip = connection->session->path.local;
+
+        if (IN6_IS_ADDR_UNSPECIFIED(&ip) && bound->family == AF_INET)
+                ip = session_map_address(in->sin_addr);
+        else if (IN6_IS_ADDR_UNSPECIFIED(&ip) && bound->family == AF_INET6)
+                ip = in6->sin6_addr;
+        if (!IN6_IS_ADDR_UNSPECIFIED(&ip))
+                write_ip(local, &ip);
+}
+
+void connection_find_local(const struct connection *connection, struct connection_local *local) {
+        const struct listener *listener = connection->listener;
+        const struct session *session = connection->session;
+
+        *local = (struct connection_local){.port = listener->port};
+        if (listener->family == AF_UNIX)
+                snprintf(local->path, sizeof(local->path), "%s%s",
+                         listener->address.is_abstract ? "@" : "", listener->address.path);
+        else if (!session)
+                find_local_of_socket(connection, local);
+        else
+                find_local_of_session(connection, local);
 }

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 struct connection;
+struct listener;
 
 struct handler {
         const char *name;
@@ -24,6 +25,10 @@ struct handler {
         /* Who does not read what it is sent is waited for, as long as it lives: no more comes to
          * wait for it meanwhile. */
         bool is_patient;
+
+        /* Somebody waits to be accepted. Returns whether the handler sees to that: it has borrowed
+         * the listening socket (listener_lend()). NULL: sockd accepts. By the accepting worker. */
+        bool (*arrived)(struct listener *listener);
 
         /* A connection was accepted. Sets connection->client, which every connection has, and
          * connection->state, if the handler has one. Returns 0, or a negative errno, after which

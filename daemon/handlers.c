@@ -1,8 +1,9 @@
 /* All handlers, by what the configuration calls them. See handler.h. */
 #include "daemon/handler.h"
 
-#include "daemon/gateway.h"
+#include "daemon/exec.h"
 #include "daemon/forward.h"
+#include "daemon/gateway.h"
 #include "daemon/handler_bus.h"
 #include "daemon/small_services.h"
 
@@ -18,6 +19,7 @@ const struct handler *handler_of(enum handler_kind kind) {
                 [HANDLER_REQUEST] = &handler_request,
                 [HANDLER_SUBSCRIBE] = &handler_subscribe,
                 [HANDLER_FORWARD] = &handler_forward,
+                [HANDLER_EXEC] = &handler_exec,
         };
 
         return handlers[kind];

@@ -55,6 +55,7 @@ struct listener *listener_unref(struct listener *listener) {
         cookie_jar_deinit(&listener->cookies);
         tls_context_unref(listener->tls);
         config_handler_unref(listener->settings);
+        turnstile_deinit(&listener->turnstile);
         pthread_mutex_destroy(&listener->lock);
         free(listener->sources);
         free(listener->name);
@@ -156,6 +157,7 @@ static struct listener *listener_new(const struct config_listener *config, int f
         listener->transport = transport_of(config->address.scheme);
         admission_init(&listener->admission);
         cookie_jar_init(&listener->cookies);
+        turnstile_init(&listener->turnstile);
         pthread_mutex_init(&listener->lock, NULL);
         listener->is_silent = config->join && config->join[0];
         list_init(&listener->link);

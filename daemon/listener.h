@@ -10,8 +10,10 @@
 #include "daemon/config.h"
 #include "daemon/gateway_losses.h"
 #include "daemon/mailbox.h"
+#include "daemon/program_counts.h"
 #include "daemon/rate.h"
 #include "daemon/session.h"
+#include "daemon/turnstile.h"
 #include "lib/address.h"
 
 #include <pthread.h>
@@ -23,6 +25,12 @@ struct bus;
 struct tls_context;
 struct transport;
 struct worker;
+
+/* Somebody else accepts on a listener for the time being. */
+struct listener_loan {
+        /* The listener ends, and so does this: it is not given back any more. */
+        void (*recalled)(struct listener_loan *loan);
+};
 
 struct listener {
         _Atomic unsigned n_references;
@@ -53,6 +61,8 @@ struct listener {
         uv_timer_t retry; /* accepting rests until descriptors are free */
         unsigned n_handles;
         struct task task;
+        struct listener_loan *loan; /* borrowed; NULL: we accept */
+        unsigned n_quick_ends;      /* of programs that borrowed it, in a row; see exec_wait.h */
 
         /* For all. */
         _Atomic uint64_t n_connections; /* and sessions */
@@ -68,6 +78,8 @@ struct listener {
         struct tls_context *tls; /* of new connections; a reference, NULL: none. With the lock */
         struct config_handler *settings; /* the same of the handler; NULL: the bus */
         struct gateway_losses losses;
+        struct turnstile turnstile; /* for handlers that serve a few peers at a time */
+        struct program_counts programs;
 
         /* Likewise, of datagrams. */
         struct datagram_counters datagrams;
@@ -161,6 +173,11 @@ void listener_retire(struct listener *listener);
 /* Closes the socket, if it is open, and removes its path if that is still its own. In the thread
  * that has it. */
 void listener_close(struct listener *listener);
+
+/* In the accepting worker: stops to accept, until the socket is given back, unless the loan is
+ * recalled before; then it begins again in pause_ms. */
+void listener_lend(struct listener *listener, struct listener_loan *loan);
+void listener_give_back(struct listener *listener, uint64_t pause_ms);
 
 /* In the accepting worker: as listener_stop(), at once. */
 void listener_stop_here(struct listener *listener);

@@ -12,6 +12,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -254,6 +255,12 @@ static bool listener_accept(struct listener *listener) {
         return true;
 }
 
+static bool is_served_otherwise(struct listener *listener) {
+        const struct handler *handler = handler_of(atomic_load(&listener->handler_kind));
+
+        return handler->arrived && handler->arrived(listener);
+}
+
 static void listener_on_poll(uv_poll_t *poll, int status, int events) {
         struct listener *listener = poll->data;
 
@@ -262,8 +269,25 @@ static void listener_on_poll(uv_poll_t *poll, int status, int events) {
                 listener_rest(listener, -status);
                 return;
         }
+        if (is_served_otherwise(listener))
+                return;
         for (unsigned i = 0; i < ACCEPT_BURST && listener_accept(listener); i++)
                 ;
+}
+
+void listener_lend(struct listener *listener, struct listener_loan *loan) {
+        listener->loan = loan;
+        (void)uv_poll_stop(&listener->poll);
+}
+
+void listener_give_back(struct listener *listener, uint64_t pause_ms) {
+        int flags = fcntl(listener->fd, F_GETFL);
+
+        listener->loan = NULL;
+        /* Whoever had it may have liked to wait in accept(2). */
+        if (flags >= 0 && !(flags & O_NONBLOCK))
+                (void)fcntl(listener->fd, F_SETFL, flags | O_NONBLOCK);
+        (void)uv_timer_start(&listener->retry, listener_on_retry, pause_ms, 0);
 }
 
 static void listener_start_here(struct task *task) {
@@ -302,8 +326,13 @@ static void listener_on_handle_closed(uv_handle_t *handle) {
 }
 
 void listener_stop_here(struct listener *listener) {
+        struct listener_loan *loan = listener->loan;
+
         if (list_is_empty(&listener->link))
                 return;
+        listener->loan = NULL;
+        if (loan)
+                loan->recalled(loan);
         list_unlink(&listener->link);
         uv_close((uv_handle_t *)&listener->poll, listener_on_handle_closed);
         uv_close((uv_handle_t *)&listener->retry, listener_on_handle_closed);
@@ -318,7 +347,7 @@ struct listener_stop {
 };
 
 static void accept_waiting(struct listener *listener) {
-        if (listener->worker->is_stopping || list_is_empty(&listener->link))
+        if (listener->worker->is_stopping || list_is_empty(&listener->link) || listener->loan)
                 return;
         for (unsigned i = 0; i < RETIRE_MAX && listener_accept(listener); i++)
                 ;

@@ -2,6 +2,7 @@
 #include "daemon/report.h"
 
 #include "daemon/client.h"
+#include "daemon/exec.h"
 #include "daemon/handler.h"
 #include "daemon/listener.h"
 #include "daemon/peer_facts.h"
@@ -435,6 +436,21 @@ static json_t *losses_object(const struct gateway_losses *losses) {
         return object;
 }
 
+static json_t *programs_object(struct listener *listener) {
+        struct program_counts *counts = &listener->programs;
+
+        return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "running",
+                         integer(atomic_load(&counts->n_running)), "waiting",
+                         integer(turnstile_count_waiting(&listener->turnstile)), "started",
+                         integer(atomic_load(&counts->n_started)), "failed",
+                         integer(atomic_load(&counts->n_failed)), "late",
+                         integer(atomic_load(&counts->n_late)), "stopped",
+                         integer(atomic_load(&counts->n_stopped)), "not_started",
+                         integer(atomic_load(&counts->n_unstarted)), "delayed",
+                         integer(atomic_load(&counts->n_delayed)), "cut",
+                         integer(atomic_load(&counts->n_cut)));
+}
+
 static json_t *listener_object(struct listener *listener) {
         json_t *security = listener_security(listener);
         char configured[ADDRESS_TEXT_MAX];
@@ -458,6 +474,8 @@ static json_t *listener_object(struct listener *listener) {
         json_object_set_new(object, "expired", expired_object(&listener->admission));
         if (config_handler_is_gateway(atomic_load(&listener->handler_kind)))
                 json_object_set_new(object, "lost", losses_object(&listener->losses));
+        if (atomic_load(&listener->handler_kind) == HANDLER_EXEC)
+                json_object_set_new(object, "programs", programs_object(listener));
         return object;
 }
 
@@ -527,6 +545,17 @@ char *report_subject(const struct subscription *subscription, size_t *lengthp) {
         if (text)
                 (void)subject_index_subject(subscription, text, *lengthp + 1);
         return text;
+}
+
+/* The program that serves it, if one does. */
+static void connection_program(json_t *object, const struct connection *connection) {
+        bool is_waiting;
+        pid_t pid = exec_pid(connection, &is_waiting);
+
+        if (pid > 0)
+                json_object_set_new(object, "program_pid", json_integer((json_int_t)pid));
+        if (is_waiting)
+                json_object_set_new(object, "program_waits", json_true());
 }
 
 static json_t *subject_list(const struct client *client) {
@@ -620,6 +649,7 @@ static json_t *connection_object(struct connection *connection, bool asks) {
         json_object_set_new(object, "denied_subscriptions",
                             integer(counter_read(&client->denied_subscriptions)));
         connection_security(object, connection);
+        connection_program(object, connection);
         if (connection->session) {
                 json_object_set_new(object, "proved",
                                     json_boolean(!session_needs_proof(connection->session)));

@@ -67,6 +67,10 @@ static uint64_t count_reserved(const struct config *config) {
                                                                                : 2;
         for (size_t i = 0; i < config->services.n; i++)
                 n_programs += config->services.all[i]->concurrency;
+        for (size_t i = 0; i < config->n_listeners; i++)
+                if (config->listeners[i].handler.made &&
+                    config->listeners[i].handler.made->kind == HANDLER_EXEC)
+                        n_programs += config->listeners[i].handler.made->exec.concurrency;
         if (n_programs > config->programs.max_running)
                 n_programs = config->programs.max_running;
         return reserved + n_programs * DESCRIPTORS_PER_PROGRAM;
@@ -151,10 +155,22 @@ static void server_finish(struct server *server) {
         uv_stop(&server->loop);
 }
 
+/* Whether programs of listeners still run, or are about to. */
+static bool has_programs(const struct server *server) {
+        uint64_t n_started = 0, n_ended = 0;
+
+        for (unsigned i = 0; i < server->workers.count; i++) {
+                n_ended += counter_read(&server->workers.all[i].stats.exec_over);
+                n_started += counter_read(&server->workers.all[i].stats.exec_asked);
+        }
+        return n_started > n_ended;
+}
+
 static void server_on_stop_tick(uv_timer_t *timer) {
         struct server *server = timer->data;
 
-        if (server_count_connections(server) == 0 || uv_now(&server->loop) >= server->stop_due_ms)
+        if ((server_count_connections(server) == 0 && !has_programs(server)) ||
+            uv_now(&server->loop) >= server->stop_due_ms)
                 server_finish(server);
 }
 

@@ -489,6 +489,7 @@ const char *drop_name(enum drop why) {
                 [DROP_CPS] = "cps",
                 [DROP_UNANSWERABLE] = "unanswerable",
                 [DROP_LOOP] = "loop",
+                [DROP_BUSY] = "busy",
         };
 
         return names[why];

@@ -57,6 +57,7 @@ enum drop {
         DROP_UNANSWERABLE,  /* out: the peer has no address, or the listener answers nobody; in:
                                SUB of such a peer */
         DROP_LOOP,          /* in: an answer would be answered, for ever */
+        DROP_BUSY,          /* in: as many wait to be served as may */
         N_DROPS,
 };
 

@@ -23,8 +23,9 @@ struct stats {
         struct counter forgotten_replies; /* of other accounts: too many were awaited */
         struct counter held_publishers;   /* times a publisher waited for receivers */
         struct counter accept_errors;
-        struct counter failed_handshakes; /* of TLS */
-        struct counter tls_floods;        /* connections that sent records without data */
+        struct counter failed_handshakes;     /* of TLS */
+        struct counter tls_floods;            /* connections that sent records without data */
+        struct counter exec_asked, exec_over; /* of listeners, among the next ones */
         struct counter programs_asked, programs_over; /* of the spawner; that it is done with */
         struct counter programs_ended, programs_late; /* that ran; of them, that took too long */
         struct counter programs_refused;     /* that a limit on programs kept from running */

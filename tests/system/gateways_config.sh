@@ -67,7 +67,7 @@ for address in "$udp" "$dgram" "$record"; do
 done
 wrong 'echo = true; framing = "line";' framing 'only for listeners with publish, request or subscribe'
 wrong 'framing = "line";' framing 'only for listeners with publish, request or subscribe'
-wrong 'publish = "a"; timeout = "2s";' timeout 'only for listeners with request'
+wrong 'publish = "a"; timeout = "2s";' timeout 'only for listeners with request or exec'
 wrong 'publish = "a"; max_in_flight = 5;' max_in_flight 'only for listeners with request'
 wrong 'publish = "a"; queue = "q";' queue 'only for listeners with subscribe'
 wrong 'publish = "a"; echo = true;' publish 'a listener has one handler, and this one has echo'

@@ -1,0 +1,144 @@
+/* Programs that accept by themselves. See exec_wait.h. */
+#include "daemon/exec_wait.h"
+
+#include "daemon/config_handler.h"
+#include "daemon/exec_run.h"
+#include "daemon/listener.h"
+#include "daemon/worker.h"
+#include "lib/log.h"
+#include "lib/units.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* A program that took less than this has ended quickly. */
+#define QUICK_US 1000000
+/* How long a listener rests then: if it went well, which is how programs are that serve one peer
+ * each; and if not, a time that doubles. */
+#define PAUSE_MS      10
+#define PAUSE_MIN_MS  100
+#define PAUSE_MAX_MS  30000
+#define DOUBLINGS_MAX 16
+
+/* The program of a listener. */
+struct waiter {
+        struct listener_loan loan;
+        struct exec_run run; /* with references */
+        bool is_recalled;
+};
+
+/* --- pauses ----------------------------------------------------------------------------------- */
+
+uint64_t exec_wait_pause_ms(const struct program_end *end, unsigned *n_quickp) {
+        uint64_t ms = PAUSE_MIN_MS;
+
+        if (end->step == PROGRAM_RAN && end->elapsed_us >= QUICK_US) {
+                *n_quickp = 0;
+                return 0;
+        }
+        if (program_end_is_good(end)) {
+                *n_quickp = 0;
+                return PAUSE_MS;
+        }
+        if (*n_quickp < DOUBLINGS_MAX)
+                ++*n_quickp;
+        ms <<= *n_quickp - 1;
+        return ms < PAUSE_MAX_MS ? ms : PAUSE_MAX_MS;
+}
+
+static void log_pause(const struct listener *listener, uint64_t ms) {
+        static struct log_limit limit = {.burst = 5, .interval_ms = 10000};
+        char text[UNITS_TEXT_MAX];
+
+        if (ms > PAUSE_MIN_MS)
+                log_limited(&limit, LOG_LEVEL_WARNING,
+                            "listener \"%s\": its program fails again and again; it rests for %s",
+                            listener->name, units_format_duration(text, ms));
+}
+
+/* --- the program ------------------------------------------------------------------------------ */
+
+static struct waiter *free_waiter(struct waiter *waiter) {
+        listener_unref(waiter->run.listener);
+        config_handler_unref(waiter->run.settings);
+        free(waiter);
+        return NULL;
+}
+
+/* Gives the socket back, and rests for a while. */
+static void rest(struct waiter *waiter, const struct program_end *end) {
+        struct listener *listener = waiter->run.listener;
+        uint64_t ms = exec_wait_pause_ms(end, &listener->n_quick_ends);
+
+        if (waiter->is_recalled)
+                return;
+        log_pause(listener, ms);
+        listener_give_back(listener, ms);
+}
+
+static void on_over(struct exec_run *run, const struct program_end *end) {
+        struct waiter *waiter = container_of(run, struct waiter, run);
+
+        if (program_end_is_refusal(end))
+                exec_run_note_delay(run->listener);
+        rest(waiter, end);
+        free_waiter(waiter);
+}
+
+static void on_recalled(struct listener_loan *loan) {
+        struct waiter *waiter = container_of(loan, struct waiter, loan);
+
+        waiter->is_recalled = true;
+        exec_run_stop(&waiter->run);
+}
+
+static void start(struct waiter *waiter) {
+        struct listener *listener = waiter->run.listener;
+        char name[sizeof("SOCKD_LISTENER=") + CONFIG_LISTENER_NAME_MAX];
+        const char *const variables[] = {name, NULL};
+        struct program_end end;
+        int r;
+
+        snprintf(name, sizeof(name), "SOCKD_LISTENER=%s", listener->name);
+        listener_lend(listener, &waiter->loan);
+        r = exec_run_start(&waiter->run, variables, listener->fd, listener->fd);
+        if (r == 0)
+                return;
+        end = program_end_unasked(r);
+        rest(waiter, &end);
+        free_waiter(waiter);
+}
+
+/* Takes the settings, also on failure. */
+static struct waiter *new_waiter(struct listener *listener, struct config_handler *settings) {
+        struct waiter *waiter = calloc(1, sizeof(*waiter));
+
+        if (!waiter) {
+                config_handler_unref(settings);
+                return NULL;
+        }
+        waiter->loan.recalled = on_recalled;
+        waiter->run.worker = listener->worker;
+        waiter->run.listener = listener_ref(listener);
+        waiter->run.settings = settings;
+        waiter->run.over = on_over;
+        return waiter;
+}
+
+bool exec_arrived(struct listener *listener) {
+        struct config_handler *settings = listener_settings(listener);
+        struct waiter *waiter;
+
+        if (!settings || settings->kind != HANDLER_EXEC || !settings->exec.waits) {
+                config_handler_unref(settings);
+                return false;
+        }
+        waiter = new_waiter(listener, settings);
+        if (waiter) {
+                start(waiter);
+        } else {
+                listener_lend(listener, NULL);
+                listener_give_back(listener, PAUSE_MIN_MS);
+        }
+        return true;
+}

@@ -1,0 +1,70 @@
+#!/bin/sh
+# Programs that accept by themselves: they have the listening socket, and sockd waits for them.
+#
+# shellcheck disable=SC2119 # functions without arguments
+. "$SOCKD_SOURCE_DIR/tests/system/daemon.sh"
+
+command -v python3 >/dev/null || {
+        echo '1..0 # SKIP python3 is not installed'
+        exit 0
+}
+cat >"$directory/server" <<END
+#!$(command -v python3)
+import os, socket
+listening = socket.socket(fileno=0)
+for i in range(2):
+    connection, _ = listening.accept()
+    connection.sendall(b"%d of %s\n" % (i, os.environb[b"SOCKD_LISTENER"]))
+    connection.close()
+END
+cat >"$directory/stays" <<END
+#!$(command -v python3)
+import os, socket
+listening = socket.socket(fileno=0)
+open("$directory/pid", "w").write(str(os.getpid()))
+while True:
+    connection, _ = listening.accept()
+    connection.sendall(b"stays\n")
+    connection.close()
+END
+chmod 755 "$directory/server" "$directory/stays"
+configure "listeners = ( { name = \"local\"; listen = \"$unix\"; }
+        , { name = \"tcp\"; listen = \"tcp://127.0.0.1:0\"; exec = [\"$directory/server\"]; wait = true; }
+        , { name = \"path\"; listen = \"unix://$directory/path\"; exec = [\"$directory/server\"]; wait = true; }
+        , { name = \"stays\"; listen = \"tcp://127.0.0.1:0\"; exec = [\"$directory/stays\"]; wait = true; grace = \"1s\"; }
+        , { name = \"failing\"; listen = \"tcp://127.0.0.1:0\"; exec = [\"/bin/false\"]; wait = true; } );"
+start_daemon
+ask() {
+        "$support/peer" through "$1" </dev/null 2>/dev/null
+}
+tcp=tcp://127.0.0.1:$(port_of tcp)
+for i in 1 2; do
+        check "TCP: round $i: the program accepts" '0 of tcp' "$(ask "$tcp")"
+        check "TCP: round $i: and goes on" '1 of tcp' "$(ask "$tcp")"
+done
+check 'Unix: it accepts' '0 of path' "$(ask "unix://$directory/path")"
+stays=tcp://127.0.0.1:$(port_of stays)
+check 'one that stays serves' stays "$(ask "$stays")"
+check 'everybody' stays "$(ask "$stays")"
+check 'it was started once' 1 "$(ctl --json listeners | sed 's/{"name"/\n&/g' | grep '"stays"' |
+        sed 's/.*"started":\([0-9]*\).*/\1/')"
+
+ask "tcp://127.0.0.1:$(port_of failing)" &
+expect_log 'one that fails is started again' 'listener "failing": /bin/false \(pid [0-9]+\) exited with status 1$'
+expect_log 'and again after a while' 'listener "failing": its program fails again and again; it rests for 200ms$'
+expect_log 'that grows' 'it rests for 800ms$'
+
+pid=$(cat "$directory/pid")
+sed -i 's/{ name = "stays".*/{ name = "echo"; listen = "tcp:\/\/127.0.0.1:0"; echo = true; }/' "$config"
+kill -HUP "$daemon"
+expect_log 'a reload may take its listener away' 'configuration reloaded'
+check_does 'which ends it' "$support/await" exit "$pid"
+check 'a program accepts' '0 of tcp' "$(ask "$tcp")"
+sed -i 's/{ name = "tcp".*/{ name = "tcp"; listen = "tcp:\/\/127.0.0.1:0"; exec = ["\/bin\/echo", "nowait"]; }/' "$config"
+kill -HUP "$daemon"
+expect_log 'after a reload it would not, but as long as it runs' 'configuration reloaded'
+check 'it does' '1 of tcp' "$(ask "$tcp")"
+check 'then sockd accepts' nowait "$(ask "$tcp")"
+stop_daemon
+check 'the end' 0 "$status"
+end_tests
