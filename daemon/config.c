@@ -44,7 +44,7 @@ static const char *syntax_error(const config_t *parsed) {
 
         if (!text || strcmp(text, "syntax error") == 0)
                 return "syntax error here or shortly before; expected KEY = VALUE; with strings in "
-                       "quotes, groups in { } and lists in ( )";
+                       "quotes, groups in { } and lists in ( ), without a comma after the last";
         if (strcmp(text, "duplicate setting name") == 0)
                 return "this key stands twice in the same group";
         if (strcmp(text, "memory exhausted") == 0)

@@ -57,6 +57,8 @@ static const char *access_read(const struct control_request *request, struct acc
                 return "the action is neither pub nor sub";
         if (access->is_publish && access->queue)
                 return "a queue is for subscriptions";
+        if (strpbrk(access->subject, " \t\r\n"))
+                return "a subject has no spaces; a queue is given beside it";
         if (access->is_publish ? !subject_is_literal(bytes_from_string(access->subject))
                                : !subject_is_valid(bytes_from_string(access->subject)))
                 return "the subject is not valid";

@@ -8,7 +8,7 @@
 static void test_syntax_errors_have_a_line(void **state) {
         static const char syntax[] = "sockd.conf:3: syntax error here or shortly before; expected "
                                      "KEY = VALUE; with strings in quotes, groups in { } and lists "
-                                     "in ( )\n";
+                                     "in ( ), without a comma after the last\n";
 
         load_bad("server = {\n  workers = 1;\n  name = host;\n};\n", syntax);
         load_bad("log = { };\nserver = {\n}; };\n", syntax);

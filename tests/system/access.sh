@@ -59,6 +59,7 @@ may 1 '^denied: sockd has no such request$' boss pub '$SYS.REQ.SERVER.PING.STOP'
 may 1 '^denied: sockd has no such request$' boss pub '$SYS.REQ.coffee'
 may 3 'no such user: carol$' carol pub a
 may 2 'the subject is not valid$' alice pub a..b
+may 2 'a subject has no spaces; a queue is given beside it$' alice sub 'c q1'
 may 2 'neither pub nor sub$' alice read a
 check 'in JSON, the file and the line' "$config 6" \
         "$(ctl --json access check alice pub a.b | "$support/json" file) $(ctl_json line access check alice pub a.b)"
