@@ -12,7 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NAME_SHOWN_MAX 64 /* of a key that is not known */
+#define NAME_SHOWN_MAX  64  /* of a key that is not known */
+#define KNOWN_SHOWN_MAX 200 /* of those that are; more are no help */
 
 static int key_default(const struct config_key *key, void *field) {
         if (key->type == CONFIG_LATER || key->type == CONFIG_LIST || key->type == CONFIG_ORIGIN)
@@ -158,24 +159,33 @@ static const char *nearest_key(const struct config_table *table, const char *nam
         return nearest;
 }
 
+/* Names all keys, if they fit on a line. Returns whether they do. */
+static bool name_keys(const struct config_table *table, char *text, size_t size) {
+        size_t length = 0;
+
+        text[0] = '\0';
+        for (size_t i = 0; i < table->n_keys && length < size; i++)
+                if (table->keys[i].type != CONFIG_LATER && table->keys[i].type != CONFIG_ORIGIN)
+                        length += (size_t)snprintf(text + length, size - length, "%s%s",
+                                                   length ? ", " : "", table->keys[i].name);
+        return length < size;
+}
+
 static void refuse_unknown(struct config_reader *reader, const struct config_table *table,
                            const char *path, const config_setting_t *setting) {
         const char *name = config_setting_name(setting), *nearest = nearest_key(table, name);
-        char known[1024] = "", shown[NAME_SHOWN_MAX];
-        size_t length = 0;
+        char known[KNOWN_SHOWN_MAX], shown[NAME_SHOWN_MAX];
 
         snprintf(shown, sizeof(shown), "%s", name);
-        for (size_t i = 0; i < table->n_keys && length < sizeof(known); i++)
-                if (table->keys[i].type != CONFIG_LATER && table->keys[i].type != CONFIG_ORIGIN)
-                        length += (size_t)snprintf(known + length, sizeof(known) - length, "%s%s",
-                                                   length ? ", " : "", table->keys[i].name);
         if (nearest)
                 config_reader_complain(reader, setting, path, shown,
-                                       "unknown key, did you mean \"%s\"? Known here are %s",
-                                       nearest, known);
-        else
+                                       "unknown key, did you mean \"%s\"?", nearest);
+        else if (name_keys(table, known, sizeof(known)))
                 config_reader_complain(reader, setting, path, shown,
                                        "unknown key; known here are %s", known);
+        else
+                config_reader_complain(reader, setting, path, shown,
+                                       "unknown key; sockd.conf(5) tells which there are");
 }
 
 static const struct config_key *find_key(const struct config_table *table, const char *name) {
