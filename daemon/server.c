@@ -569,8 +569,8 @@ int server_run(const struct server_options *options, struct config *config,
         if (r >= 0) {
                 server_start_heartbeat(server);
                 systemd_ready(&server->systemd);
-                log_info("sockd " PACKAGE_VERSION " with %u workers is ready",
-                         server->workers.count);
+                log_info("sockd " PACKAGE_VERSION " with %u worker%s is ready",
+                         server->workers.count, server->workers.count == 1 ? "" : "s");
                 (void)uv_run(&server->loop, UV_RUN_DEFAULT);
                 log_info("stopped");
         }

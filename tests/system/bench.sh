@@ -1,5 +1,5 @@
 #!/bin/sh
-# The comparison of make bench-quick runs through, on all servers that are there. How fast they are is
+# The comparisons of make bench-quick run through, on all servers that are there. How fast they are is
 # not looked at: that is for people, on a quiet machine.
 . "$SOCKD_SOURCE_DIR/tests/system/daemon.sh"
 
@@ -27,4 +27,13 @@ for row in publish/1 publish/10 request/16 request/1; do
         check_matches "$row stands in the table of datagrams" "^$row  +[0-9.]+ [kM].* [0-9.]+$" \
                 "$(sed '1,/^Datagrams/d' "$directory/table")"
 done
+
+"$SOCKD_SOURCE_DIR/tests/bench/handlers.sh" --quick >"$directory/table" 2>"$directory/rounds"
+check 'the comparison of handlers runs through' 0 $?
+for row in 'forward sockd MiB/s' 'forward sockd turns/s' 'forward sockd connections/s' \
+        'echo-tcp sockd MiB/s' 'echo-tcp epoll turns/s,1' 'echo-unix sockd turns/s,16' \
+        'exec sockd connections/s' 'publish-tcp sockd lines/s' 'publish-unix sockd lines/s'; do
+        check_matches "$row was measured" "^$row rate=[1-9]" "$(cat "$directory/rounds")"
+done
+check_matches 'it ends with a table' '^lines/s +[1-9][0-9]* ' "$(tail -n 1 "$directory/table")"
 end_tests
