@@ -232,6 +232,19 @@ ctl_json() {
         ctl --json "$@" | "$support/json" "$ctl_path"
 }
 
+# lost LISTENER REASON: how many messages of a gateway, for that reason.
+lost() {
+        ctl --json listeners | sed 's/{"name"/\n&/g' |
+                sed -n "s/^{\"name\":\"$1\".*\"lost\":{[^}]*\"$2\":\\([0-9]*\\).*/\\1/p"
+}
+
+# with PROGRAM NAME: whether it is there; otherwise a test of that name is skipped.
+with() {
+        command -v "$1" >/dev/null && return
+        skip "$2" "$1 is not installed"
+        return 1
+}
+
 # start_helper NAME COMMAND...: in the background. Its input is the pipe $directory/NAME.in, and what
 # it prints goes to $directory/NAME.out. Its pid is in $helper. It begins when somebody opens the
 # pipe, exec 8>"$directory/NAME.in"; descriptors 7, 8 and 9 are for that, and no process inherits them.

@@ -27,13 +27,6 @@ shown() {
         printf '%s\n' "$1" | sed -e "s|/tmp/sockd\.dgram|$dgram|" -e "s|127\.0\.0\.1\([:/ ]\)4222|127.0.0.1\1$port|"
 }
 
-# with PROGRAM NAME: whether it is there; otherwise a test of that name is skipped.
-with() {
-        command -v "$1" >/dev/null && return
-        skip "$2" "$1 is not installed"
-        return 1
-}
-
 # --- publishing ------------------------------------------------------------------------------------
 
 # publishes PROGRAM NAME TEXT COMMAND: the text arrives.

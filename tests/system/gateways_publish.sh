@@ -23,13 +23,6 @@ gateways() {
                 'default_permissions = { publish = { deny = ["secret.>"]; }; subscribe = [">"]; };'
 }
 
-# with PROGRAM NAME: whether it is there; otherwise a test of that name is skipped.
-with() {
-        command -v "$1" >/dev/null && return
-        skip "$2" "$1 is not installed"
-        return 1
-}
-
 # to NAME: standard input, to a TCP listener, and the end.
 to() {
         "$support/peer" through "tcp://127.0.0.1:$(port_of "$1")" 2>/dev/null
@@ -38,11 +31,6 @@ to() {
 # arrives NAME SUBJECT PAYLOAD: the next message, as JSON has it.
 arrives() {
         check "$1" "{\"subject\":\"$2\",\"payload\":\"$3\"}" "$(await_helper heard '^\{')"
-}
-
-# lost LISTENER REASON: how often.
-lost() {
-        ctl --json listeners | sed 's/{"name"/\n&/g' | sed -n "s/^{\"name\":\"$1\".*\"lost\":{[^}]*\"$2\":\\([0-9]*\\).*/\\1/p"
 }
 
 gateways 'max_payload = "1M"'

@@ -26,20 +26,9 @@ gateways() {
                 'default_permissions = { publish = { deny = ["secret.>"]; }; subscribe = [">"]; };'
 }
 
-with() {
-        command -v "$1" >/dev/null && return
-        skip "$2" "$1 is not installed"
-        return 1
-}
-
 # ask NAME: standard input, to a TCP listener, whose answers are printed.
 ask() {
         "$support/peer" through "tcp://127.0.0.1:$(port_of "$1")" 2>/dev/null
-}
-
-# lost LISTENER REASON: how often.
-lost() {
-        ctl --json listeners | sed 's/{"name"/\n&/g' | sed -n "s/^{\"name\":\"$1\".*\"lost\":{[^}]*\"$2\":\\([0-9]*\\).*/\\1/p"
 }
 
 # serve NAME SUBJECT ARG...: sockctl reply, whose input is descriptor 8.

@@ -22,12 +22,6 @@ gateways() {
                 "default_permissions = { publish = [\">\"]; subscribe = { deny = [\"secret.>\"${deny:-}]; }; };"
 }
 
-with() {
-        command -v "$1" >/dev/null && return
-        skip "$2" "$1 is not installed"
-        return 1
-}
-
 # subscribes NAME SUBJECT N: so many clients have that subscription.
 subscribed() {
         [ "$(ctl --no-legend subs | awk -v s="$1" '$1 == s' | wc -l)" -eq "$2" ]
