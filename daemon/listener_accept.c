@@ -167,22 +167,24 @@ static void listener_admit(struct listener *listener, int fd, const struct peer 
                 listener_refuse(listener, fd, peer, &place);
 }
 
-/* A proxy has told who is there. */
+/* A proxy has told who is there. Whom it has no words for comes from where the proxy is, and is not
+ * what the proxy is: not of its user, above all. */
 static void listener_introduce(struct listener *listener, int fd,
                                const struct proxy_header *header) {
-        struct peer peer = {.port = 0};
+        struct peer peer = {.is_introduced = !header->is_local};
         struct sockaddr_storage address = {.ss_family = AF_UNIX}, destination = address;
+        socklen_t length = sizeof(address), destination_length = length;
 
         if (header->source.any.sa_family == AF_UNSPEC) {
-                /* The proxy itself. */
-                socklen_t length = sizeof(address);
-
-                if (getpeername(fd, (struct sockaddr *)&address, &length) == 0)
-                        peer_learn(&peer, fd, &address);
+                (void)getpeername(fd, (struct sockaddr *)&address, &length);
+                (void)getsockname(fd, (struct sockaddr *)&destination, &destination_length);
         } else {
-                peer.is_introduced = true;
                 memcpy(&address, &header->source, sizeof(header->source));
                 memcpy(&destination, &header->destination, sizeof(header->destination));
+        }
+        if (header->is_local) {
+                peer_learn(&peer, fd, &address);
+        } else {
                 peer_learn_host(peer.ip, &peer.port, &address);
                 peer_learn_host(peer.local_ip, &peer.local_port, &destination);
         }

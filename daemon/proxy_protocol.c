@@ -199,7 +199,8 @@ static ssize_t parse_v2(struct proxy_header *header, struct bytes input) {
                 return -EPROTO;
         if (input.length < length)
                 return 0;
-        if (head[12] == V2_PROXY &&
+        header->is_local = head[12] == V2_LOCAL;
+        if (!header->is_local &&
             !parse_v2_addresses(header, head[13],
                                 (struct bytes){input.data + V2_HEAD, length - V2_HEAD}))
                 return -EPROTO;

@@ -9,6 +9,7 @@
 #include "lib/bytes.h"
 
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/un.h>
@@ -30,9 +31,10 @@ union proxy_address {
         struct sockaddr_un un;
 };
 
-/* Both are of one family; AF_UNSPEC: the connection is the proxy's own, or of a kind that the
- * header has no words for. */
+/* Both are of one family; AF_UNSPEC: the connection is of a kind that the header has no words for,
+ * or there is none behind the proxy's. */
 struct proxy_header {
+        bool is_local; /* the latter: the proxy speaks for itself; never written */
         union proxy_address source, destination;
 };
 

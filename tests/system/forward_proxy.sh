@@ -23,6 +23,7 @@ listener chain2 "unix://$directory/chain2" "forward = \"$told\"; accept_proxy = 
 listener echo tcp://127.0.0.1:0 "forward = \"$echo\"; accept_proxy = true;"
 listener bus "unix://$directory/bus" 'accept_proxy = true; anonymous = true;'
 listener named "unix://$directory/named" 'accept_proxy = true; anonymous = false;'
+listener named-tcp tcp://127.0.0.1:0 'accept_proxy = true; anonymous = false;'
 listener denies tcp://127.0.0.1:0 "forward = \"$echo\"; accept_proxy = true; deny = [\"192.0.2.0/24\"];"
 if has_ipv6; then
         listener six 'tcp://[::1]:0' "forward = \"$told\"; send_proxy = \"v1\";"
@@ -97,6 +98,14 @@ check_matches 'of a connection of its own the proxy is the peer' '^PROXY TCP4 12
         "$(tell "$(address_of chain1)" "${own}hello")"
 check_matches 'as if it says that it does not know' '^PROXY TCP4 127\.0\.0\.1 127\.0\.0\.1 ' \
         "$(tell "$(address_of chain1)" 'PROXY UNKNOWN\r\nhello')"
+# What the proxy is to the kernel would make its clients root.
+hello='CONNECT {"verbose":false}\r\nPING\r\n'
+none='\r\n\r\n\0\r\nQUIT\n\041\0\0\0'
+for kind in "unix://$directory/named" "$(address_of named-tcp)"; do
+        check_lacks "${kind%%:*}: whom it does not know is not what the proxy is" PONG "$(say "$kind" "PROXY UNKNOWN\r\n$hello")"
+        check_lacks "${kind%%:*}: nor is whom v2 has no words for" PONG "$(say "$kind" "$none$hello" | tr -d '\0')"
+        check_matches "${kind%%:*}: but a connection of its own is" PONG "$(say "$kind" "$own$hello")"
+done
 check 'through two daemons, as it were' "$(printf 'hello')" "$(say "$(address_of echo)" "${line}hello")"
 
 # A header that comes byte by byte, and is followed by the first words at once.
