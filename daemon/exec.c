@@ -331,7 +331,7 @@ static void exec_release(struct connection *connection) {
 
 const struct handler handler_exec = {
         .name = "exec",
-        .is_small = true,
+        .may_go_round = true,
         .is_patient = true,
         .arrived = exec_arrived,
         .opened = exec_opened,

@@ -204,6 +204,7 @@ static void forward_release(struct connection *connection) {
 
 const struct handler handler_forward = {
         .name = "forward",
+        .may_go_round = true,
         .is_patient = true,
         .opened = forward_opened,
         .begun = forward_begun,

@@ -70,6 +70,11 @@ void forward_datagram_input(struct forward *forward, struct bytes frame) {
         struct connection *connection = forward->connection;
         ssize_t n = -EAGAIN;
 
+        /* The target may be one that answers everything. */
+        if (session_goes_round(connection->session)) {
+                connection_note_loop(connection);
+                return;
+        }
         if (!client_admits_datagram(connection->client) ||
             connection_admit(connection, 1, frame.length) == 0 || !keep(forward))
                 return;

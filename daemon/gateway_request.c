@@ -425,7 +425,7 @@ static void request_release(struct connection *connection) {
 
 const struct handler handler_request = {
         .name = "request",
-        .is_small = true,
+        .may_go_round = true,
         .opened = request_opened,
         .begun = request_begun,
         .secured = client_secured_plain,

@@ -19,8 +19,8 @@ struct handler {
         /* Its peers are NATS clients, who introduce themselves. */
         bool speaks_nats;
 
-        /* It answers each datagram, whatever it holds: answers have one hop less than that. */
-        bool is_small;
+        /* It may answer each datagram, whatever it holds: answers have one hop less than that. */
+        bool may_go_round;
 
         /* Who does not read what it is sent is waited for, as long as it lives: no more comes to
          * wait for it meanwhile. */

@@ -89,7 +89,7 @@ int listener_apply_internet(int fd, const struct config_listener *config) {
 }
 
 void listener_apply_hops(const struct listener *listener, int fd) {
-        int wants = handler_of(atomic_load(&listener->handler_kind))->is_small;
+        int wants = handler_of(atomic_load(&listener->handler_kind))->may_go_round;
 
         if (listener->family == AF_UNIX)
                 return;

@@ -226,15 +226,21 @@ size_t session_admit(struct session *session, size_t n_messages) {
         return n_charged;
 }
 
-bool session_is_loop(const struct session *session) {
+bool session_goes_round(const struct session *session) {
         static const uint16_t ports[] = {7, 13, 17, 19, 37};
         uint16_t port = session_peer_port(session);
 
         for (size_t i = 0; i < sizeof(ports) / sizeof(ports[0]); i++)
                 if (port == ports[i])
                         return true;
-        return port != 0 &&
-               (port == session->connection->listener->port || session->path.hops == 1);
+        return port != 0 && session->path.hops == 1;
+}
+
+bool session_is_loop(const struct session *session) {
+        uint16_t port = session_peer_port(session);
+
+        return (port != 0 && port == session->connection->listener->port) ||
+               session_goes_round(session);
 }
 
 void session_renew(struct session *session, int hops) {

@@ -128,8 +128,12 @@ struct session *session_stranger(struct endpoint *endpoint, const struct session
 void session_credit(struct session *session, size_t n_bytes);
 void session_renew(struct session *session, int hops);
 
-/* Whether the datagram at hand comes from who would answer an answer, for ever: from the port of a
- * small service or of the listener, or at the end of its hops. */
+/* Whether the datagram at hand goes round: it comes from the port of a small service, or at the end
+ * of its hops. */
+bool session_goes_round(const struct session *session);
+
+/* Whether it comes from who would answer an answer of ours, for ever: the same, or from the port of
+ * the listener. */
 bool session_is_loop(const struct session *session);
 
 /* Whether the rate of its source allows a datagram; and how many of the messages that are published

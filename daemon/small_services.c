@@ -204,7 +204,7 @@ static size_t chargen_input(struct connection *connection, struct bytes *input) 
 /* --- tables ----------------------------------------------------------------------------------- */
 
 #define SMALL_SERVICE                                                                              \
-        .is_small = true, .opened = client_open_plain, .secured = client_secured_plain,            \
+        .may_go_round = true, .opened = client_open_plain, .secured = client_secured_plain,        \
         .renewed = on_renewed, .oversized = on_oversized, .deadline = client_deadline_plain,       \
         .changed = on_changed, .closed = on_closed, .release = on_release
 

@@ -35,6 +35,7 @@ configure 'server = { write_deadline = "500ms"; };' "listeners = ( { name = \"lo
 cat >>"$config" <<EOF
 , { name = "closed"; listen = "tcp://127.0.0.1:0"; daytime = true; anonymous = false; }
 , { name = "closed_udp"; listen = "udp://127.0.0.1:0"; echo = true; anonymous = false; }
+, { name = "relay_udp"; listen = "udp://127.0.0.1:0"; forward = "unix+dgram://$directory/echo.datagram"; }
 , { name = "metered"; listen = "tcp://127.0.0.1:0"; echo = true; rate = { bytes = "1M"; }; });
 users = ( { name = "somebody"; peer = { pid = 1; }; } );
 EOF
@@ -181,6 +182,16 @@ if $is_root; then
         )"
         check_does 'and the last one of them counts it' await_that sh -c \
                 "[ $(($(dropped echo_udp) + $(dropped chargen_udp))) -gt 1 ]"
+        # Through a forward to one of them as well.
+        n_before=$(($(dropped echo_udp) + $(dropped relay_udp)))
+        check_matches 'a service and a way to another one end as well' ' x$' "$(
+                order "open a udp://127.0.0.1:0 $(of relay_udp udp)" \
+                        "forge a $(of echo_udp udp) round and round" 'send a x' 'expect a'
+        )"
+        has_ended() {
+                [ $(($(dropped echo_udp) + $(dropped relay_udp))) -gt "$n_before" ]
+        }
+        check_does 'and that is counted' await_that has_ended
 else
         skip 'loops' 'forging needs root'
 fi
