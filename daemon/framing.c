@@ -86,8 +86,15 @@ static void strip_cr(struct frame *frame) {
         frame->bytes.length -= frame->has_cr;
 }
 
-static enum framing_result judge_line(const struct framer *framer, const struct frame *frame) {
-        return frame->bytes.length > framer->max ? FRAMING_TOO_LONG : FRAMING_FRAME;
+static enum framing_result lose(struct framer *framer, size_t n_bytes) {
+        framer->n_lost += n_bytes;
+        return FRAMING_TOO_LONG;
+}
+
+static enum framing_result judge_line(struct framer *framer, const struct frame *frame) {
+        size_t length = frame->bytes.length;
+
+        return length > framer->max ? lose(framer, length) : FRAMING_FRAME;
 }
 
 /* The rest of an input without an LF. */
@@ -96,8 +103,10 @@ static enum framing_result take_rest(struct framer *framer, struct bytes *input,
         struct bytes rest = *input;
 
         consume(input, rest.length);
-        if (framer->is_skipping)
+        if (framer->is_skipping) {
+                (void)lose(framer, rest.length);
                 return framer_rest(framer);
+        }
         if (framer->is_whole) {
                 *frame = (struct frame){.bytes = rest};
                 return rest.length > 0 ? judge_line(framer, frame) : FRAMING_MORE;
@@ -106,6 +115,7 @@ static enum framing_result take_rest(struct framer *framer, struct bytes *input,
         if (framer->n_block + rest.length <= framer->max + 1)
                 return rest.length > 0 ? framer_keep(framer, rest) : framer_rest(framer);
         framer->is_skipping = true;
+        (void)lose(framer, framer->n_block + rest.length);
         framing_deinit(framer);
         return FRAMING_TOO_LONG;
 }
@@ -116,6 +126,7 @@ static enum framing_result next_line(struct framer *framer, struct bytes *input,
         struct bytes line;
 
         while (end && framer->is_skipping) {
+                (void)lose(framer, (size_t)(end + 1 - input->data));
                 consume(input, (size_t)(end + 1 - input->data));
                 framer->is_skipping = false;
                 end = memchr(input->data, '\n', input->length);
@@ -129,7 +140,7 @@ static enum framing_result next_line(struct framer *framer, struct bytes *input,
                 /* With its LF, so that CR LF is behind it if that is its end. */
                 framer->is_given = true;
                 if (framer->n_block + line.length > framer->max + 1)
-                        return FRAMING_TOO_LONG;
+                        return lose(framer, framer->n_block + line.length);
                 line.length++;
                 if (framer_keep(framer, line) == FRAMING_NO_MEMORY)
                         return FRAMING_NO_MEMORY;

@@ -32,6 +32,7 @@ struct framer {
         bool is_skipping;     /* the rest of a line that was too long */
         bool is_given;        /* what is in the block was given out */
         size_t max;           /* bytes of a frame; may change between calls */
+        size_t n_lost;        /* bytes that were of no frame; for the caller, who sets it back */
         size_t needed; /* after FRAMING_MORE: length of the whole of what is left of the input,
                         * 0 if it is nothing, or not known */
         struct block *block; /* a reference: the beginning of a frame; NULL: none */

@@ -227,6 +227,15 @@ static bool take_frame(struct connection *connection, struct bytes *input) {
         return false;
 }
 
+/* What no message is made of counts as one against the rate; of datagrams all counts anyway. */
+static void charge_loss(struct connection *connection) {
+        struct framer *framer = &gateway_of(connection)->framer;
+
+        if (framer->n_lost > 0 && !connection->session)
+                (void)connection_admit(connection, 1, framer->n_lost);
+        framer->n_lost = 0;
+}
+
 size_t gateway_take(struct connection *connection, struct bytes *input) {
         struct gateway *gateway = gateway_of(connection);
         struct client *client = connection->client;
@@ -245,6 +254,7 @@ size_t gateway_take(struct connection *connection, struct bytes *input) {
                 }
         }
         client_end_input(client);
+        charge_loss(connection);
         return connection->paused == 0 ? gateway->framer.needed : 0;
 }
 

@@ -88,8 +88,10 @@ static void subscribe_begun(struct connection *connection) {
 }
 
 static size_t subscribe_input(struct connection *connection, struct bytes *input) {
+        size_t n_admitted = connection_admit(connection, 1, input->length);
+
         input->length = 0;
-        if (connection->session && connection->client->subscriptions.count == 0 &&
+        if (n_admitted > 0 && connection->session && connection->client->subscriptions.count == 0 &&
             gateway_admits(connection) && !subscribe(connection))
                 gateway_lose(connection, LOSS_DENIED);
         return 0;

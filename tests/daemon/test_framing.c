@@ -159,6 +159,20 @@ static void test_a_line_that_is_too_long_is_skipped(void **state) {
         expect(FRAMING_LINE, 3, BYTES("abcdefgh\n\n"), "![]");
 }
 
+static void test_what_is_in_no_line_is_counted(void **state) {
+        struct framer framer = {.framing = FRAMING_LINE, .max = 3};
+
+        n_told = 0;
+        (void)take(&framer, BYTES("abc\nabcd\nab"));
+        assert_int_equal(framer.n_lost, 4);
+        (void)take(&framer, BYTES("cd\nabc\nabcdefgh"));
+        assert_int_equal(framer.n_lost, 4 + 4 + 8);
+        (void)take(&framer, BYTES("ij"));
+        (void)take(&framer, BYTES("k\nabc\n"));
+        assert_int_equal(framer.n_lost, 4 + 4 + 8 + 2 + 2);
+        framing_deinit(&framer);
+}
+
 static void test_a_line_without_end_is_not_kept(void **state) {
         struct framer framer = {.framing = FRAMING_LINE, .max = 1000};
         char some[512];
@@ -173,6 +187,7 @@ static void test_a_line_without_end_is_not_kept(void **state) {
         }
         assert_string_equal(told, "!");
         assert_null(framer.block);
+        assert_int_equal(framer.n_lost, 10000 * sizeof(some));
         framing_deinit(&framer);
 }
 
@@ -388,6 +403,7 @@ int main(void) {
                 cmocka_unit_test(test_a_line_holds_any_other_byte),
                 cmocka_unit_test(test_a_line_may_hold_nuls),
                 cmocka_unit_test(test_a_line_that_is_too_long_is_skipped),
+                cmocka_unit_test(test_what_is_in_no_line_is_counted),
                 cmocka_unit_test(test_a_line_without_end_is_not_kept),
                 cmocka_unit_test(test_who_waits_for_nothing_has_no_block),
                 cmocka_unit_test(test_what_others_hold_is_left_to_them),

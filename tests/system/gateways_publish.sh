@@ -18,6 +18,7 @@ gateways() {
                 "  { name = \"dgram\"; listen = \"unix+dgram://$directory/dgram\"; publish = \"in.dgram.\${peer.uid}.\${peer.unit}\"; }," \
                 '  { name = "udp"; listen = "udp://127.0.0.1:0"; publish = "in.udp.${peer.address}"; },' \
                 "  { name = \"statsd\"; listen = \"udp://127.0.0.1:0\"; publish = \"${statsd:-in.statsd}\"; framing = \"line\"; }," \
+                '  { name = "slow"; listen = "tcp://127.0.0.1:0"; publish = "in.slow"; rate = { bytes = 1000; }; },' \
                 '  { name = "denied"; listen = "tcp://127.0.0.1:0"; publish = "secret.x"; }' \
                 ');' \
                 'default_permissions = { publish = { deny = ["secret.>"]; }; subscribe = [">"]; };'
@@ -100,6 +101,12 @@ exec 9>&-
         echo
 } >"$directory/twice"
 check_does 'a mebibyte arrives as it was sent, by length32 and by eof' cmp "$directory/twice" "$directory/large"
+
+# Buffers of the kernel hold a part of it.
+if with nc 'the rate is that of what is thrown away, too'; then
+        head -c 100000000 /dev/zero | timeout 2 nc -N 127.0.0.1 "$(port_of slow)"
+        check 'the rate is that of what is thrown away, too' 124 $?
+fi
 
 # --- sockets ---------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ gateways() {
                 '  { name = "all"; listen = "tcp://127.0.0.1:0"; subscribe = "out.>"; },' \
                 '  { name = "length"; listen = "tcp://127.0.0.1:0"; subscribe = "out.tcp.*"; framing = "length32"; },' \
                 '  { name = "shared"; listen = "tcp://127.0.0.1:0"; subscribe = "out.shared"; queue = "q"; },' \
+                '  { name = "slow"; listen = "tcp://127.0.0.1:0"; subscribe = "out.slow"; rate = { bytes = 1000; }; },' \
                 '  { name = "denied"; listen = "tcp://127.0.0.1:0"; subscribe = "secret.x"; },' \
                 "  { name = \"stream\"; listen = \"unix://$directory/stream\"; subscribe = \"out.uid.\${peer.uid}\"; }," \
                 "  { name = \"record\"; listen = \"unix+seqpacket://$directory/record\"; subscribe = \"out.record\"; }," \
@@ -99,6 +100,12 @@ hears unix "out.uid.$(id -u)" "$support/peer" through "unix://$directory/stream"
 ctl pub "out.uid.$(id -u)" mine
 check_does 'a Unix socket: the subject has the uid' await_helper unix '^mine$'
 gone
+
+# Buffers of the kernel hold a part of it.
+if with nc 'what is thrown away counts for the rate'; then
+        head -c 100000000 /dev/zero | timeout 2 nc -N 127.0.0.1 "$(port_of slow)" >/dev/null
+        check 'what is thrown away counts for the rate' 124 $?
+fi
 
 # --- programs ----------------------------------------------------------------------------------------
 
