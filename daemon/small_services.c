@@ -81,6 +81,14 @@ static void on_changed(struct connection *connection) {
         client_changed(connection->client);
 }
 
+/* It was not found out in time who he is; or he has not read for so long. */
+static void on_deadline(struct connection *connection) {
+        if (connection->wants_writable)
+                connection_close(connection, REASON_SLOW_DEADLINE);
+        else
+                client_deadline_plain(connection);
+}
+
 static void on_closed(struct connection *connection) {
         client_close(connection->client);
 }
@@ -175,16 +183,20 @@ static void write_pattern(char pattern[PATTERN_SIZE]) {
         }
 }
 
+/* Who does not read is given up as other clients are, though nothing waits for him but more of
+ * that. */
+static void chargen_await_reader(struct connection *connection) {
+        connection_want_writable(connection, true);
+        connection_set_deadline(connection, connection->worker->config->server.write_deadline_ms);
+}
+
 static void chargen_writable(struct connection *connection) {
         char pattern[PATTERN_SIZE];
 
+        chargen_await_reader(connection);
         write_pattern(pattern);
         for (unsigned i = 0; i < PATTERN_REPEAT; i++)
                 answer(connection, NULL, (struct bytes){pattern, sizeof(pattern)});
-}
-
-static void chargen_begun(struct connection *connection) {
-        connection_want_writable(connection, true);
 }
 
 static size_t chargen_input(struct connection *connection, struct bytes *input) {
@@ -205,7 +217,7 @@ static size_t chargen_input(struct connection *connection, struct bytes *input) 
 
 #define SMALL_SERVICE                                                                              \
         .may_go_round = true, .opened = client_open_plain, .secured = client_secured_plain,        \
-        .renewed = on_renewed, .oversized = on_oversized, .deadline = client_deadline_plain,       \
+        .renewed = on_renewed, .oversized = on_oversized, .deadline = on_deadline,                 \
         .changed = on_changed, .closed = on_closed, .release = on_release
 
 const struct handler handler_echo = {
@@ -238,7 +250,7 @@ const struct handler handler_time = {
 const struct handler handler_chargen = {
         .name = "chargen",
         SMALL_SERVICE,
-        .begun = chargen_begun,
+        .begun = chargen_await_reader,
         .input = chargen_input,
         .writable = chargen_writable,
 };

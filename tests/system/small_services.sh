@@ -2,7 +2,7 @@
 # The small services, echo, discard, daytime, time and chargen: on each kind of socket, over TLS, for
 # whom a listener admits and for nobody else; and datagrams that would go to and fro for ever.
 #
-# shellcheck disable=SC2119 # functions without arguments
+# shellcheck disable=SC2119,SC2317 # functions without arguments; called by others
 . "$SOCKD_SOURCE_DIR/tests/system/daemon.sh"
 
 services='echo discard daytime time chargen'
@@ -119,6 +119,14 @@ check 'all of 8 MB comes back after the half-close' 8388608 \
 stuffed=$(timeout 20 "$support/peer" stuff "$(of echo_tcp tcp)" | sed -n 's/^stuffed //p')
 check_at_most 'who does not read is not read for ever' 50000000 "${stuffed:-999999999}"
 expect_log 'and is closed' 'Slow Consumer'
+n_before=$(count_log 'Slow Consumer')
+is_given_up() {
+        [ "$(count_log 'Slow Consumer')" -gt "$n_before" ]
+}
+start_helper deaf "$support/stream" hang "$(of chargen_tcp tcp)" 1
+exec 8>"$directory/deaf.in"
+check_does 'and so is who does not read what is generated' await_that is_given_up
+exec 8>&-
 
 # --- who may -----------------------------------------------------------------------------------------
 
