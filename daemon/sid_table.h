@@ -4,8 +4,11 @@
 #include "daemon/subscription.h"
 
 struct sid_table {
-        struct subscription **buckets; /* owned; NULL while there is none */
-        size_t n_buckets;              /* a power of two, or 0 */
+        union {
+                struct subscription *bucket;   /* the only one; most clients need no more */
+                struct subscription **buckets; /* owned */
+        };
+        size_t mask; /* the number of buckets, a power of two, less one */
         size_t count;
 };
 

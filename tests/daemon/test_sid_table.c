@@ -37,6 +37,24 @@ static void test_an_empty_table_has_nothing(void **state) {
         assert_null(table.buckets);
 }
 
+static void test_one_subscription_needs_no_memory(void **state) {
+        /* It stands in the table itself, until there is another one. */
+        struct sid_table table = {.count = 0};
+        struct subscription *one = add(&table, "1"), *two;
+
+        assert_int_equal(table.mask, 0);
+        assert_ptr_equal(table.bucket, one);
+        two = add(&table, "2");
+        assert_int_equal(table.mask, 1);
+        assert_ptr_equal(sid_table_find(&table, BYTES("1")), one);
+        assert_ptr_equal(sid_table_find(&table, BYTES("2")), two);
+        drop(&table, one);
+        drop(&table, two);
+        sid_table_deinit(&table);
+        assert_int_equal(table.mask, 0);
+        assert_null(sid_table_find(&table, BYTES("1")));
+}
+
 static void test_sids_are_compared_in_full(void **state) {
         /* A prefix, the queue behind it, or another spelling of a number are not the same. */
         struct sid_table table = {.count = 0};
@@ -140,6 +158,7 @@ static void test_what_was_visited_may_be_removed(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_an_empty_table_has_nothing),
+                cmocka_unit_test(test_one_subscription_needs_no_memory),
                 cmocka_unit_test(test_sids_are_compared_in_full),
                 cmocka_unit_test(test_sids_are_found_while_others_come_and_go),
                 cmocka_unit_test(test_iteration_visits_each_once),
