@@ -126,7 +126,7 @@ void advisory_disconnect(struct client *client, const char *reason) {
 }
 
 void advisory_refusal(struct client *client) {
-        const struct credentials *credentials = &client->credentials;
+        const struct credentials *credentials = &client_claimed(client)->credentials;
         const char *user = credentials->user ? credentials->user : credentials->nkey;
         char subject[SUBJECT_MAX];
 

@@ -250,7 +250,8 @@ static void client_connect(struct client *client, const struct operation *operat
 
         client->has_spoken = true;
         result = connect_apply(client, operation->arguments);
-        if (result == CONNECT_MALFORMED || credentials_are_given(&client->credentials))
+        if (result == CONNECT_MALFORMED ||
+            credentials_are_given(&client_claimed(client)->credentials))
                 client_wipe(operation->arguments);
         switch (result) {
         case CONNECT_OK:
@@ -437,8 +438,7 @@ static void client_begin(struct client *client) {
         atomic_store_explicit(&client->headers, false, memory_order_relaxed);
         client->protocol = 0;
         client->names_account = false;
-        client->proof.is_given = false;
-        credentials_deinit(&client->credentials);
+        client_drop_claim(client);
         client->connection->is_confidential = connection->handler->speaks_nats;
         client_draw_nonce(client);
 }
@@ -618,7 +618,7 @@ struct client *client_free(struct client *client) {
         free(client->version);
         free(client->user);
         free(client->signature);
-        credentials_deinit(&client->credentials);
+        client_drop_claim(client);
         client_free_permissions(client);
         free(client);
         return NULL;

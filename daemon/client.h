@@ -28,6 +28,14 @@ struct usage;
 /* With the NUL. */
 #define CLIENT_NONCE_SIZE 16
 
+/* What a client says of itself to log in, and what comes of that. */
+struct claim {
+        char nonce[CLIENT_NONCE_SIZE];  /* what it signs; "" if nobody has an nkey */
+        struct credentials credentials; /* secrets of it until it is known who it is */
+        struct proof proof;
+        struct guess_turn guess; /* TURN_TAKEN: when it comes; TURN_CROWDED: when it is too late */
+};
+
 /* What decides who a datagram peer is that has said nothing yet. */
 struct client_ground {
         uint64_t config; /* its id */
@@ -70,10 +78,8 @@ struct client {
 
         /* Who it is. */
         enum role role;
-        char *user;                     /* owned; the name of the rule that fits, NULL: none */
-        char nonce[CLIENT_NONCE_SIZE];  /* what it signs; "" if nobody has an nkey */
-        struct credentials credentials; /* secrets of it until it is known who it is */
-        struct proof proof;
+        char *user;                  /* owned; the name of the rule that fits, NULL: none */
+        struct claim *claim;         /* owned; NULL: nothing; see client_claim() */
         struct client_ground ground; /* why it is that; config 0: not by its peer alone */
         struct usage *usage;         /* a reference; NULL: it is no user */
         struct config_limits limits;
@@ -86,8 +92,7 @@ struct client {
         bool is_logging_in; /* a password is checked, or it waits for its turn */
         bool is_waiting;    /* the latter */
         enum client_turn turn;
-        struct guess_turn guess; /* TURN_TAKEN: when it comes; TURN_CROWDED: when it is too late */
-        bool is_refused;         /* it will be told so */
+        bool is_refused; /* it will be told so */
 
         struct parser parser;
         bool has_violated; /* the rest of this frame is not looked at */
@@ -195,6 +200,15 @@ bool client_may_publish(const struct client *client, struct bytes subject);
 
 /* Tells this one client to look for another server. Returns whether it understands that. */
 bool client_tell_lame_duck(struct client *client);
+
+/* What it claims, to be changed: NULL if there is no memory. Good until it begins anew. */
+struct claim *client_claim(struct client *client);
+
+/* The same to be looked at: of zeroes if there is nothing. */
+const struct claim *client_claimed(const struct client *client);
+
+/* Wipes and frees that. */
+void client_drop_claim(struct client *client);
 
 /* The connection ends: takes the subscriptions out. */
 void client_close(struct client *client);

@@ -22,6 +22,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 
 /* A password that is checked. */
@@ -36,32 +37,70 @@ struct login_check {
         bool is_proved;
 };
 
-/* --- the nonce ------------------------------------------------------------------------------ */
+/* --- what it claims ------------------------------------------------------------------------- */
+
+struct claim *client_claim(struct client *client) {
+        if (!client->claim)
+                client->claim = calloc(1, sizeof(*client->claim));
+        return client->claim;
+}
+
+const struct claim *client_claimed(const struct client *client) {
+        static const struct claim nothing;
+
+        return client->claim ? client->claim : &nothing;
+}
+
+void client_drop_claim(struct client *client) {
+        struct claim *claim = client->claim;
+
+        if (!claim)
+                return;
+        client->claim = NULL;
+        credentials_deinit(&claim->credentials);
+        explicit_bzero(claim, sizeof(*claim));
+        free(claim);
+}
+
+void client_forget_secrets(struct client *client) {
+        if (client->claim)
+                credentials_forget(&client->claim->credentials);
+}
+
+/* Remembers that it has proved to be a user; if there is no memory it will have to do so again. */
+static void keep_proof(struct client *client, const struct config_user *user) {
+        struct proof proof = identity_proof(user);
+        struct claim *claim = proof.is_given ? client_claim(client) : client->claim;
+
+        if (claim)
+                claim->proof = proof;
+}
 
 void client_draw_nonce(struct client *client) {
         static const char alphabet[] =
                 "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
         unsigned char random[CLIENT_NONCE_SIZE - 1];
+        struct claim *claim;
 
-        client->nonce[0] = '\0';
         if (!client->worker->config->has_nkeys || client->connection->transport->is_connectionless)
                 return;
-        if (getrandom(random, sizeof(random), 0) != sizeof(random))
+        claim = client_claim(client);
+        if (!claim || getrandom(random, sizeof(random), 0) != sizeof(random))
                 return;
         for (size_t i = 0; i < sizeof(random); i++)
-                client->nonce[i] = alphabet[random[i] % 64];
-        client->nonce[sizeof(random)] = '\0';
+                claim->nonce[i] = alphabet[random[i] % 64];
 }
 
 /* --- what it is ----------------------------------------------------------------------------- */
 
 static struct identity identify(const struct client *client, size_t first) {
+        const struct claim *claim = client_claimed(client);
         const struct login login = {
                 .connection = client->connection,
                 .config = client->worker->config,
-                .credentials = &client->credentials,
-                .nonce = client->nonce,
-                .proof = &client->proof,
+                .credentials = &claim->credentials,
+                .nonce = claim->nonce,
+                .proof = &claim->proof,
         };
 
         return identity_of(&login, first);
@@ -277,7 +316,7 @@ static bool check_is_wanted(struct job *job) {
 /* Goes on with the next rule, or as it was refused; or once more, in its turn. */
 static void check_judge(struct client *client, const struct login_check *check) {
         if (check->is_proved)
-                client->proof = identity_proof(check->user);
+                keep_proof(client, check->user);
         if (check->job.is_dropped && client_lacks_turn(client) &&
             !connection_is_deserted(client->connection))
                 client_login(client);
@@ -311,7 +350,7 @@ static void check_done(struct job *job) {
 }
 
 static struct login_check *check_new(struct client *client, const struct identity *identity) {
-        const struct credentials *given = &client->credentials;
+        const struct credentials *given = &client_claimed(client)->credentials;
         struct login_check *check = calloc(1, sizeof(*check));
 
         if (!check)
@@ -354,8 +393,8 @@ static int check_begin(struct client *client, const struct identity *identity) {
 static void accept_login(struct client *client, const struct identity *identity) {
         client_return_turn(client);
         if (identity->user)
-                client->proof = identity_proof(identity->user);
-        credentials_forget(&client->credentials);
+                keep_proof(client, identity->user);
+        client_forget_secrets(client);
         adopt(client, identity);
         client->must_login = false;
         if (client->limits.payload > 0)
@@ -375,7 +414,8 @@ void client_login_from(struct client *client, size_t first) {
         }
         /* Some rule has had it checked, if it is not the first that was asked. */
         if (identity.state == IDENTITY_REFUSED && first == 0)
-                identity.user = identity_decoy(client->worker->config, &client->credentials);
+                identity.user = identity_decoy(client->worker->config,
+                                               &client_claimed(client)->credentials);
         /* It has failed already, and could tell so from the silence. */
         if (identity.state == IDENTITY_REFUSED && identity.user)
                 (void)client_spend_turn(client);

@@ -78,6 +78,9 @@ void client_identify(struct client *client);
 void client_identify_next(struct client *client);
 void client_identify_again(struct client *client);
 
+/* Wipes what is secret of its claim. */
+void client_forget_secrets(struct client *client);
+
 /* Finds out who it is by its credentials; client_connected() or the end of the connection follows,
  * maybe later. */
 void client_login(struct client *client);

@@ -31,10 +31,11 @@ static struct guesses *guesses_of(const struct client *client) {
 /* Others that are let in make a turn come earlier: so often it is looked for that. */
 #define TURN_LOOK_MS 100
 
-/* Takes a turn, if there is one, and none is needed if nothing has failed. */
+/* Takes a turn, if there is one, and none is needed if nothing has failed. Who has a turn, or wants
+ * one, claims something. */
 static void take_turn(struct client *client) {
         switch (guesses_begin(guesses_of(client), client->connection->source, uv_hrtime(),
-                              &client->guess)) {
+                              &client->claim->guess)) {
         case GUESS_FREE:
                 client->turn = TURN_NONE;
                 break;
@@ -53,7 +54,7 @@ static uint64_t turn_wait_ms(const struct client *client) {
                 return TURN_LOOK_MS;
         case TURN_TAKEN:
                 return guesses_wait_ms(guesses_of(client), client->connection->source,
-                                       &client->guess, uv_hrtime());
+                                       &client->claim->guess, uv_hrtime());
         default:
                 return 0;
         }
@@ -89,14 +90,14 @@ static bool has_datagram_turn(struct client *client) {
 }
 
 bool client_has_turn(struct client *client) {
-        if (!credentials_are_given(&client->credentials))
+        if (!credentials_are_given(&client_claimed(client)->credentials))
                 return true;
         if (client->connection->transport->is_connectionless)
                 return has_datagram_turn(client);
         take_turn(client);
         if (client->turn == TURN_CROWDED) {
                 log_crowd(client);
-                client->guess.due_ns = uv_hrtime() + GUESSES_WAIT_MAX_MS * UINT64_C(1000000);
+                client->claim->guess.due_ns = uv_hrtime() + GUESSES_WAIT_MAX_MS * UINT64_C(1000000);
         }
         return await_turn(client);
 }
@@ -109,7 +110,7 @@ static void give_up_crowd(struct client *client) {
 }
 
 void client_turn_comes(struct client *client) {
-        if (client->turn == TURN_CROWDED && uv_hrtime() >= client->guess.due_ns) {
+        if (client->turn == TURN_CROWDED && uv_hrtime() >= client->claim->guess.due_ns) {
                 give_up_crowd(client);
                 return;
         }
@@ -163,7 +164,7 @@ static bool is_user(const struct config *config, const char *name) {
 
 /* What is no user may be a token, or a password, that came in the wrong place. */
 static void describe_user(const struct client *client, char *text, size_t size) {
-        const char *name = client->credentials.user;
+        const char *name = client_claimed(client)->credentials.user;
 
         text[0] = '\0';
         if (name && is_user(client->worker->config, name))
@@ -205,7 +206,7 @@ void client_refuse(struct client *client) {
 
         log_refusal(client);
         counter_add(&client->worker->stats.refused_logins, 1);
-        credentials_forget(&client->credentials);
+        client_forget_secrets(client);
         client->has_violated = true;
         if (client->connection->transport->is_connectionless) {
                 client->turn = TURN_NONE; /* each datagram is another attempt */

@@ -143,17 +143,30 @@ static void apply_credential(struct members *members, enum key key, char **to) {
                 members->is_bad = true;
 }
 
-static void apply_credentials(struct members *members, struct client *client) {
-        struct credentials *credentials = &client->credentials;
+static void apply_claim(struct members *members, struct claim *claim) {
+        struct credentials *credentials = &claim->credentials;
 
         /* What was proved before does not stand for what is said now. */
         if (members->of[KEY_PASS] || members->of[KEY_AUTH_TOKEN] || members->of[KEY_SIG])
-                client->proof.is_given = false;
+                claim->proof.is_given = false;
         apply_credential(members, KEY_USER, &credentials->user);
         apply_credential(members, KEY_PASS, &credentials->password);
         apply_credential(members, KEY_AUTH_TOKEN, &credentials->token);
         apply_credential(members, KEY_NKEY, &credentials->nkey);
         apply_credential(members, KEY_SIG, &credentials->signature);
+}
+
+static void apply_credentials(struct members *members, struct client *client) {
+        struct claim *claim;
+
+        if (!members->of[KEY_USER] && !members->of[KEY_PASS] && !members->of[KEY_AUTH_TOKEN] &&
+            !members->of[KEY_NKEY] && !members->of[KEY_SIG])
+                return;
+        claim = client_claim(client);
+        if (claim)
+                apply_claim(members, claim);
+        else
+                members->is_bad = true;
 }
 
 static void apply_account(const struct members *members, struct client *client) {

@@ -114,8 +114,8 @@ static void add_options(struct options *options, struct client *client) {
         if (client->must_login)
                 add(options, ",\"auth_required\":true");
         add_tls(options, connection->tls_offer);
-        if (client->nonce[0])
-                add(options, ",\"nonce\":\"%s\"", client->nonce);
+        if (client_claimed(client)->nonce[0])
+                add(options, ",\"nonce\":\"%s\"", client_claimed(client)->nonce);
         if (client->is_leaving || atomic_load(&client->worker->instance->is_lame_duck))
                 add(options, ",\"ldm\":true");
         add_cookie(options, client);

@@ -23,7 +23,7 @@ static int tear_down(void **state) {
         free(client.name);
         free(client.lang);
         free(client.version);
-        credentials_deinit(&client.credentials);
+        client_drop_claim(&client);
         client = (struct client){.protocol = 0};
         return 0;
 }
