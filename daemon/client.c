@@ -404,10 +404,8 @@ void client_adopt_limits(struct client *client) {
         const struct config_server *server = &client->worker->config->server;
 
         client->parser.max_control_line = server->max_control_line;
-        client->parser.max_payload = client_limit(client->limits.payload, server->max_payload);
+        client->parser.max_payload = client_limit(client->max_payload, server->max_payload);
         client->connection->rate = client->usage ? &client->usage->rate : NULL;
-        atomic_store_explicit(&client->connection->max_pending, client->limits.pending,
-                              memory_order_relaxed);
 }
 
 void client_changed(struct client *client) {
@@ -618,6 +616,7 @@ struct client *client_free(struct client *client) {
         free(client->version);
         free(client->user);
         free(client->signature);
+        free(client->ground);
         client_drop_claim(client);
         client_free_permissions(client);
         free(client);

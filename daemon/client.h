@@ -69,6 +69,8 @@ struct client_form {
         void (*too_large)(struct client *client, struct worker *worker);
 };
 
+/* Ten thousands of them may be there and idle: what only some of them need has memory of its own,
+ * and small members stand side by side. */
 struct client {
         struct receiver receiver;
         const struct client_form *form; /* fixed when it first subscribes */
@@ -77,54 +79,52 @@ struct client {
         struct bus *bus; /* of its account */
 
         /* Who it is. */
-        enum role role;
-        char *user;                  /* owned; the name of the rule that fits, NULL: none */
-        struct claim *claim;         /* owned; NULL: nothing; see client_claim() */
-        struct client_ground ground; /* why it is that; config 0: not by its peer alone */
-        struct usage *usage;         /* a reference; NULL: it is no user */
-        struct config_limits limits;
+        char *user;                   /* owned; the name of the rule that fits, NULL: none */
+        struct claim *claim;          /* owned; NULL: nothing; see client_claim() */
+        struct client_ground *ground; /* owned; why it is that, of a datagram peer; NULL, or config
+                                       * 0: not by its peer alone */
+        struct usage *usage;          /* a reference; NULL: it is no user */
+        uint64_t max_subscriptions, max_payload; /* of its user; 0: as for all */
         char *signature;               /* owned; headers that its messages get, NULL: none */
         _Atomic(struct grant *) grant; /* owned; what it may do; NULL: everything. Others read it in
                                         * their batch; see client_permissions.c */
         struct responses *responses;   /* owned; NULL: none were ever allowed */
         struct counter denied_publishes, denied_subscriptions;
+        enum role role;
+        enum client_turn turn;
         bool must_login;    /* nothing but a CONNECT is taken */
         bool is_logging_in; /* a password is checked, or it waits for its turn */
         bool is_waiting;    /* the latter */
-        enum client_turn turn;
-        bool is_refused; /* it will be told so */
-
-        struct parser parser;
-        bool has_violated; /* the rest of this frame is not looked at */
-        struct sid_table subscriptions;
-        _Atomic uint64_t n_subscriptions; /* the same as the table's, for other threads */
+        bool is_refused;    /* it will be told so */
 
         /* As CONNECT says; protocol.md 3.1. */
         bool has_spoken;   /* there was a CONNECT */
         bool is_connected; /* one was accepted */
         bool verbose, pedantic, echo, no_responders;
         _Atomic bool headers;
-        int protocol;
         bool names_account;
+        int protocol;
         char *name, *lang, *version; /* owned; NULL: not given */
 
+        struct parser parser;
+        struct sid_table subscriptions;
+        _Atomic uint64_t n_subscriptions; /* the same as the table's, for other threads */
+
         /* Liveness. */
-        uint64_t used_ms;  /* loop time of the last operation but PING and PONG */
-        bool has_ponged;   /* a PING of the client was answered */
-        bool has_measured; /* the first PING of ours has gone out */
-        unsigned n_pings_out;
+        uint64_t used_ms;         /* loop time of the last operation but PING and PONG */
         uint64_t ping_sent_ns;    /* monotonic time; 0: no answer is awaited */
         uint64_t rtt_measured_ns; /* monotonic time of the last measurement */
         uint64_t rtt_ns;          /* 0: not known */
+        unsigned n_pings_out;
+        bool has_ponged;   /* a PING of the client was answered */
+        bool has_measured; /* the first PING of ours has gone out */
 
-        /* PONG has to wait for other workers, since a subscription was ended. */
-        bool needs_fence;
-        struct fence fence;
-
-        uint64_t told_generation; /* what the last INFO said */
+        bool needs_fence;         /* PONG has to wait for other workers: a subscription was ended */
+        bool has_violated;        /* the rest of this frame is not looked at */
         bool is_leaving;          /* it was told so, though the server stays */
         bool is_counted;          /* against max_connections */
         bool is_announced;        /* it was told on the system account that it is there */
+        uint64_t told_generation; /* what the last INFO said */
 };
 
 /* Begins: makes the connection's client and sends INFO. Returns 0 or a negative errno. */

@@ -6,6 +6,8 @@
 #include "lib/log.h"
 #include "lib/writer.h"
 
+#include <stdlib.h>
+
 /* The first PING of ours, which measures the round trip, after CONNECT. */
 #define FIRST_PING_MS 2000
 /* A round trip older than this is measured again. */
@@ -26,26 +28,44 @@ static void client_pong(struct client *client) {
         }
 }
 
+/* A PONG that waits. */
+struct waiting_pong {
+        struct fence fence;
+        struct client *client;
+};
+
 static void client_on_fence(struct fence *fence) {
-        struct client *client = container_of(fence, struct client, fence);
+        struct waiting_pong *pong = container_of(fence, struct waiting_pong, fence);
+        struct client *client = pong->client;
         struct connection *connection = client->connection;
 
+        free(pong);
         client_pong(client);
         connection_resume(connection, PAUSE_FENCE);
         connection_unpin(connection);
 }
 
+/* Whether messages of a subscription that has ended may be under way. */
+static bool client_must_wait(const struct client *client) {
+        return client->needs_fence && client->worker->workers->count > 1 &&
+               !client->connection->transport->is_connectionless;
+}
+
 void client_ping(struct client *client) {
-        if (!client->needs_fence || client->worker->workers->count == 1 ||
-            client->connection->transport->is_connectionless) {
+        struct waiting_pong *pong = NULL;
+
+        if (client_must_wait(client))
+                pong = calloc(1, sizeof(*pong));
+        if (!pong) {
                 client_pong(client);
                 return;
         }
         client->needs_fence = false;
-        client->fence.done = client_on_fence;
+        pong->client = client;
+        pong->fence.done = client_on_fence;
         connection_pin(client->connection);
         connection_pause(client->connection, PAUSE_FENCE);
-        worker_fence(client->worker, &client->fence);
+        worker_fence(client->worker, &pong->fence);
 }
 
 void client_ponged(struct client *client) {

@@ -148,9 +148,10 @@ void client_leave_user(struct client *client) {
 }
 
 bool client_user_has_room(const struct client *client) {
-        uint64_t max = client->limits.connections;
+        struct usage *usage = client->usage;
+        uint64_t max = usage ? atomic_load(&usage->max_connections) : 0;
 
-        return !client->usage || max == 0 || atomic_load(&client->usage->n_connections) <= max;
+        return max == 0 || atomic_load(&usage->n_connections) <= max;
 }
 
 void client_announce(struct client *client) {
@@ -192,16 +193,25 @@ static bool is_complete(const struct client *client, const struct identity *iden
                 client_has_permissions(client, identity->permissions));
 }
 
+/* Those of its user; those of all that are of the user are in its usage. */
+static void client_take_limits(struct client *client, const struct config_limits *limits) {
+        client->max_subscriptions = limits ? limits->subscriptions : 0;
+        client->max_payload = limits ? limits->payload : 0;
+        atomic_store_explicit(&client->connection->max_pending, limits ? limits->pending : 0,
+                              memory_order_relaxed);
+}
+
 static void adopt(struct client *client, const struct identity *identity) {
         enter_account(client, identity->bus);
-        client->ground.config = 0;
+        if (client->ground)
+                client->ground->config = 0;
         client->role = identity->role;
         free(client->user);
         client->user = identity->user ? strdup(identity->user->name) : NULL;
         free(client->signature);
         client->signature = make_signature(client);
-        client->limits = identity->user ? identity->user->limits : (struct config_limits){0};
         client_leave_user(client);
+        client_take_limits(client, identity->user ? &identity->user->limits : NULL);
         if (identity->user)
                 client_join_user(client, identity->user);
         client_adopt_limits(client);
@@ -251,12 +261,14 @@ void client_identify_next(struct client *client) {
         struct client_ground ground = ground_of(client);
         struct identity identity;
 
-        if (is_same_ground(&ground, &client->ground))
+        if (client->ground && is_same_ground(&ground, client->ground))
                 return;
         identity = identify(client, 0);
         identify_as(client, &identity);
-        if (is_complete(client, &identity))
-                client->ground = ground;
+        if (!client->ground)
+                client->ground = calloc(1, sizeof(*client->ground));
+        if (client->ground && is_complete(client, &identity))
+                *client->ground = ground;
 }
 
 /* Whether it may not go on as who it is. Without a word of its own and without subscriptions it can
@@ -397,7 +409,7 @@ static void accept_login(struct client *client, const struct identity *identity)
         client_forget_secrets(client);
         adopt(client, identity);
         client->must_login = false;
-        if (client->limits.payload > 0)
+        if (client->max_payload > 0)
                 client->told_generation--; /* INFO said something else */
         if (client_user_has_room(client))
                 client_connected(client);

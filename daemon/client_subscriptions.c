@@ -54,7 +54,7 @@ struct subscription *client_expire(struct client *client, struct bytes sid) {
 
 /* How many there may be; 0: any number. */
 static uint64_t client_max_subscriptions(const struct client *client) {
-        uint64_t max = client_limit(client->limits.subscriptions,
+        uint64_t max = client_limit(client->max_subscriptions,
                                     client->worker->config->server.max_subscriptions);
 
         return connection_is_proved(client->connection) ? max : client_limit(max, MAX_UNPROVED);

@@ -92,7 +92,7 @@ static void go_on_sending(struct forward *forward) {
 /* How much may be read at once: what may wait for the client. */
 static size_t limit_of(const struct connection *connection, const struct block *block) {
         uint64_t max = connection->worker->config->server.max_pending;
-        uint64_t own = connection->client->limits.pending;
+        uint64_t own = atomic_load_explicit(&connection->max_pending, memory_order_relaxed);
 
         if (own > 0 && own < max)
                 max = own;

@@ -31,7 +31,7 @@ static uint64_t max_payload(const struct client *client) {
         const struct config_server *server = &connection->worker->config->server;
         size_t max_frame = connection->max_frame < WORKER_INPUT_SIZE ? connection->max_frame
                                                                      : WORKER_INPUT_SIZE;
-        uint64_t max = client_limit(client->limits.payload, server->max_payload);
+        uint64_t max = client_limit(client->max_payload, server->max_payload);
 
         if (!connection->transport->keeps_boundaries || max + server->max_control_line <= max_frame)
                 return max;

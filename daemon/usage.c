@@ -56,6 +56,8 @@ struct usage *usage_take(struct usages *usages, const struct config_user *user) 
         usage = find(usages, user->name);
         if (!usage)
                 usage = usage_new(usages, user->name);
+        if (usage)
+                atomic_store(&usage->max_connections, user->limits.connections);
         if (usage && rate_set(&usage->rate, rate->messages, rate->bytes, rate->burst) < 0)
                 usage = NULL;
         pthread_mutex_unlock(&usages->lock);

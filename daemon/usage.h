@@ -17,7 +17,8 @@ struct usage {
         char *user; /* owned */
         struct list_link link;
         _Atomic uint64_t n_connections;
-        struct rate rate; /* of what is published */
+        _Atomic uint64_t max_connections; /* 0: no limit */
+        struct rate rate;                 /* of what is published */
 };
 
 struct usages {

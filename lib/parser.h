@@ -22,8 +22,8 @@ enum parser_result {
 struct parser {
         size_t max_control_line; /* bytes of arguments; may change between calls */
         size_t max_payload;      /* bytes, headers included; may change between calls */
-        bool headers;            /* whether HPUB was negotiated; may change between calls */
         size_t max_run;          /* bytes of PUBs that may come out as one; 0: each alone */
+        bool headers;            /* whether HPUB was negotiated; may change between calls */
         enum verb pending;       /* the verb whose first bytes were taken already */
         size_t needed;           /* after PARSER_MORE: length of the whole operation from
                                   * the beginning of the input, 0 if not known yet */
