@@ -27,8 +27,6 @@
 
 /* --- timers ------------------------------------------------------------------------------- */
 
-static void connection_on_timer(uv_timer_t *timer);
-
 static uint64_t earlier(uint64_t a, uint64_t b) {
         if (a == 0 || b == 0)
                 return a + b;
@@ -36,7 +34,6 @@ static uint64_t earlier(uint64_t a, uint64_t b) {
 }
 
 void connection_arm(struct connection *connection) {
-        uint64_t now = connection_now(connection);
         uint64_t due = earlier(connection->end_due_ms,
                                earlier(connection->retry_due_ms, connection->rate_due_ms));
 
@@ -47,11 +44,7 @@ void connection_arm(struct connection *connection) {
                 due = earlier(due, connection->tls_due_ms);
         else
                 due = earlier(due, earlier(connection->protocol_due_ms, connection->write_due_ms));
-        if (due == 0)
-                (void)uv_timer_stop(&connection->timer);
-        else
-                (void)uv_timer_start(&connection->timer, connection_on_timer,
-                                     due > now ? due - now : 0, 0);
+        timers_set(&connection->worker->timers, &connection->timer, due);
 }
 
 void connection_set_deadline(struct connection *connection, uint64_t ms) {
@@ -86,8 +79,8 @@ void connection_finish_end(struct connection *connection) {
         connection_close(connection, connection->reason);
 }
 
-static void connection_on_timer(uv_timer_t *timer) {
-        struct connection *connection = timer->data;
+void connection_on_timer(struct timer *timer) {
+        struct connection *connection = container_of(timer, struct connection, timer);
         uint64_t now = connection_now(connection);
 
         worker_enter(connection->worker);
@@ -283,13 +276,14 @@ static void connection_grace_over(struct reclaim_node *node) {
         (void)mailbox_post(&connection->worker->mailbox, &connection->freeing);
 }
 
-static void connection_on_handle_closed(uv_handle_t *handle) {
-        struct connection *connection = handle->data;
-
-        if (--connection->n_handles > 0)
-                return;
+/* Its own worker is done with it. */
+static void connection_retire(struct connection *connection) {
         worker_enter(connection->worker);
         reclaim_later(&connection->worker->reclaim, &connection->reclaim, connection_grace_over);
+}
+
+static void connection_on_poll_closed(uv_handle_t *poll) {
+        connection_retire(poll->data);
 }
 
 void connection_pin(struct connection *connection) {
@@ -336,9 +330,11 @@ void connection_close(struct connection *connection, const char *reason) {
         connection_leave_handler(connection, reason);
         connection->state_of_life = CONNECTION_CLOSED;
         connection_abandon_tls(connection);
+        timers_remove(&worker->timers, &connection->timer);
         if (connection_has_poll(connection))
-                uv_close((uv_handle_t *)&connection->poll, connection_on_handle_closed);
-        uv_close((uv_handle_t *)&connection->timer, connection_on_handle_closed);
+                uv_close((uv_handle_t *)&connection->poll, connection_on_poll_closed);
+        else
+                connection_retire(connection);
         pthread_mutex_lock(&connection->lock);
         if (!connection->session)
                 (void)close(connection->fd);
@@ -492,19 +488,22 @@ static void connection_draw_id(struct connection *connection) {
         connection->begun_ms = connection_now(connection);
 }
 
-/* Gives a new connection its number and place. Returns 0 or a negative errno. */
+/* Gives a new connection its number and places. Returns 0 or a negative errno. */
 static int connection_begin(struct connection *connection) {
+        struct worker *worker = connection->worker;
         int r;
 
-        if (connection->worker->is_stopping)
+        if (worker->is_stopping)
                 return -ESHUTDOWN; /* it came after the others were closed */
         connection_draw_id(connection);
-        r = instance_take_slot(connection->worker->instance, connection, &connection->slot);
+        r = timers_add(&worker->timers);
         if (r < 0)
                 return r;
-        (void)uv_timer_init(&connection->worker->loop, &connection->timer);
-        connection->timer.data = connection;
-        connection->n_handles = 1;
+        r = instance_take_slot(worker->instance, connection, &connection->slot);
+        if (r < 0) {
+                timers_remove(&worker->timers, &connection->timer);
+                return r;
+        }
         listener_ref(connection->listener);
         connection->settings = listener_settings(connection->listener);
         connection->handler =
@@ -540,7 +539,6 @@ static int connection_init_poll(struct connection *connection) {
         if (r < 0)
                 return r;
         connection->poll.data = connection;
-        connection->n_handles++;
         return 0;
 }
 

@@ -141,9 +141,9 @@ struct connection {
         enum connection_state state_of_life;
         unsigned paused;    /* enum connection_pause */
         int wanted, polled; /* what is waited for now, and what is polled for to learn of it */
-        unsigned n_handles; /* poll and timer, if they are not closed yet */
-        unsigned n_pins;    /* reasons not to free it yet */
-        unsigned retry_ms;  /* how long a socket that tells nothing was left alone last */
+        struct timer timer;
+        unsigned n_pins;   /* reasons not to free it yet */
+        unsigned retry_ms; /* how long a socket that tells nothing was left alone last */
         uint32_t held_by_slot;
         uint32_t source;   /* hash of where it comes from; see rate.h */
         struct rate *rate; /* of its user beside that of its listener; borrowed, NULL: none */
@@ -173,7 +173,6 @@ struct connection {
         uint64_t held_since_ms;
         uint64_t held_sent; /* what the receiver had taken then */
         uv_poll_t poll;
-        uv_timer_t timer;
         uint64_t protocol_due_ms; /* loop time; 0: none */
         uint64_t write_due_ms;
         uint64_t end_due_ms;
@@ -390,6 +389,9 @@ void connection_yield(struct connection *connection, struct bytes *input);
 
 /* Looks whether held connections may go on. By the worker, in each iteration. */
 void connection_check_held(struct worker *worker);
+
+/* The timer of a connection is due. By its worker. */
+void connection_on_timer(struct timer *timer);
 
 /* Has handler->deadline called in ms milliseconds; 0: not at all. */
 void connection_set_deadline(struct connection *connection, uint64_t ms);

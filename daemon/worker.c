@@ -186,6 +186,7 @@ static int worker_init_loop(struct worker *worker) {
         (void)uv_prepare_init(&worker->loop, &worker->prepare);
         (void)uv_prepare_start(&worker->prepare, worker_end_batch);
         uv_unref((uv_handle_t *)&worker->prepare);
+        timers_init(&worker->timers, &worker->loop, connection_on_timer);
         (void)uv_timer_init(&worker->loop, &worker->held_timer);
         (void)uv_timer_init(&worker->loop, &worker->trim_timer);
         uv_unref((uv_handle_t *)&worker->trim_timer);
@@ -225,6 +226,7 @@ static int worker_init(struct worker *worker, struct workers *workers, unsigned 
 static void worker_deinit(struct worker *worker) {
         uv_loop_close(&worker->loop);
         mailbox_deinit(&worker->mailbox);
+        timers_deinit(&worker->timers);
         worker_forget_copies(worker);
         block_unref(worker->input);
         stages_deinit(&worker->stages);
@@ -265,6 +267,7 @@ int workers_start(struct workers *workers, unsigned count, struct instance *inst
 /* Closes what keeps the loop running, once the connections are gone. */
 static void worker_finish(struct worker *worker) {
         programs_close(worker);
+        timers_close(&worker->timers);
         uv_close((uv_handle_t *)&worker->held_timer, NULL);
         uv_close((uv_handle_t *)&worker->trim_timer, NULL);
         uv_close((uv_handle_t *)&worker->prepare, NULL);

@@ -17,6 +17,7 @@
 #include "daemon/reclaim.h"
 #include "daemon/stage.h"
 #include "daemon/stats.h"
+#include "daemon/timers.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -89,6 +90,7 @@ struct worker {
         struct pipe_pool pipes; /* for relays */
         struct stats stats;
 
+        struct timers timers;           /* of its connections */
         struct list_link connections;   /* of this worker */
         _Atomic unsigned n_connections; /* written here, read by whoever chooses a worker */
         struct list_link handshakes;    /* of TLS, that wait for their peers, the oldest first */
