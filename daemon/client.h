@@ -69,7 +69,7 @@ struct client_form {
         void (*too_large)(struct client *client, struct worker *worker);
 };
 
-/* Ten thousands of them may be there and idle: what only some of them need has memory of its own,
+/* Tens of thousands may be there and idle: what only some of them need has memory of its own,
  * and small members stand side by side. */
 struct client {
         struct receiver receiver;

@@ -34,14 +34,15 @@ static uint64_t earlier(uint64_t a, uint64_t b) {
 }
 
 void connection_arm(struct connection *connection) {
-        uint64_t due = earlier(connection->end_due_ms,
-                               earlier(connection->retry_due_ms, connection->rate_due_ms));
+        uint64_t due = earlier(connection->end_due_ms, connection->rate_due_ms);
 
         if (connection->state_of_life == CONNECTION_CLOSED)
                 return;
+        if (connection->session)
+                due = earlier(due, connection->session->retry_due_ms);
         due = earlier(due, earlier(connection->idle_due_ms, connection->time_due_ms));
         if (connection_is_securing(connection))
-                due = earlier(due, connection->tls_due_ms);
+                due = earlier(due, connection->tls->due_ms);
         else
                 due = earlier(due, earlier(connection->protocol_due_ms, connection->write_due_ms));
         timers_set(&connection->worker->timers, &connection->timer, due);
@@ -92,7 +93,7 @@ void connection_on_timer(struct timer *timer) {
                 return;
         if (connection_is_securing(connection)) {
                 /* What the handler waits for has not begun. */
-                if (is_due(&connection->tls_due_ms, now))
+                if (is_due(&connection->tls->due_ms, now))
                         connection_give_up_tls(connection);
                 else
                         connection_arm(connection);
@@ -107,7 +108,7 @@ void connection_on_timer(struct timer *timer) {
                 if (connection->state_of_life == CONNECTION_CLOSED)
                         return;
         }
-        if (is_due(&connection->retry_due_ms, now)) {
+        if (connection->session && is_due(&connection->session->retry_due_ms, now)) {
                 connection_continue_output(connection);
                 if (connection->state_of_life == CONNECTION_CLOSED)
                         return;

@@ -80,8 +80,8 @@ struct peer {
 
         /* A proxy has told of it, and whom it wanted to reach: the kernel knows the proxy only. */
         bool is_introduced;
-        char local_ip[INET6_ADDRSTRLEN];
         uint16_t local_port;
+        struct in6_addr local_host; /* that of IPv4 mapped to IPv6 */
 };
 
 enum connection_state {
@@ -117,6 +117,8 @@ enum connection_tls_offer {
         TLS_OFFER_FIRST = 8,
 };
 
+/* Tens of thousands may be there and idle: small members stand side by side, and what only
+ * sessions need is theirs. */
 struct connection {
         /* Fixed from the beginning. */
         struct worker *worker;
@@ -124,44 +126,50 @@ struct connection {
         const struct handler *handler;
         struct listener *listener; /* a reference */
         uint64_t id;
-        uint32_t slot;           /* index in the instance's registry */
         struct session *session; /* owned; of a connectionless transport, else NULL */
-        unsigned tls_offer;      /* enum connection_tls_offer */
-        struct peer peer;
-        uint64_t start_ns;     /* real time */
-        uint64_t begun_ms;     /* the same as loop time */
-        size_t max_frame;      /* the longest operation that can be sent */
-        struct client *client; /* who it is on the bus; owned by the handler; see handler.h */
-        void *state;           /* the handler's own */
+        uint64_t start_ns;       /* real time */
+        uint64_t begun_ms;       /* the same as loop time */
+        size_t max_frame;        /* the longest operation that can be sent */
+        struct client *client;   /* who it is on the bus; owned by the handler; see handler.h */
+        void *state;             /* the handler's own */
         struct config_handler *settings; /* of the handler; a reference, NULL: none */
+        struct peer peer;
+        uint32_t slot;      /* index in the instance's registry */
+        unsigned tls_offer; /* enum connection_tls_offer */
 
         /* For the own worker. */
-        struct list_link link;      /* worker's connections */
-        struct list_link held_link; /* worker's held publishers */
+        struct timer timer;
+        uint32_t source; /* hash of where it comes from; see rate.h */
         enum connection_state state_of_life;
         unsigned paused;    /* enum connection_pause */
         int wanted, polled; /* what is waited for now, and what is polled for to learn of it */
-        struct timer timer;
-        unsigned n_pins;   /* reasons not to free it yet */
-        unsigned retry_ms; /* how long a socket that tells nothing was left alone last */
-        uint32_t held_by_slot;
-        uint32_t source;   /* hash of where it comes from; see rate.h */
-        struct rate *rate; /* of its user beside that of its listener; borrowed, NULL: none */
-        struct admission_place place; /* at its listener */
-        bool is_kept;                 /* it is one of the worker's connections, not a stranger */
+        unsigned n_pins;    /* reasons not to free it yet */
+        bool is_kept;       /* it is one of the worker's connections, not a stranger */
         bool is_end_of_input;
         bool is_confidential; /* set by its client: input that waits may have a secret in it */
         bool is_hung_up;      /* that was noticed while it was paused */
         bool is_finished;     /* and the handler knows */
         bool wants_writable;
-        bool is_taken;  /* its handler moves the socket's bytes itself, */
-        int awaited;    /* and waits for these events */
         bool is_broken; /* it is read for the last time */
         bool is_polling_output;
         bool is_grace_over;
-        bool is_held_briefly;     /* others wait behind it */
-        bool is_talking;          /* there was more input when it ended */
-        bool is_owner_asked;      /* so peer.has_owner says what is to be known */
+        bool is_held_briefly; /* others wait behind it */
+        bool is_talking;      /* there was more input when it ended */
+        bool is_owner_asked;  /* so peer.has_owner says what is to be known */
+        bool is_taken;        /* its handler moves the socket's bytes itself, */
+        int awaited;          /* and waits for these events */
+        uint32_t held_by_slot;
+        uint64_t held_by; /* id of the connection it is held for, with held_by_slot */
+        uint64_t held_since_ms;
+        uint64_t held_sent; /* what the receiver had taken then */
+        struct rate *rate;  /* of its user beside that of its listener; borrowed, NULL: none */
+        struct admission_place place; /* at its listener */
+        struct list_link link;        /* worker's connections */
+        union {
+                struct list_link held_link;  /* worker's held publishers, */
+                struct reclaim_node reclaim; /* and, when it is closed */
+        };
+        struct task freeing;
         const char *reason;       /* why it ends; NULL while the handler has it */
         uint64_t cgroup;          /* id of that of the owner's socket; 0: not known */
         struct peer_facts *facts; /* owned; NULL: not asked for */
@@ -169,23 +177,16 @@ struct connection {
         size_t n_kept;
         size_t n_needed;           /* length of all of it; 0: unknown */
         struct block *input_block; /* while the handler runs: what the input lies in */
-        uint64_t held_by;          /* id of the connection it is held for, with held_by_slot */
-        uint64_t held_since_ms;
-        uint64_t held_sent; /* what the receiver had taken then */
         uv_poll_t poll;
         uint64_t protocol_due_ms; /* loop time; 0: none */
         uint64_t write_due_ms;
         uint64_t end_due_ms;
         uint64_t idle_due_ms; /* when it is looked whether it was used meanwhile */
         uint64_t time_due_ms; /* when it has been there for long enough */
-        uint64_t tls_due_ms;  /* when the handshake has to be over */
         uint64_t rate_due_ms;
-        uint64_t retry_due_ms;  /* when a socket that tells nothing is tried again */
-        uint64_t end_limit_ms;  /* when delivery is no longer waited for */
-        size_t n_discarded;     /* bytes of input, while it ends */
-        uint64_t last_input_ms; /* loop time */
-        struct reclaim_node reclaim;
-        struct task freeing;
+        uint64_t end_limit_ms;                /* when delivery is no longer waited for */
+        size_t n_discarded;                   /* bytes of input, while it ends */
+        uint64_t last_input_ms;               /* loop time */
         struct counter in_messages, in_bytes; /* written by the handler; any thread reads */
 
         /* For all, with the lock. */
@@ -196,7 +197,6 @@ struct connection {
         bool needs_attention; /* `attention` is on its way to the own worker */
         struct tls *tls; /* owned; NULL: none. Set and taken away by the own worker; see tls.h */
         struct outbox pending;
-        size_t n_counted; /* of its bytes, as waiting for peers of the listener */
         const char *doom; /* why it must be closed, or NULL */
         struct task attention;
         _Atomic uint64_t n_sent; /* bytes the socket has taken; any thread reads */
@@ -205,9 +205,9 @@ struct connection {
 
         /* For all, without it. */
         _Atomic uint64_t sent_ms;      /* loop time of the last of them */
-        _Atomic bool is_output_closed; /* nothing more can be staged */
-        _Atomic int congestion;        /* enum connection_congestion */
         _Atomic uint64_t max_pending;  /* bytes that may wait for it; 0: as for everybody */
+        _Atomic int congestion;        /* enum connection_congestion */
+        _Atomic bool is_output_closed; /* nothing more can be staged */
         _Atomic bool is_laggard;       /* nobody waits for it any more, until it has caught up */
 };
 

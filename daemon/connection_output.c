@@ -99,13 +99,14 @@ static int connection_keep_output(struct worker *worker, struct connection *conn
 }
 
 void connection_count_pending(struct connection *connection) {
+        struct session *session = connection->session;
         size_t n = connection->pending.n_bytes;
 
-        if (!connection->session || n == connection->n_counted)
+        if (!session || n == session->n_counted)
                 return;
         atomic_fetch_add_explicit(&connection->listener->n_pending,
-                                  (uint64_t)n - connection->n_counted, memory_order_relaxed);
-        connection->n_counted = n;
+                                  (uint64_t)n - session->n_counted, memory_order_relaxed);
+        session->n_counted = n;
 }
 
 /* How much may wait. */
@@ -241,10 +242,11 @@ void connection_flush(struct worker *worker, struct stage *stage) {
 
 /* Tries again in a while, which grows as long as nothing leaves. */
 static void connection_retry_later(struct connection *connection, bool has_sent) {
-        unsigned ms = has_sent || connection->retry_ms == 0 ? RETRY_MS : connection->retry_ms * 2;
+        struct session *session = connection->session;
+        unsigned ms = has_sent || session->retry_ms == 0 ? RETRY_MS : session->retry_ms * 2;
 
-        connection->retry_ms = ms < RETRY_MAX_MS ? ms : RETRY_MAX_MS;
-        connection->retry_due_ms = connection_now(connection) + connection->retry_ms;
+        session->retry_ms = ms < RETRY_MAX_MS ? ms : RETRY_MAX_MS;
+        session->retry_due_ms = connection_now(connection) + session->retry_ms;
 }
 
 void connection_continue_output(struct connection *connection) {
@@ -274,7 +276,7 @@ void connection_continue_output(struct connection *connection) {
         else if (connection->write_due_ms == 0 || n_sent != before)
                 connection->write_due_ms =
                         connection_now(connection) + worker->config->server.write_deadline_ms;
-        if (!is_empty && connection->transport->is_connectionless)
+        if (!is_empty && connection->session)
                 connection_retry_later(connection, n_sent != before);
         connection_update_poll(connection);
         connection_arm(connection);

@@ -120,6 +120,15 @@ static union proxy_address local_address(int fd) {
         return mapped;
 }
 
+/* Whom an introduced peer wanted to reach; AF_UNSPEC if that is not told. */
+static union proxy_address wanted_address(const struct peer *peer) {
+        char ip[INET6_ADDRSTRLEN] = "";
+
+        if (peer->ip[0])
+                session_format_host(&peer->local_host, ip);
+        return address_of(ip, peer->local_port);
+}
+
 size_t connection_introduce(const struct connection *connection, enum proxy_version version,
                             char text[PROXY_TEXT_MAX]) {
         const struct peer *peer = &connection->peer;
@@ -127,7 +136,7 @@ size_t connection_introduce(const struct connection *connection, enum proxy_vers
         socklen_t length = sizeof(header.source);
 
         if (peer->is_introduced)
-                header.destination = address_of(peer->local_ip, peer->local_port);
+                header.destination = wanted_address(peer);
         else
                 header.destination = local_address(connection->fd);
         if (!peer->is_introduced && header.destination.any.sa_family == AF_UNIX)

@@ -126,7 +126,7 @@ void connection_begin_tls(struct connection *connection) {
         if (tls->context->is_required)
                 connection->transport = &transport_tls;
         set_phase(connection, TLS_AWAITED);
-        connection->tls_due_ms = connection_now(connection) + tls->context->timeout_ms;
+        tls->due_ms = connection_now(connection) + tls->context->timeout_ms;
         connection_arm(connection);
 }
 
@@ -201,7 +201,6 @@ static void admit_plain(struct connection *connection) {
         pthread_mutex_lock(&connection->lock);
         connection->tls = tls_free(connection->tls);
         pthread_mutex_unlock(&connection->lock);
-        connection->tls_due_ms = 0;
         connection_update_poll(connection);
         connection_arm(connection);
 }
@@ -276,7 +275,6 @@ static void take_step(struct connection *connection) {
 static void finish(struct connection *connection) {
         stop_waiting(connection);
         set_phase(connection, TLS_ESTABLISHED);
-        connection->tls_due_ms = 0;
         log_debug("client %llu: TLS %s, %s%s", (unsigned long long)connection->id,
                   connection->tls->facts.version, connection->tls->facts.cipher,
                   connection->tls->facts.is_resumed ? ", resumed" : "");

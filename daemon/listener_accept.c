@@ -80,6 +80,20 @@ static bool peer_learn_host(char ip[INET6_ADDRSTRLEN], uint16_t *portp,
         return address->ss_family == AF_INET || address->ss_family == AF_INET6;
 }
 
+/* Whom it wanted to reach, of an Internet peer. */
+static void peer_learn_destination(struct peer *peer, const struct sockaddr_storage *address) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)address;
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)address;
+
+        if (address->ss_family == AF_INET) {
+                peer->local_host = session_map_address(in->sin_addr);
+                peer->local_port = ntohs(in->sin_port);
+        } else if (address->ss_family == AF_INET6) {
+                peer->local_host = in6->sin6_addr;
+                peer->local_port = ntohs(in6->sin6_port);
+        }
+}
+
 static void peer_learn(struct peer *peer, int fd, const struct sockaddr_storage *address) {
         struct ucred credentials;
         socklen_t size = sizeof(credentials);
@@ -186,7 +200,7 @@ static void listener_introduce(struct listener *listener, int fd,
                 peer_learn(&peer, fd, &address);
         } else {
                 peer_learn_host(peer.ip, &peer.port, &address);
-                peer_learn_host(peer.local_ip, &peer.local_port, &destination);
+                peer_learn_destination(&peer, &destination);
         }
         listener_admit(listener, fd, &peer, &address);
 }

@@ -97,7 +97,10 @@ struct session {
         bool is_charged;       /* a message of the datagram at hand is paid for */
         bool is_unsegmented; /* the way to it does not cut messages; under the connection's lock */
         size_t n_input;      /* length of the datagram at hand */
-        _Atomic bool is_proved;                /* its address is its own */
+        unsigned retry_ms;   /* how long a socket that tells nothing was left alone last */
+        uint64_t retry_due_ms;  /* loop time at which it is tried again; 0: it is not */
+        size_t n_counted;       /* bytes that wait, as the listener counts them; under that lock */
+        _Atomic bool is_proved; /* its address is its own */
         _Atomic int64_t credit, credit_frames; /* what it may be sent while it is not proved */
         struct datagram_counters counters;     /* while it is kept */
 };

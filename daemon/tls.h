@@ -67,6 +67,7 @@ struct tls {
 
         /* For its worker; while is_working, the queues, ssl, step and so on are another thread's.
          */
+        uint64_t due_ms; /* loop time at which the handshake has to be over; of a connection */
         struct tls_queue in, out;
         enum tls_step step;
         char failure[128];     /* why it failed */
