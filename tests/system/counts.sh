@@ -1,7 +1,8 @@
 #!/bin/sh
-# What a message costs, in things that can be counted whatever the speed of the machine: calls of the
-# kernel, calls of malloc, bytes copied. The limits leave room for a machine that is busy with other
-# things, where less is read at once; they are far from what one call for each message would be.
+# What an idle client costs in memory, and a message in things that can be counted whatever the speed of
+# the machine: calls of the kernel, calls of malloc, bytes copied. The limits leave room for a machine
+# that is busy with other things, where less is read at once; they are far from what one call for each
+# message would be.
 . "$SOCKD_SOURCE_DIR/tests/system/daemon.sh"
 
 library=$support/.libs/libcount.so
@@ -38,6 +39,18 @@ cost() {
                         ($10 - $5) * 1000 / n }')
         calls=$1 allocations=$2 copied=$3
 }
+
+# idle ADDRESS: sets memory to the resident memory that each of many idle clients with one subscription
+# takes.
+idle() {
+        result=$(timeout 60 "$load" "$1" idle connections=2000 pid="$daemon") ||
+                bail_out 'the load failed'
+        memory=$(echo "$result" | sed 's/.* memory=\([0-9]*\).*/\1/')
+}
+
+# Before there is anything that was freed.
+idle "unix:$socket"
+check_at_most 'unix, idle client: bytes of resident memory' 1536 "$memory"
 
 for address in "unix:$socket" "tcp:$port"; do
         kind=${address%%:*}
