@@ -72,7 +72,7 @@ void gateway_lose(struct connection *connection, enum gateway_loss why) {
                 ROW(LOSS_NO_MEMORY, "there is no memory for a message"),
                 ROW(LOSS_NO_RESPONDERS, "nobody answers what is asked"),
                 ROW(LOSS_TIMEOUT, "a question was not answered in time"),
-                ROW(LOSS_BUSY, "a datagram peer asks too much at once"),
+                ROW(LOSS_BUSY, "more is asked at once than may be"),
                 ROW(LOSS_TOO_LARGE, "what was to be sent was too large"),
         };
 #undef ROW

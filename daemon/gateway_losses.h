@@ -11,7 +11,7 @@ enum gateway_loss {
         LOSS_NO_MEMORY,     /* in and out */
         LOSS_NO_RESPONDERS, /* a question that nobody takes */
         LOSS_TIMEOUT,       /* one that was not answered in time */
-        LOSS_BUSY,          /* a question of a datagram peer that has too many */
+        LOSS_BUSY,          /* a question too many, of a datagram peer or a listener */
         LOSS_TOO_LARGE,     /* out: too large for a datagram, or for waiting */
         N_GATEWAY_LOSSES,
 };

@@ -12,6 +12,7 @@
 #include "daemon/handler.h"
 #include "daemon/headers.h"
 #include "daemon/inbox.h"
+#include "daemon/listener.h"
 #include "daemon/questions.h"
 #include "daemon/session.h"
 #include "daemon/stage.h"
@@ -63,10 +64,18 @@ static void refuse(struct asker *asker, struct question *question, const char *t
         block_unref(block);
 }
 
-static void forget(struct question *question) {
+/* The inbox does not know of it any more. */
+static void await_no_more(struct connection *connection, struct question *question) {
+        if (question->inbox)
+                atomic_fetch_sub_explicit(&connection->listener->n_awaited, 1,
+                                          memory_order_relaxed);
+        question->inbox = NULL;
+}
+
+static void forget(struct connection *connection, struct question *question) {
         if (question->inbox)
                 inbox_forget(question->inbox, question->subject);
-        question->inbox = NULL;
+        await_no_more(connection, question);
 }
 
 static bool fits(const struct connection *connection, struct bytes answer) {
@@ -170,7 +179,7 @@ static void take_answer(struct connection *connection, const struct inbox_answer
         question = questions_find(&asker->questions, answer->number);
         if (!question)
                 return;
-        question->inbox = NULL;
+        await_no_more(connection, question);
         error = error_of(answer, text);
         if (error) {
                 if (error != text)
@@ -198,15 +207,29 @@ static struct inbox *inbox_of(struct connection *connection) {
         return asker->inbox;
 }
 
-static bool await_answer(struct connection *connection, struct question *question,
-                         uint64_t number) {
+/* Returns NULL, or what the peer is told: it cannot be awaited. */
+static const char *await_answer(struct connection *connection, struct question *question,
+                                uint64_t number) {
+        _Atomic uint64_t *n_awaited = &connection->listener->n_awaited;
         const struct inbox_asker asker = {
-                .connection = connection, .number = number, .take = take_answer};
+                .connection = connection,
+                .number = number,
+                .n_share = atomic_load_explicit(n_awaited, memory_order_relaxed),
+                .take = take_answer};
         struct inbox *inbox = inbox_of(connection);
+        int r = inbox ? inbox_await(inbox, &asker, question->subject) : -ENOMEM;
 
-        if (inbox && inbox_await(inbox, &asker, question->subject) == 0)
-                question->inbox = inbox;
-        return question->inbox;
+        if (r == INBOX_FULL) {
+                gateway_lose(connection, LOSS_BUSY);
+                return ERROR_BUSY;
+        }
+        if (r < 0) {
+                gateway_lose(connection, LOSS_NO_MEMORY);
+                return ERROR_NO_MEMORY;
+        }
+        atomic_fetch_add_explicit(n_awaited, 1, memory_order_relaxed);
+        question->inbox = inbox;
+        return NULL;
 }
 
 static void request_complain(struct connection *connection, const char *text) {
@@ -229,7 +252,7 @@ static void publish(struct connection *connection, const struct frame *frame,
         asker->asking = NULL;
         if (outcome == CLIENT_PUBLISHED)
                 return;
-        forget(question);
+        forget(connection, question);
         if (outcome == CLIENT_DROPPED && connection->session) {
                 questions_remove_last(&asker->questions);
         } else if (outcome == CLIENT_DROPPED) {
@@ -292,6 +315,7 @@ static bool may_ask(struct connection *connection) {
 
 static void ask(struct connection *connection, const struct frame *frame) {
         struct question *question;
+        const char *why_not;
         uint64_t number;
 
         if (connection->session && !may_ask(connection))
@@ -299,12 +323,11 @@ static void ask(struct connection *connection, const struct frame *frame) {
         question = add_question(connection, frame->has_cr, &number);
         if (!question)
                 return;
-        if (await_answer(connection, question, number)) {
+        why_not = await_answer(connection, question, number);
+        if (why_not)
+                refuse(asker_of(connection), question, why_not);
+        else
                 publish(connection, frame, question);
-        } else {
-                gateway_lose(connection, LOSS_NO_MEMORY);
-                refuse(asker_of(connection), question, ERROR_NO_MEMORY);
-        }
         asked(connection);
 }
 
@@ -388,7 +411,7 @@ static void request_deadline(struct connection *connection) {
                         due_ms = question->due_ms;
                         continue;
                 }
-                forget(question);
+                forget(connection, question);
                 gateway_lose(connection, LOSS_TIMEOUT);
                 refuse(asker, question, ERROR_TIMEOUT);
         }
@@ -411,7 +434,7 @@ static void request_closed(struct connection *connection) {
         struct asker *asker = asker_of(connection);
 
         for (unsigned i = 0; i < asker->questions.n; i++)
-                forget(questions_at(&asker->questions, i));
+                forget(connection, questions_at(&asker->questions, i));
         gateway_closed(connection);
 }
 

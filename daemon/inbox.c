@@ -127,27 +127,20 @@ static size_t inbox_deliver(struct receiver *receiver, struct worker *worker,
 
 int inbox_await(struct inbox *inbox, const struct inbox_asker *asker,
                 char subject[INBOX_SUBJECT_LENGTH]) {
-        static struct log_limit limit = {.burst = 1, .interval_ms = 10000};
         char *token = bytes_copy(subject, (struct bytes){inbox->prefix, sizeof(inbox->prefix)});
         const struct await await = {.id = asker->connection->id,
                                     .number = asker->number,
                                     .take = asker->take,
                                     .slot = asker->connection->slot};
         uint64_t random;
-        int r;
 
+        if (asker->n_share >= reply_table_room(&inbox->table))
+                return INBOX_FULL;
         if (getrandom(&random, sizeof(random), 0) != sizeof(random))
                 return -EAGAIN;
         /* They are forgotten one by one, and not when they are old. */
-        r = reply_table_add(&inbox->table, (struct bytes){(const char *)&await, sizeof(await)},
-                            random, 0, token);
-        if (r != REPLY_TABLE_FORGOT)
-                return r;
-        counter_add(&inbox->worker->stats.forgotten_replies, 1);
-        log_limited(&limit, LOG_LEVEL_WARNING,
-                    "too many answers are awaited on account \"%s\": the oldest are forgotten",
-                    inbox->bus->account);
-        return 0;
+        return reply_table_add(&inbox->table, (struct bytes){(const char *)&await, sizeof(await)},
+                               random, 0, token);
 }
 
 void inbox_forget(struct inbox *inbox, const char subject[INBOX_SUBJECT_LENGTH]) {

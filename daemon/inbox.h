@@ -30,7 +30,8 @@ struct inbox_answer {
 /* Who awaits it. */
 struct inbox_asker {
         struct connection *connection;
-        uint64_t number; /* of the question, as the asker counts them */
+        uint64_t number;  /* of the question, as the asker counts them */
+        uint64_t n_share; /* how many his listener awaits already */
         /* Takes the answer, in the connection's worker; not if the connection is closed by then. */
         void (*take)(struct connection *connection, const struct inbox_answer *answer);
 };
@@ -39,8 +40,14 @@ struct inbox_asker {
  * Returns 0 or a negative errno. In the worker's thread. */
 int inbox_obtain(struct inbox **inboxp, struct bus *bus, struct worker *worker);
 
-/* Awaits an answer; `subject` gets the one to ask for. Returns 0, -ENOMEM or another negative
- * errno. In the worker's thread. */
+/* An outcome of inbox_await(). */
+enum {
+        INBOX_FULL = 1, /* the asker's listener awaits too much */
+};
+
+/* Awaits an answer; `subject` gets the one to ask for. A listener may await as much as there is
+ * room left for: so none is ever without, whatever another one's peers ask. Returns 0, INBOX_FULL,
+ * -ENOMEM or another negative errno. In the worker's thread. */
 int inbox_await(struct inbox *inbox, const struct inbox_asker *asker,
                 char subject[INBOX_SUBJECT_LENGTH]);
 

@@ -78,6 +78,7 @@ struct listener {
         struct tls_context *tls; /* of new connections; a reference, NULL: none. With the lock */
         struct config_handler *settings; /* the same of the handler; NULL: the bus */
         struct gateway_losses losses;
+        _Atomic uint64_t n_awaited; /* questions of its peers that wait for answers */
         struct turnstile turnstile; /* for handlers that serve a few peers at a time */
         struct program_counts programs;
 

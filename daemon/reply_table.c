@@ -149,6 +149,15 @@ int reply_table_add(struct reply_table *table, struct bytes subject, uint64_t ra
         return r;
 }
 
+unsigned reply_table_room(struct reply_table *table) {
+        unsigned n_used;
+
+        pthread_mutex_lock(&table->lock);
+        n_used = table->n_used;
+        pthread_mutex_unlock(&table->lock);
+        return REPLY_TABLE_MAX - n_used;
+}
+
 char *reply_table_take(struct reply_table *table, struct bytes token) {
         uint64_t number = token.length == REPLY_TOKEN_LENGTH ? base62_read(token) : UINT64_MAX;
         uint32_t i = (uint32_t)(number % REPLY_TABLE_MAX);

@@ -40,6 +40,10 @@ enum {
 int reply_table_add(struct reply_table *table, struct bytes subject, uint64_t random,
                     uint64_t now_ms, char token[REPLY_TOKEN_LENGTH]);
 
+/* How many more replies of a few bytes there is room for without forgetting one; for who adds them
+ * alone. */
+unsigned reply_table_room(struct reply_table *table);
+
 /* Where the reply under this token goes, once, as text that the caller frees; NULL: nowhere. */
 char *reply_table_take(struct reply_table *table, struct bytes token);
 

@@ -103,6 +103,17 @@ static void test_the_oldest_gives_way(void **state) {
         assert_int_equal(table.n_bytes, 0);
 }
 
+static void test_room_is_what_is_left(void **state) {
+        char a[REPLY_TOKEN_LENGTH], b[REPLY_TOKEN_LENGTH];
+
+        assert_int_equal(reply_table_room(&table), REPLY_TABLE_MAX);
+        assert_int_equal(add("a", 1, a), 0);
+        assert_int_equal(add("b", 1, b), 0);
+        assert_int_equal(reply_table_room(&table), REPLY_TABLE_MAX - 2);
+        check_takes(a, "a");
+        assert_int_equal(reply_table_room(&table), REPLY_TABLE_MAX - 1);
+}
+
 static void test_long_subjects_are_fewer(void **state) {
         static char subject[65536];
         char first[REPLY_TOKEN_LENGTH], token[REPLY_TOKEN_LENGTH];
@@ -142,6 +153,7 @@ int main(void) {
                 TEST(test_what_is_no_token_leads_nowhere),
                 TEST(test_a_token_is_not_used_again_soon),
                 TEST(test_the_oldest_gives_way),
+                TEST(test_room_is_what_is_left),
                 TEST(test_long_subjects_are_fewer),
                 TEST(test_what_is_old_is_forgotten),
         };
