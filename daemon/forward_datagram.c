@@ -11,6 +11,7 @@
 #include "daemon/session.h"
 
 #include <errno.h>
+#include <string.h>
 
 /* Answers that are read before others have their turn. */
 #define READ_MAX 32
@@ -49,21 +50,35 @@ static bool connect_upstream(struct forward *forward) {
         return is_open(forward) && has_upstream(forward);
 }
 
-/* The target is not there (any more); the next datagram goes to the one that is next. */
-static void leave_target(struct forward *forward) {
-        upstream_note_failure(&forward->upstream);
+/* The target is not there (any more), and what was sent to it last is lost; the next datagram goes
+ * to the one that is next. */
+static void leave_target(struct forward *forward, int error) {
+        upstream_note_failure(&forward->upstream, strerror(-error));
         upstream_close(&forward->upstream, false);
         counter_add(&forward->connection->worker->stats.unreachable_targets, 1);
+        session_drop(forward->connection->session, DROP_TARGET);
+}
+
+static bool is_gone(ssize_t error) {
+        return error == -ECONNREFUSED || error == -ECONNRESET || error == -ENOTCONN ||
+               error == -EPIPE || error == -EHOSTUNREACH || error == -ENETUNREACH;
 }
 
 /* Sends a datagram; if the target turns out to be gone, to the next one. */
 static ssize_t send_once_or_twice(struct forward *forward, struct bytes frame) {
         ssize_t n = upstream_send(&forward->upstream, frame);
 
-        if (n != -ECONNREFUSED && n != -ECONNRESET && n != -ENOTCONN && n != -EPIPE)
+        if (!is_gone(n))
                 return n;
-        leave_target(forward);
+        leave_target(forward, (int)n);
         return connect_upstream(forward) ? upstream_send(&forward->upstream, frame) : n;
+}
+
+static enum drop drop_of(const struct forward *forward, ssize_t error) {
+        if (error == -EMSGSIZE)
+                return DROP_TOO_LARGE;
+        return is_gone(error) || forward->upstream.phase == UPSTREAM_CLOSED ? DROP_TARGET
+                                                                            : DROP_CONGESTION;
 }
 
 void forward_datagram_input(struct forward *forward, struct bytes frame) {
@@ -82,9 +97,8 @@ void forward_datagram_input(struct forward *forward, struct bytes frame) {
                 n = send_once_or_twice(forward, frame);
         if (n >= 0)
                 forward_count_input(connection, frame.length);
-        else if (is_open(forward))
-                session_drop(connection->session,
-                             n == -EMSGSIZE ? DROP_TOO_LARGE : DROP_CONGESTION);
+        else
+                session_drop(connection->session, drop_of(forward, n));
 }
 
 /* --- back ----------------------------------------------------------------------------------------
@@ -98,9 +112,10 @@ static bool take_answer(struct forward *forward, struct block *block) {
         if (n == -EAGAIN)
                 return false;
         if (n < 0 && n != -EMSGSIZE) {
-                leave_target(forward);
+                leave_target(forward, (int)n);
                 return false;
         }
+        upstream_note_answer(&forward->upstream);
         if (n == -EMSGSIZE || (size_t)n > connection->max_frame)
                 connection_note_too_large(connection, 1);
         else if (n > 0)

@@ -168,7 +168,7 @@ struct totals {
         uint64_t in_messages, in_bytes, out_messages, out_bytes;
         uint64_t slow_consumers, stale_connections, protocol_errors, held_publishers, accept_errors,
                 refused_logins, failed_handshakes, tls_floods, forgotten_replies,
-                unreachable_targets, failed_introductions;
+                unreachable_targets, failed_targets, failed_introductions;
         uint64_t denied_publishes, denied_subscriptions;
         uint64_t programs_asked, programs_over, programs_ended, programs_late, programs_refused,
                 programs_failed;
@@ -204,6 +204,7 @@ static struct totals totals_of(const struct server *server) {
                 totals.tls_floods += counter_read(&stats->tls_floods);
                 totals.failed_introductions += counter_read(&stats->failed_introductions);
                 totals.unreachable_targets += counter_read(&stats->unreachable_targets);
+                totals.failed_targets += counter_read(&stats->failed_targets);
         }
         return totals;
 }
@@ -285,6 +286,7 @@ static void varz_traffic(json_t *varz, const struct server *server) {
         json_object_set_new(varz, "tls_floods", integer(totals.tls_floods));
         json_object_set_new(varz, "proxy_header_failures", integer(totals.failed_introductions));
         json_object_set_new(varz, "unreachable_targets", integer(totals.unreachable_targets));
+        json_object_set_new(varz, "failed_targets", integer(totals.failed_targets));
         json_object_set_new(varz, "log_lines_dropped", integer(log_dropped()));
 }
 

@@ -496,6 +496,7 @@ const char *drop_name(enum drop why) {
                 [DROP_UNANSWERABLE] = "unanswerable",
                 [DROP_LOOP] = "loop",
                 [DROP_BUSY] = "busy",
+                [DROP_TARGET] = "target",
         };
 
         return names[why];

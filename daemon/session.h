@@ -58,6 +58,7 @@ enum drop {
                                SUB of such a peer */
         DROP_LOOP,          /* in: an answer would be answered, for ever */
         DROP_BUSY,          /* in: as many wait to be served as may */
+        DROP_TARGET,        /* in: what it was to be forwarded to is not there */
         N_DROPS,
 };
 

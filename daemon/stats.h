@@ -20,6 +20,7 @@ struct stats {
         struct counter protocol_errors;
         struct counter refused_logins;
         struct counter denied_publishes, denied_subscriptions; /* by permissions */
+        struct counter failed_targets;    /* each that could not be reached, of several too */
         struct counter forgotten_replies; /* of other accounts: too many were awaited */
         struct counter held_publishers;   /* times a publisher waited for receivers */
         struct counter accept_errors;

@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How long a target that has failed comes last. */
-#define REST_MS 10000
 /* When a name is looked up again that was not found. */
 #define RESOLVE_AGAIN_MS 1000
 
@@ -153,8 +151,17 @@ bool targets_leave(struct targets *targets, struct list_link *link) {
         return was_there;
 }
 
-void targets_note(struct targets *targets, unsigned target, bool is_reached, uint64_t now_ms) {
+bool targets_note(struct targets *targets, unsigned target, bool is_reached, uint64_t now_ms) {
+        struct target *noted = &targets->all[target];
+        bool is_news;
+
+        /* Mostly so, and then there is no need of the lock. */
+        if (is_reached && !atomic_load_explicit(&noted->has_failed, memory_order_relaxed))
+                return false;
         pthread_mutex_lock(&targets->lock);
-        targets->all[target].rest_until_ms = is_reached ? 0 : now_ms + REST_MS;
+        is_news = is_reached ? noted->has_failed : noted->rest_until_ms <= now_ms;
+        noted->rest_until_ms = is_reached ? 0 : now_ms + TARGET_REST_MS;
+        noted->has_failed = !is_reached;
         pthread_mutex_unlock(&targets->lock);
+        return is_news;
 }

@@ -19,18 +19,21 @@
 /* How many targets there may be, and addresses that are used of each name. */
 #define TARGETS_MAX        64
 #define TARGET_SOCKETS_MAX 16
+/* How long a target that has failed comes last. */
+#define TARGET_REST_MS 10000
 
 struct target {
         struct address address;      /* fixed, as the next two */
         char text[ADDRESS_TEXT_MAX]; /* the address, for people */
         bool is_name;
+        _Atomic bool has_failed; /* since it was reached last; written with the lock */
 
         /* With the lock. */
         struct address_socket *sockets; /* owned; what it stands for; NULL: not known */
         size_t n_sockets;
         bool is_resolving;        /* somebody finds it out */
         uint64_t resolve_due_ms;  /* when it should be found out again */
-        uint64_t rest_until_ms;   /* it has failed; 0: it has not */
+        uint64_t rest_until_ms;   /* it has failed, and comes last; 0: it has not */
         struct list_link waiting; /* those who wait until it is found out; see resolver.h */
 };
 
@@ -84,5 +87,6 @@ bool targets_wait(struct targets *targets, unsigned target, struct list_link *li
 /* Takes him out again. Returns whether he was still there; if not he is being told. */
 bool targets_leave(struct targets *targets, struct list_link *link);
 
-/* A target could be reached, or could not. */
-void targets_note(struct targets *targets, unsigned target, bool is_reached, uint64_t now_ms);
+/* A target could be reached, or could not. Returns whether that is worth telling: it could not be
+ * before, or it begins to rest. */
+bool targets_note(struct targets *targets, unsigned target, bool is_reached, uint64_t now_ms);

@@ -3,6 +3,8 @@
 
 #include "daemon/config_handler.h"
 #include "daemon/connection.h"
+#include "daemon/listener.h"
+#include "lib/log.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -50,11 +52,44 @@ static bool introduce(const struct upstream *upstream) {
         return send(upstream->socket->fd, text, length, MSG_NOSIGNAL) == (ssize_t)length;
 }
 
+/* The present target cannot be reached. Of the only one that is told with the failure of all. */
+void upstream_note_failure(struct upstream *upstream, const char *why) {
+        static struct log_limit limit = {
+                .what = "failures of targets", .burst = 20, .interval_ms = 10000};
+        struct targets *targets = targets_of(upstream);
+
+        counter_add(&upstream->connection->worker->stats.failed_targets, 1);
+        if (!targets_note(targets, current_target(upstream), false, now_ms(upstream)))
+                return;
+        if (targets->count > 1)
+                log_limited(&limit, LOG_LEVEL_WARNING,
+                            "listener \"%s\": target %s: %s; it is tried last for %ds",
+                            upstream->connection->listener->name, upstream_target(upstream), why,
+                            TARGET_REST_MS / 1000);
+        else if (upstream->phase == UPSTREAM_OPEN)
+                log_limited(&limit, LOG_LEVEL_WARNING, "listener \"%s\": target %s: %s",
+                            upstream->connection->listener->name, upstream_target(upstream), why);
+}
+
+void upstream_note_answer(struct upstream *upstream) {
+        static struct log_limit limit = {.burst = 20, .interval_ms = 10000};
+
+        if (targets_note(targets_of(upstream), current_target(upstream), true, now_ms(upstream)))
+                log_limited(&limit, LOG_LEVEL_INFO, "listener \"%s\": target %s is there again",
+                            upstream->connection->listener->name, upstream_target(upstream));
+}
+
+/* Whether its having a connection says that the target is there. */
+static bool is_proof(const struct upstream_socket *socket) {
+        return socket->type != SOCK_DGRAM || socket->family == AF_UNIX;
+}
+
 static void become_open(struct upstream *upstream) {
         set_deadline(upstream, 0);
         upstream->phase = UPSTREAM_OPEN;
         upstream_await(upstream, 0);
-        targets_note(targets_of(upstream), current_target(upstream), true, now_ms(upstream));
+        if (is_proof(upstream->socket))
+                upstream_note_answer(upstream);
         upstream->owner->opened(upstream);
 }
 
@@ -173,7 +208,7 @@ static bool ask(struct upstream *upstream) {
 }
 
 static void next_target(struct upstream *upstream) {
-        targets_note(targets_of(upstream), current_target(upstream), false, now_ms(upstream));
+        upstream_note_failure(upstream, upstream->failure);
         upstream->n_turned++;
         upstream->n_sockets = 0;
         upstream->has_asked = false;
@@ -265,10 +300,6 @@ void upstream_close(struct upstream *upstream, bool is_abort) {
         upstream_socket_close(upstream, is_abort);
         if (is_waiting && resolver_leave(upstream->connection->settings, &upstream->wait))
                 connection_unpin(upstream->connection);
-}
-
-void upstream_note_failure(struct upstream *upstream) {
-        targets_note(targets_of(upstream), current_target(upstream), false, now_ms(upstream));
 }
 
 void upstream_deadline(struct upstream *upstream) {

@@ -69,8 +69,10 @@ void upstream_open(struct upstream *upstream, struct connection *connection,
  * where that is possible. */
 void upstream_close(struct upstream *upstream, bool is_abort);
 
-/* The target that it is connected to turned out not to be there. */
-void upstream_note_failure(struct upstream *upstream);
+/* The target that it is connected to turned out not to be there, for that reason; or it has
+ * answered, where no connection tells that it is there. */
+void upstream_note_failure(struct upstream *upstream, const char *why);
+void upstream_note_answer(struct upstream *upstream);
 
 /* The connection's deadline has come, which is the upstream's until it is open. */
 void upstream_deadline(struct upstream *upstream);

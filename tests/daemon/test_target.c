@@ -68,6 +68,16 @@ static void test_who_is_reached_again_rests_no_more(void **state) {
         assert_string_equal(turn_at(1001), "0123");
 }
 
+static void test_it_is_news_when_a_target_begins_to_rest_and_when_it_is_back(void **state) {
+        assert_false(targets_note(targets, 0, true, 1000));
+        assert_true(targets_note(targets, 0, false, 1000));
+        assert_false(targets_note(targets, 0, false, 1001 + TARGET_REST_MS - 2));
+        assert_true(targets_note(targets, 0, false, 1001 + 2 * TARGET_REST_MS));
+        assert_true(targets_note(targets, 0, true, 2000 + 2 * TARGET_REST_MS));
+        assert_false(targets_note(targets, 0, true, 2000 + 2 * TARGET_REST_MS));
+        assert_true(targets_note(targets, 0, false, 2000 + 2 * TARGET_REST_MS));
+}
+
 static void test_when_all_have_failed_all_are_tried(void **state) {
         for (unsigned i = 0; i < 4; i++)
                 targets_note(targets, i, false, 1000);
@@ -160,6 +170,7 @@ int main(void) {
                 TEST(test_each_turn_begins_with_the_next_target),
                 TEST(test_who_has_failed_comes_last_for_a_while),
                 TEST(test_who_is_reached_again_rests_no_more),
+                TEST(test_it_is_news_when_a_target_begins_to_rest_and_when_it_is_back),
                 TEST(test_when_all_have_failed_all_are_tried),
                 TEST(test_addresses_are_known_at_once),
                 TEST(test_one_looks_a_name_up_for_all),

@@ -213,8 +213,10 @@ check 'and which is counted' 1 "$(ctl_json unreachable_targets status)"
 for i in 1 2 3; do
         check_echo "another one takes the place of one that is down, $i" "unix://$directory/second" 1000
 done
+expect_log 'which is told' 'listener "second": target .*/dead: No such file or directory; it is tried last for 10s'
 serve revived "$dead" echo
 check_echo 'a target that has come up is reached' "unix://$directory/none" 1000
+expect_log 'which is told as well' 'listener "none": target .*/dead is there again'
 check_matches 'that is it' '^ended 1000 ' "$(became revived '^ended 1000 ')"
 for i in 1 2 3 4; do
         check_echo "in turns, $i" "unix://$directory/both" "$((7000 + i % 2))"
@@ -224,8 +226,10 @@ check_matches 'each its own' '^ended 700. ' "$(became echo-ipv4 '^ended 700. ')"
 check_echo 'a name is looked up' "unix://$directory/name" 1000
 check_echo 'and used again' "unix://$directory/name" 1000
 check_matches 'a name that is not known leads nowhere' '^(got 0 |broken)' "$(send "unix://$directory/nowhere" 0)"
-expect_log 'which the log tells, too' 'no target can be reached; .*no-such-host.invalid:1: '
+expect_log 'the log tells that, too' 'no target can be reached; .*no-such-host.invalid:1: '
 check_echo 'a port where nobody is does not keep from the next target' "unix://$directory/black" 1000
+expect_log 'it is told why not' 'listener "black": target tcp://127.0.0.1:1: Connection refused; it is tried last'
+check_matches 'those that failed are counted' '^[3-9]$' "$(ctl_json failed_targets status)"
 stop_daemon
 check 'it ends well once more' 0 "$status"
 

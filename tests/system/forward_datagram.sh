@@ -2,7 +2,7 @@
 # Forwarding datagrams: UDP to UDP and to Unix and back, a session for each peer, who cannot be answered, targets
 # that are down and come back, limits, rates, a kick, names; and nothing is left of any.
 #
-# shellcheck disable=SC2119 # functions without arguments
+# shellcheck disable=SC2119,SC2317 # functions without arguments; functions that await_that calls
 . "$SOCKD_SOURCE_DIR/tests/system/daemon.sh"
 . "$SOCKD_SOURCE_DIR/tests/system/streams.sh"
 
@@ -29,6 +29,8 @@ listener dgram-dgram "unix+dgram://$directory/dgram-dgram" "forward = \"$echo_dg
 listener two udp://127.0.0.1:0 "forward = [\"unix+dgram://$directory/nobody\", \"$echo_udp\"];"
 listener late udp://127.0.0.1:0 "forward = \"unix+dgram://$directory/late\";"
 listener name udp://127.0.0.1:0 "forward = \"udp://localhost:${echo_udp##*:}\";"
+listener dead udp://127.0.0.1:0 'forward = "udp://127.0.0.1:1";'
+listener one-dead udp://127.0.0.1:0 "forward = [\"udp://127.0.0.1:1\", \"$echo_udp\"];"
 listener few udp://127.0.0.1:0 "forward = \"$echo_udp\"; max_sessions = 2; session_timeout = \"1s\";"
 listener sink "unix+dgram://$directory/sink" "forward = \"unix+dgram://$directory/sunk\";"
 listener slow udp://127.0.0.1:0 "forward = \"$echo_udp\"; rate = { messages = 1; burst = 2; };"
@@ -102,6 +104,22 @@ obey "open back unix+dgram://$directory/late unix+dgram://$directory/late" 'send
 expect back 'and again, after it was gone' found-again
 obey "open named udp://127.0.0.1:0 udp://127.0.0.1:$(port_of name)" 'insist named hello hello'
 check_matches 'a name is looked up' ' hello$' "$(await_helper peers '^named ')"
+
+# Of UDP nothing tells that a target is not there but the refusal of what was sent to it.
+obey "open dead udp://127.0.0.1:0 udp://127.0.0.1:$(port_of dead)"
+for i in 1 2 3 4 5 6; do
+        obey "send dead $i"
+done
+# has_dropped LISTENER N: for want of a target.
+has_dropped() {
+        [ "$(ctl --json listeners | sed 's/{"name"/\n&/g' |
+                sed -n "s/^{\"name\":\"$1\".*\"dropped\":{[^}]*\"target\":\([0-9]*\).*/\1/p")" = "$2" ]
+}
+check_does 'datagrams that nobody takes are counted' await_that has_dropped dead 6
+expect_log 'and told' 'listener "dead": target udp://127.0.0.1:1: Connection refused$'
+obey "open one-dead udp://127.0.0.1:0 udp://127.0.0.1:$(port_of one-dead)" 'insist one-dead hello hello'
+check_matches 'the next target is used' ' hello$' "$(await_helper peers '^one-dead ')"
+expect_log 'and the one before rests' 'listener "one-dead": target udp://127.0.0.1:1: Connection refused; it is tried last for 10s'
 
 # --- limits -----------------------------------------------------------------------------------------------
 
