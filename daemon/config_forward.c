@@ -3,6 +3,7 @@
 
 #include "daemon/config.h"
 #include "daemon/config_keys.h"
+#include "daemon/config_loops.h"
 #include "daemon/proxy_protocol.h"
 #include "daemon/target.h"
 
@@ -107,7 +108,7 @@ void config_forward_check(struct config_reader *reader, const char *path,
                         config_reader_complain(reader, setting, path, "forward",
                                                "the listener takes %s, but %s is for %s", from,
                                                address_format(target, text), kind_of(target));
-                if (address_is_equal(target, &listener->address))
+                if (config_loops_reaches(target, listener))
                         config_reader_complain(reader, setting, path, "forward",
                                                "%s is the listener itself",
                                                address_format(target, text));

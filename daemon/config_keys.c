@@ -11,6 +11,7 @@
 #include "daemon/config_admission.h"
 #include "daemon/config_forward.h"
 #include "daemon/config_handler.h"
+#include "daemon/config_loops.h"
 #include "daemon/config_permissions.h"
 #include "daemon/config_services.h"
 #include "daemon/proxy_protocol.h"
@@ -606,6 +607,7 @@ static void check_listeners(struct config_reader *reader, const config_setting_t
 static void check_config(struct config_reader *reader, const char *path,
                          const config_setting_t *group, void *target, bool is_whole) {
         check_listeners(reader, group, target);
+        config_loops_check(reader, group, target);
         config_accounts_check(reader, group, target, is_whole);
         if (is_whole && reader->error == 0)
                 config_services_check(reader, group, target);

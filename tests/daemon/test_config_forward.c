@@ -77,6 +77,70 @@ static void test_targets_are_addresses_to_connect_to(void **state) {
         refuse(listen, "forward = \"tcp://127.0.0.1:1\";", "is the listener itself");
 }
 
+static void test_a_listener_does_not_forward_to_itself(void **state) {
+        static const char part[] = "is the listener itself";
+        char listen[64], keys[128];
+
+        refuse("tcp://*:29702", "forward = \"tcp://127.0.0.1:29702\";",
+               "forward: tcp://127.0.0.1:29702 is the listener itself");
+        refuse("tcp://*:29702", "forward = \"tcp://[::1]:29702\";", part);
+        refuse("tcp://0.0.0.0:1", "forward = \"tcp://127.1.2.3:1\";", part);
+        refuse("tcp://[::]:1", "forward = \"tcp://127.0.0.1:1\";", part);
+        refuse("tcp://[::]:1", "forward = \"tcp://0.0.0.0:1\";", part);
+        refuse("tcp://[::1]:1", "forward = [\"tcp://h:1\", \"tcp://localhost:1\"];", part);
+        refuse("tcp://localhost:1", "forward = \"tcp://127.0.0.1:1\";", part);
+        refuse("tcp://[::ffff:127.0.0.1]:1", "forward = \"tcp://127.0.0.1:1\";", part);
+        refuse("udp://*:1", "forward = \"udp://localhost:1\";", part);
+        refuse("unix:@x", "forward = \"unix:@x\";", part);
+        snprintf(listen, sizeof(listen), "unix://%s/x", directory);
+        snprintf(keys, sizeof(keys), "forward = \"unix://%s/..%s/x\";", directory,
+                 strrchr(directory, '/'));
+        refuse(listen, keys, part);
+        assert_int_equal(symlink("x", "y"), 0);
+        write_file("x", "");
+        snprintf(keys, sizeof(keys), "forward = \"unix://%s/y\";", directory);
+        refuse(listen, keys, part);
+        unlink("x");
+        unlink("y");
+        load_forward("tcp://127.0.0.1:1", "forward = \"tcp://127.0.0.2:1\";");
+        load_forward("tcp://127.0.0.1:1", "forward = \"tcp://127.0.0.1:2\";");
+        load_forward("tcp://*:1", "forward = \"tcp://192.0.2.1:1\";");
+        load_forward("tcp://*:1", "forward = \"tcp://[2001:db8::1]:1\";");
+        load_forward("tcp://127.0.0.1:1", "forward = \"tcp://[::1]:1\";");
+        load_forward("tcp://[::]:1", "v6only = true; forward = \"tcp://127.0.0.1:1\";");
+        load_forward("unix:@x", "forward = \"unix:@y\";");
+        load_forward("unix:///x", "forward = \"unix:@x\";");
+}
+
+/* Loads listeners, and expects one warning with that part; NULL: none. */
+static void expect_warning(const char *listeners, const char *part) {
+        char text[4096];
+
+        snprintf(text, sizeof(text), "listeners = (%s);", listeners);
+        load_good(text);
+        assert_int_equal(config->warnings.n_lines, part ? 1 : 0);
+        if (part && !strstr(config->warnings.lines[0], part))
+                fail_msg("%s", config->warnings.lines[0]);
+}
+
+static void test_rings_of_forwards_are_warned_of(void **state) {
+        expect_warning("{ name = \"a\"; listen = \"tcp://*:1\"; forward = \"unix:@b\"; },"
+                       "{ name = \"b\"; listen = \"unix:@b\"; forward = \"tcp://127.0.0.1:1\"; }",
+                       "listeners[0].forward: it leads back, and connections may go round for "
+                       "ever: \"a\" -> \"b\" -> \"a\"");
+        expect_warning("{ name = \"o\"; listen = \"unix:@o\"; forward = \"unix:@a\"; },"
+                       "{ name = \"a\"; listen = \"unix:@a\"; forward = \"unix:@b\"; },"
+                       "{ name = \"b\"; listen = \"unix:@b\"; forward = \"tcp://localhost:1\"; },"
+                       "{ name = \"c\"; listen = \"tcp://[::]:1\"; "
+                       "forward = [\"unix:@x\", \"unix:@a\"]; }",
+                       "listeners[1].forward: it leads back, and connections may go round for "
+                       "ever: \"a\" -> \"b\" -> \"c\" -> \"a\"");
+        expect_warning("{ name = \"a\"; listen = \"tcp://*:1\"; forward = \"unix:@b\"; },"
+                       "{ name = \"b\"; listen = \"unix:@b\"; forward = \"unix:@c\"; },"
+                       "{ name = \"c\"; listen = \"unix:@c\"; echo = true; }",
+                       NULL);
+}
+
 static void test_both_sides_are_of_a_kind(void **state) {
         refuse("tcp://127.0.0.1:1", "forward = \"udp://127.0.0.1:2\";",
                "the listener takes a stream, but udp://127.0.0.1:2 is for datagrams");
@@ -140,6 +204,8 @@ int main(void) {
                 cmocka_unit_test_teardown(test_there_are_neither_no_targets_nor_too_many,
                                           tear_down),
                 cmocka_unit_test_teardown(test_targets_are_addresses_to_connect_to, tear_down),
+                cmocka_unit_test_teardown(test_a_listener_does_not_forward_to_itself, tear_down),
+                cmocka_unit_test_teardown(test_rings_of_forwards_are_warned_of, tear_down),
                 cmocka_unit_test_teardown(test_both_sides_are_of_a_kind, tear_down),
                 cmocka_unit_test_teardown(test_proxy_headers_are_sent_and_accepted, tear_down),
                 cmocka_unit_test_teardown(test_targets_may_have_tls, tear_down),
