@@ -17,7 +17,9 @@
 /* What is shorter is copied, with a CR LF behind it, to where there is room for that. */
 #define COPY_MAX 4096
 
-static void refuse_frame(struct connection *connection, enum framing_result result);
+static size_t max_frame(const struct connection *connection);
+static void refuse_frame(struct connection *connection, enum framing_result result,
+                         const char *detail);
 
 /* --- life ----------------------------------------------------------------------------------- */
 
@@ -44,7 +46,7 @@ void gateway_renewed(struct connection *connection) {
 }
 
 void gateway_oversized(struct connection *connection) {
-        refuse_frame(connection, FRAMING_TOO_LONG);
+        refuse_frame(connection, FRAMING_TOO_LONG, ": longer than what can be received at once");
 }
 
 void gateway_changed(struct connection *connection) {
@@ -61,7 +63,43 @@ void gateway_closed(struct connection *connection) {
 
 /* --- losses --------------------------------------------------------------------------------- */
 
-void gateway_lose(struct connection *connection, enum gateway_loss why) {
+/* How much of the log's line is of a subject. */
+#define DETAIL_MAX 256
+
+/* Which limit a frame has passed, and where it is set. */
+static void write_limit(const struct connection *connection, char text[DETAIL_MAX]) {
+        size_t max_payload = connection->client->parser.max_payload, max = max_frame(connection);
+        bool is_own = max_payload < connection->worker->config->server.max_payload;
+
+        snprintf(text, DETAIL_MAX, ": %s is %zu bytes",
+                 max < max_payload ? "max_line"
+                 : is_own          ? "the payload of its limits"
+                                   : "max_payload",
+                 max);
+}
+
+static void write_subject(const struct connection *connection, char text[DETAIL_MAX]) {
+        const struct gateway *gateway = gateway_of(connection);
+        char subject[DETAIL_MAX - 8];
+
+        bytes_quote(subject, sizeof(subject),
+                    (struct bytes){gateway->subject, gateway->subject_length});
+        snprintf(text, DETAIL_MAX, ": \"%s\"", subject);
+}
+
+/* What else is to be known of a loss. */
+static void write_detail(const struct connection *connection, enum gateway_loss why,
+                         char text[DETAIL_MAX]) {
+        *text = '\0';
+        if (why == LOSS_TOO_LONG)
+                write_limit(connection, text);
+        else if (gateway_of(connection)->subject &&
+                 (why == LOSS_NO_RESPONDERS || why == LOSS_TIMEOUT || why == LOSS_BUSY))
+                write_subject(connection, text);
+}
+
+/* detail: what else there is to tell; NULL: that is found out. */
+static void lose(struct connection *connection, enum gateway_loss why, const char *detail) {
 #define ROW(why, words) [why] = {.limit = {.burst = 20, .interval_ms = 10000}, .text = (words) }
         static struct {
                 struct log_limit limit;
@@ -77,12 +115,21 @@ void gateway_lose(struct connection *connection, enum gateway_loss why) {
         };
 #undef ROW
         struct listener *listener = connection->listener;
+        char text[DETAIL_MAX];
 
         atomic_fetch_add_explicit(&listener->losses.n[why], 1, memory_order_relaxed);
         /* Of what is denied the client tells. */
-        if (rows[why].text)
-                log_limited(&rows[why].limit, LOG_LEVEL_WARNING, "client %llu: listener \"%s\": %s",
-                            (unsigned long long)connection->id, listener->name, rows[why].text);
+        if (!rows[why].text || !log_is_enabled(LOG_LEVEL_WARNING) ||
+            !log_limit_pass(&rows[why].limit))
+                return;
+        if (!detail)
+                write_detail(connection, why, text);
+        log_warning("client %llu: listener \"%s\": %s%s", (unsigned long long)connection->id,
+                    listener->name, rows[why].text, detail ? detail : text);
+}
+
+void gateway_lose(struct connection *connection, enum gateway_loss why) {
+        lose(connection, why, NULL);
 }
 
 /* --- the subject ---------------------------------------------------------------------------- */
@@ -191,11 +238,13 @@ static size_t max_frame(const struct connection *connection) {
                        : max;
 }
 
-static void refuse_frame(struct connection *connection, enum framing_result result) {
+/* detail: as of lose(). */
+static void refuse_frame(struct connection *connection, enum framing_result result,
+                         const char *detail) {
         const struct gateway_kind *kind = gateway_of(connection)->kind;
         bool is_long = result == FRAMING_TOO_LONG;
 
-        gateway_lose(connection, is_long ? LOSS_TOO_LONG : LOSS_NO_MEMORY);
+        lose(connection, is_long ? LOSS_TOO_LONG : LOSS_NO_MEMORY, detail);
         if (kind->refuse)
                 kind->refuse(connection, is_long ? ERROR_MAX_PAYLOAD : "Out of Memory");
 }
@@ -219,7 +268,7 @@ static bool take_frame(struct connection *connection, struct bytes *input) {
                 gateway->kind->take(connection, &frame);
                 return true;
         }
-        refuse_frame(connection, result);
+        refuse_frame(connection, result, NULL);
         if (is_usable(connection, result))
                 return true;
         gateway->kind->end(connection, REASON_MAX_PAYLOAD);
@@ -271,7 +320,7 @@ void gateway_finish(struct connection *connection, struct bytes rest) {
         if (result == FRAMING_FRAME)
                 gateway->kind->take(connection, &frame);
         else if (result != FRAMING_MORE)
-                refuse_frame(connection, result);
+                refuse_frame(connection, result, NULL);
         client_end_input(connection->client);
         gateway->kind->end(connection, REASON_CLIENT_CLOSED);
 }

@@ -7,6 +7,7 @@
 #include "lib/log.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -49,13 +50,38 @@ static int leave(struct introduction *introduction) {
         return introduction->fd;
 }
 
+/* Who it is, as far as the socket tells: over TCP an address, of a Unix peer its process. */
+static const char *describe_peer(const struct introduction *introduction,
+                                 char text[ADDRESS_TEXT_MAX]) {
+        union {
+                struct sockaddr any;
+                struct sockaddr_storage storage;
+        } address;
+        struct ucred credentials;
+        socklen_t length = sizeof(address), credentials_length = sizeof(credentials);
+
+        if (introduction->listener->family == AF_UNIX &&
+            getsockopt(introduction->fd, SOL_SOCKET, SO_PEERCRED, &credentials,
+                       &credentials_length) == 0)
+                snprintf(text, ADDRESS_TEXT_MAX, "pid %d, uid %u", credentials.pid,
+                         credentials.uid);
+        else if (getpeername(introduction->fd, &address.any, &length) == 0)
+                address_format_socket(introduction->listener->address.scheme, &address.any, length,
+                                      text);
+        else
+                strcpy(text, "a peer that is gone");
+        return text;
+}
+
 /* Nobody was introduced. */
 static void refuse(struct introduction *introduction, const char *why) {
         static struct log_limit limit = {.burst = 20, .interval_ms = 10000};
+        char peer[ADDRESS_TEXT_MAX];
 
         counter_add(&introduction->worker->stats.failed_introductions, 1);
-        log_limited(&limit, LOG_LEVEL_WARNING, "listener \"%s\": %s", introduction->listener->name,
-                    why);
+        if (log_is_enabled(LOG_LEVEL_WARNING) && log_limit_pass(&limit))
+                log_warning("listener \"%s\": %s: %s", introduction->listener->name,
+                            describe_peer(introduction, peer), why);
         (void)close(leave(introduction));
 }
 
@@ -87,15 +113,15 @@ static void look(struct introduction *introduction) {
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
                 return;
         if (n <= 0) {
-                refuse(introduction, "a peer has left before its PROXY header was complete");
+                refuse(introduction, "it has left before its PROXY header was complete");
                 return;
         }
         length = proxy_header_parse(&header,
                                     (struct bytes){introduction->header, n_before + (size_t)n});
         if (length < 0)
-                refuse(introduction, "what a peer says first is no PROXY header");
+                refuse(introduction, "what it says first is no PROXY header");
         else if (!take(introduction, length == 0 ? (size_t)n : (size_t)length - n_before))
-                refuse(introduction, "a PROXY header could not be read");
+                refuse(introduction, "its PROXY header could not be read");
         else if (length > 0)
                 conclude(introduction, &header);
 }
@@ -105,7 +131,7 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
 
         worker_enter(introduction->worker);
         if (status < 0)
-                refuse(introduction, "a peer has left before its PROXY header was complete");
+                refuse(introduction, "it has left before its PROXY header was complete");
         else
                 look(introduction);
 }
@@ -114,7 +140,7 @@ static void on_timer(uv_timer_t *timer) {
         struct introduction *introduction = timer->data;
 
         worker_enter(introduction->worker);
-        refuse(introduction, "a peer sent no PROXY header in time");
+        refuse(introduction, "it sent no PROXY header in time");
 }
 
 /* --- all of them ---------------------------------------------------------------------------------
@@ -125,7 +151,7 @@ static void make_room(struct worker *worker) {
         if (worker->n_introductions < INTRODUCTIONS_MAX)
                 return;
         refuse(container_of(worker->introductions.next, struct introduction, link),
-               "too many peers have not sent their PROXY headers; the oldest are given up");
+               "it is given up for others, as too many peers have sent no PROXY header yet");
 }
 
 static struct introduction *introduction_new(struct listener *listener, int fd) {

@@ -149,11 +149,11 @@ check 'others are not' hello "$(say "$(address_of denies)" "${line6}hello")"
 start_helper silent "$support/peer" silent "$(address_of echo)"
 exec 8>"$directory/silent.in"
 exec 8>&-
-expect_log 'who is silent is closed after a while' 'a peer sent no PROXY header in time'
+expect_log 'who is silent is closed after a while' 'listener "echo": tcp://127.0.0.1:[0-9]*: it sent no PROXY header in time'
 
 before=$(ctl_json proxy_header_failures status)
 check 'who says something else is closed' '' "$(say "$(address_of echo)" 'GET / HTTP/1.0\r\n\r\n')"
-expect_log 'which the log tells' 'listener "echo": what a peer says first is no PROXY header'
+expect_log 'which the log tells' 'listener "echo": tcp://127.0.0.1:[0-9]*: what it says first is no PROXY header'
 check 'so is who begins well' '' "$(say "$(address_of echo)" 'PROXY TCP4 1.2.3.4 1.2.3.4 1 99999\r\nhello')"
 check 'or ends in the middle' '' "$(say "$(address_of echo)" 'PROXY TCP4 1.2.')"
 check 'or says what v2 has no meaning for' '' "$(say "$(address_of echo)" '\r\n\r\n\0\r\nQUIT\n\051\021\0\014xxxxxxxxxxxx')"

@@ -54,7 +54,7 @@ printf '0123456789\n0123456789a\n\n' | to short
 arrives 'a line may have max_line bytes' in.short 0123456789
 arrives 'one that is longer is left out' in.short ''
 check 'it is counted' 1 "$(lost short too_long)"
-expect_log 'and the log tells of it' 'warning: client [0-9]*: listener "short": a message was longer than it may be'
+expect_log 'and the log tells of it' 'warning: client [0-9]*: listener "short": a message was longer than it may be: max_line is 10 bytes'
 head -c 3000000 /dev/zero | to tcp
 printf 'after\n' | to tcp
 arrives 'a line without end is left out' in.tcp.127_0_0_1 after

@@ -130,6 +130,7 @@ leave
 
 check 'nobody responds' "$(printf "%s\n%s" "-ERR 'No Responders'" "-ERR 'No Responders'")" "$(printf 'a\nb\n' | ask nobody)"
 check 'that is counted' 2 "$(lost nobody no_responders)"
+expect_log 'and told' 'listener "nobody": nobody answers what is asked: "svc.nobody"$'
 check 'who may not publish is told' "-ERR 'Permissions Violation for Publish to \"secret.x\"'" "$(printf 'a\n' | ask denied)"
 check 'that is counted, too' 1 "$(lost denied denied)"
 if with nc 'a datagram gets an error as well'; then
@@ -148,6 +149,7 @@ await_helper silent subscribed >/dev/null
 check 'a service that never answers is not waited for' "$(printf "%s\n%s" "-ERR 'Timeout'" "-ERR 'Timeout'")" \
         "$(printf 'a\nb\n' | ask quick)"
 check 'it is counted' 2 "$(lost quick timeout)"
+expect_log 'and told with its subject' 'listener "quick": a question was not answered in time: "svc.silent"$'
 leave
 
 # A service that speaks the protocol by itself.
