@@ -219,10 +219,10 @@ enum framing_result framing_finish(struct framer *framer, struct frame *frame) {
 
 /* Without the line end that it may have. */
 static struct bytes without_end(struct bytes line) {
-        if (line.length > 0 && line.data[line.length - 1] == '\n')
-                line.length--;
-        if (line.length > 0 && line.data[line.length - 1] == '\r')
-                line.length--;
+        if (line.length == 0 || line.data[line.length - 1] != '\n')
+                return line;
+        line.length--;
+        line.length -= line.length > 0 && line.data[line.length - 1] == '\r';
         return line;
 }
 

@@ -363,9 +363,12 @@ static void test_a_message_is_one_line(void **state) {
         appends(FRAMING_LINE, false, BYTES("abc\r\n"), BYTES("abc\n"));
         appends(FRAMING_LINE, true, BYTES("abc\n"), BYTES("abc\r\n"));
         appends(FRAMING_LINE, false, BYTES("a\nb\r\nc\n"), BYTES("a b c\n"));
-        appends(FRAMING_LINE, false, BYTES("a\n\nb\r"), BYTES("a  b\n"));
+        appends(FRAMING_LINE, false, BYTES("a\n\nb\r\n"), BYTES("a  b\n"));
         appends(FRAMING_LINE, false, BYTES("\n"), BYTES("\n"));
         appends(FRAMING_LINE, false, BYTES("a\rb"), BYTES("a\rb\n"));
+        appends(FRAMING_LINE, false, BYTES("a\r"), BYTES("a\r\n"));
+        appends(FRAMING_LINE, true, BYTES("a\r"), BYTES("a\r\r\n"));
+        appends(FRAMING_LINE, false, BYTES("\r"), BYTES("\r\n"));
 }
 
 static void test_what_is_large_is_not_copied(void **state) {
