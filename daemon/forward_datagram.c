@@ -118,7 +118,9 @@ static bool take_answer(struct forward *forward, struct block *block) {
         upstream_note_answer(&forward->upstream);
         if (n == -EMSGSIZE || (size_t)n > connection->max_frame)
                 connection_note_too_large(connection, 1);
-        else if (n > 0)
+        else if (n == 0)
+                session_drop(connection->session, DROP_EMPTY);
+        else
                 forward_deliver(connection, (struct bytes){block->data, (size_t)n});
         return true;
 }

@@ -497,6 +497,7 @@ const char *drop_name(enum drop why) {
                 [DROP_LOOP] = "loop",
                 [DROP_BUSY] = "busy",
                 [DROP_TARGET] = "target",
+                [DROP_EMPTY] = "empty",
         };
 
         return names[why];

@@ -59,6 +59,7 @@ enum drop {
         DROP_LOOP,          /* in: an answer would be answered, for ever */
         DROP_BUSY,          /* in: as many wait to be served as may */
         DROP_TARGET,        /* in: what it was to be forwarded to is not there */
+        DROP_EMPTY,         /* out: it has no bytes, and so is none of what is sent */
         N_DROPS,
 };
 

@@ -30,6 +30,7 @@ listener two udp://127.0.0.1:0 "forward = [\"unix+dgram://$directory/nobody\", \
 listener late udp://127.0.0.1:0 "forward = \"unix+dgram://$directory/late\";"
 listener name udp://127.0.0.1:0 "forward = \"udp://localhost:${echo_udp##*:}\";"
 listener dead udp://127.0.0.1:0 'forward = "udp://127.0.0.1:1";'
+listener hollow udp://127.0.0.1:0 "forward = \"unix+dgram://$directory/hollow\";"
 listener one-dead udp://127.0.0.1:0 "forward = [\"udp://127.0.0.1:1\", \"$echo_udp\"];"
 listener few udp://127.0.0.1:0 "forward = \"$echo_udp\"; max_sessions = 2; session_timeout = \"1s\";"
 listener sink "unix+dgram://$directory/sink" "forward = \"unix+dgram://$directory/sunk\";"
@@ -110,16 +111,25 @@ obey "open dead udp://127.0.0.1:0 udp://127.0.0.1:$(port_of dead)"
 for i in 1 2 3 4 5 6; do
         obey "send dead $i"
 done
-# has_dropped LISTENER N: for want of a target.
+# has_dropped LISTENER REASON N
 has_dropped() {
         [ "$(ctl --json listeners | sed 's/{"name"/\n&/g' |
-                sed -n "s/^{\"name\":\"$1\".*\"dropped\":{[^}]*\"target\":\([0-9]*\).*/\1/p")" = "$2" ]
+                sed -n "s/^{\"name\":\"$1\".*\"dropped\":{[^}]*\"$2\":\([0-9]*\).*/\1/p")" = "$3" ]
 }
-check_does 'datagrams that nobody takes are counted' await_that has_dropped dead 6
+check_does 'datagrams that nobody takes are counted' await_that has_dropped dead target 6
 expect_log 'and told' 'listener "dead": target udp://127.0.0.1:1: Connection refused$'
 obey "open one-dead udp://127.0.0.1:0 udp://127.0.0.1:$(port_of one-dead)" 'insist one-dead hello hello'
 check_matches 'the next target is used' ' hello$' "$(await_helper peers '^one-dead ')"
 expect_log 'and the one before rests' 'listener "one-dead": target udp://127.0.0.1:1: Connection refused; it is tried last for 10s'
+
+# A target that answers without a byte: sockd sends no such datagram, but says so.
+obey "open hollow unix+dgram://$directory/hollow unix+dgram://$directory/nobody" \
+        "open asks udp://127.0.0.1:0 udp://127.0.0.1:$(port_of hollow)" 'send asks x' 'expect hollow'
+got=$(await_helper peers '^hollow ')
+from=${got#hollow }
+obey "aim hollow ${from%% *}" 'send hollow ' 'send hollow y' 'expect asks'
+check_matches 'what comes behind an empty answer arrives' ' y$' "$(await_helper peers '^asks ')"
+check_does 'the empty one is counted' await_that has_dropped hollow empty 1
 
 # --- limits -----------------------------------------------------------------------------------------------
 
