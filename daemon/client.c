@@ -587,6 +587,7 @@ static void client_remember(struct client *client) {
         closed.name = client->name ? strdup(client->name) : NULL;
         closed.lang = client->lang ? strdup(client->lang) : NULL;
         closed.version = client->version ? strdup(client->version) : NULL;
+        closed.user = client->user ? strdup(client->user) : NULL;
         closed_log_add(client->worker->instance->closed, &closed);
 }
 

@@ -16,6 +16,7 @@ static void closed_forget(struct closed_connection *closed) {
         free(closed->name);
         free(closed->lang);
         free(closed->version);
+        free(closed->user);
         free(closed->listener);
 }
 
@@ -54,6 +55,7 @@ static bool closed_log_copy(struct closed_log *log, uint64_t i, struct closed_co
                 copy->name = copy_text(from->name);
                 copy->lang = copy_text(from->lang);
                 copy->version = copy_text(from->version);
+                copy->user = copy_text(from->user);
                 copy->listener = copy_text(from->listener);
         }
         pthread_mutex_unlock(&log->lock);

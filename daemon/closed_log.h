@@ -14,6 +14,7 @@ struct closed_connection {
         const char *reason;          /* a constant */
         const char *account;         /* borrowed; names of accounts stay */
         char *name, *lang, *version; /* owned; NULL: not given */
+        char *user;                  /* owned; NULL: no user of the configuration */
         char *listener;              /* owned */
         uint64_t in_messages, in_bytes, out_messages, out_bytes, n_subscriptions;
 };

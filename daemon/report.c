@@ -682,6 +682,7 @@ json_t *report_closed(const struct closed_connection *closed) {
         connection_traffic(object, closed->in_messages, closed->in_bytes, closed->out_messages,
                            closed->out_bytes);
         connection_names(object, closed->name, closed->lang, closed->version);
+        set_text(object, "authorized_user", closed->user);
         set_text(object, "account", closed->account);
         json_object_set_new(object, "start", time_text(closed->start_ns));
         json_object_set_new(object, "stop", time_text(closed->stop_ns));

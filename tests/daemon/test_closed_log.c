@@ -26,6 +26,7 @@ static void add(uint64_t id) {
 
         snprintf(text, sizeof(text), "name-%llu", (unsigned long long)id);
         closed.name = strdup(text);
+        closed.user = strdup("nob");
         closed.listener = strdup("local");
         closed_log_add(&closed_log, &closed);
 }
@@ -42,6 +43,7 @@ static void see(const struct closed_connection *closed, void *context) {
         snprintf(text, sizeof(text), "name-%llu", (unsigned long long)closed->id);
         seen->is_wrong = seen->is_wrong || (seen->count > 0 && closed->id != seen->last + 1) ||
                          strcmp(closed->name, text) != 0 || closed->lang || closed->version ||
+                         strcmp(closed->user, "nob") != 0 ||
                          strcmp(closed->listener, "local") != 0 ||
                          strcmp(closed->reason, REASON_CLIENT_CLOSED) != 0;
         if (seen->count++ == 0)

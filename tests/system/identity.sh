@@ -123,6 +123,8 @@ living=$helper
 stay other 7002
 check 'clients show the rule that fits and its role' 'alice admin' "$(shown 7001)"
 check 'and none where there is none' '- ' "$(shown 7002)"
+check_matches 'so they do of those that have left' '"uid":7001[,}].*"authorized_user":"alice"' \
+        "$(ctl --json clients --state closed | sed 's/},{/}\n{/g')"
 check_matches 'people see the name as well' 'sockctl  unix: pid [0-9]*  *alice ' "$(ctl clients)"
 users 'name = "bob"; peer = { uid = 7002; }; role = "monitor";'
 ctl reload >/dev/null
