@@ -25,6 +25,7 @@ struct forward {
         struct relay relay; /* of a relay */
         /* It has ended its input, which is not read at the moment. */
         bool has_client_left, has_target_left;
+        bool is_target_broken; /* it takes nothing any more, but what it has said is moved */
 
         /* Of carrying: what comes from that side has ended, and the other one was told so. */
         bool is_client_ended, is_target_told, is_target_ended, is_client_told;

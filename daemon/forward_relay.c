@@ -34,24 +34,32 @@ static void await_relay(struct forward *forward) {
         upstream_await(&forward->upstream, of_target);
 }
 
-/* Moves bytes in one direction. Returns whether that went well; if not it has ended. */
-static bool move(struct forward *forward, unsigned flow) {
+static void move_last(struct forward *forward);
+
+/* Moves bytes in one direction. Returns how many; negative: it has ended, or goes on with the last
+ * words of the target alone. */
+static ssize_t move(struct forward *forward, unsigned flow) {
         struct connection *connection = forward->connection;
         ssize_t n = relay_move(&forward->relay, flow, worker_input(connection->worker));
 
+        if (n == -EPIPE && flow == TO_TARGET && !forward->relay.flows[TO_CLIENT].is_ended) {
+                move_last(forward);
+                return n;
+        }
         if (n < 0) {
                 log_debug("client %llu: forward %s: %s", (unsigned long long)connection->id,
                           flow == TO_TARGET ? "to the target" : "to the client", strerror((int)-n));
                 connection_abort(connection, REASON_TARGET_ERROR);
-                return false;
+                return n;
         }
         connection_count_moved(connection, flow == TO_TARGET ? (size_t)n : 0,
                                flow == TO_CLIENT ? (size_t)n : 0);
-        return true;
+        return n;
 }
 
 static void move_flows(struct forward *forward, bool to_target, bool to_client) {
-        if ((to_target && !move(forward, TO_TARGET)) || (to_client && !move(forward, TO_CLIENT)))
+        if ((to_target && move(forward, TO_TARGET) < 0) ||
+            (to_client && move(forward, TO_CLIENT) < 0))
                 return;
         if (relay_is_over(&forward->relay))
                 forward_end(forward);
@@ -59,11 +67,29 @@ static void move_flows(struct forward *forward, bool to_target, bool to_client) 
                 await_relay(forward);
 }
 
-/* One of the sockets is broken: what it had to give has been moved, as far as possible. */
-static void give_up_relay(struct forward *forward, const char *reason) {
-        if (!move(forward, TO_TARGET) || !move(forward, TO_CLIENT))
+/* The target is broken: what is left in its socket goes to the client, as he takes it. Then reading
+ * tells how it has ended. */
+static void move_last(struct forward *forward) {
+        const struct relay_flow *flow = &forward->relay.flows[TO_CLIENT];
+        ssize_t n;
+
+        forward->is_target_broken = true;
+        upstream_await(&forward->upstream, 0);
+        n = move(forward, TO_CLIENT);
+        if (n < 0)
                 return;
-        connection_abort(forward->connection, reason);
+        if (flow->is_finished || (n == 0 && !flow->is_blocked))
+                connection_abort(forward->connection, REASON_TARGET_ERROR);
+        else
+                connection_await_socket(forward->connection, UV_WRITABLE);
+}
+
+/* The client is broken: what he had to give has been moved, as far as possible. Nobody waits for
+ * the target to take the rest. */
+static void give_up_relay(struct forward *forward) {
+        if (forward->is_target_broken ||
+            (move(forward, TO_TARGET) >= 0 && move(forward, TO_CLIENT) >= 0))
+                connection_abort(forward->connection, REASON_READ_ERROR);
 }
 
 void forward_relay_start(struct forward *forward) {
@@ -81,7 +107,9 @@ void forward_relay_client_ready(struct forward *forward, int events) {
         if (events & UV_DISCONNECT)
                 forward->has_client_left = true;
         if (events == 0)
-                give_up_relay(forward, REASON_READ_ERROR);
+                give_up_relay(forward);
+        else if (forward->is_target_broken)
+                move_last(forward);
         else
                 move_flows(forward, events & UV_READABLE, events & UV_WRITABLE);
 }
@@ -90,7 +118,7 @@ void forward_relay_target_ready(struct forward *forward, int events) {
         if (events & UV_DISCONNECT)
                 forward->has_target_left = true;
         if (events == 0)
-                give_up_relay(forward, REASON_TARGET_ERROR);
+                move_last(forward);
         else
                 move_flows(forward, events & UV_WRITABLE, events & UV_READABLE);
 }

@@ -10,6 +10,8 @@
  *           greet      says hello, ends its output, and reads to the end
  *           pour=N     sends N bytes, ends, and waits for the peer's end
  *           reset      resets the connection when something has come
+ *           quit       waits for something and does not read it, sends until nothing is taken any
+ *                      more, closes: says `ended N HASH` of what it has sent
  *           deaf       never reads
  *      stream send ADDRESS N
  *              sends N bytes and ends, reads to the end: says `sent N HASH`, `got N HASH`, and, if
@@ -233,6 +235,27 @@ static bool serve_tell(struct traffic *traffic) {
         return true;
 }
 
+/* Nothing is taken any more when that has been so for a while. */
+static bool is_taken(int fd) {
+        struct pollfd poller = {.fd = fd, .events = POLLOUT};
+
+        return poll(&poller, 1, 500) == 1;
+}
+
+static bool serve_quit(struct traffic *traffic) {
+        struct pollfd poller = {.fd = traffic->fd, .events = POLLIN};
+
+        traffic->n_to_send = UINT64_MAX;
+        if (poll(&poller, 1, -1) != 1)
+                return false;
+        while (is_taken(traffic->fd))
+                if (!send_some(traffic))
+                        return false;
+        (void)close(traffic->fd);
+        traffic->got = traffic->sent;
+        return true;
+}
+
 static bool serve(struct traffic *traffic, const char *how) {
         char byte;
 
@@ -251,6 +274,8 @@ static bool serve(struct traffic *traffic, const char *how) {
                 (void)shutdown(traffic->fd, SHUT_WR);
                 return read_to_end(traffic);
         }
+        if (strcmp(how, "quit") == 0)
+                return serve_quit(traffic);
         if (strcmp(how, "reset") == 0) {
                 (void)recv(traffic->fd, &byte, 1, 0);
                 reset(traffic->fd);
@@ -334,13 +359,11 @@ static int connect_and_turn(void) {
         return fd;
 }
 
-/* Nothing is taken any more when that has been so for a while. */
 static void run_stall(void) {
         int fd = connect_one();
-        struct pollfd poller = {.fd = fd, .events = POLLOUT};
         char bytes[PIECE] = "", order;
 
-        while (poll(&poller, 1, 500) == 1)
+        while (is_taken(fd))
                 if (send(fd, bytes, sizeof(bytes), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 &&
                     errno != EAGAIN)
                         err(1, "stream: send");

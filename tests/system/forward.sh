@@ -76,6 +76,8 @@ serve reset tcp://127.0.0.1:0 reset
 listener reset tcp://127.0.0.1:0 "forward = \"$served\";"
 serve deaf tcp://127.0.0.1:0 deaf
 listener deaf tcp://127.0.0.1:0 "forward = \"$served\";"
+serve quit "unix://$directory/quit-target" quit
+listener quit "unix://$directory/quit" "forward = \"$served\";"
 listener echo tcp://127.0.0.1:0 "forward = \"$echo_ipv4\";"
 listener echo-unix tcp://127.0.0.1:0 "forward = \"$echo_unix\";"
 listener idle tcp://127.0.0.1:0 "forward = \"$echo_ipv4\"; idle_timeout = \"200ms\";"
@@ -129,6 +131,13 @@ exec 8>&-
 
 said=$("$stream" send "$(address_of reset)" 1)
 check 'a target that resets resets the client' broken "$said"
+# A target that leaves without having read all: what it said before reaches a client that is slow.
+start_helper late "$stream" receive "unix://$directory/quit" 1
+exec 8>"$directory/late.in"
+said=$(became quit '^ended')
+echo >&8
+check 'a target that leaves early has said what it said' "got ${said#ended }" "$(await_helper late '^(got|broken)')"
+exec 8>&-
 "$stream" abort "$(address_of echo)"
 check 'a client that resets resets the target' broken "$(became echo-ipv4 '^broken')"
 "$stream" abort "$(address_of echo-unix)"
