@@ -325,6 +325,23 @@ static int server_watch_signals(struct server *server) {
         return 0;
 }
 
+/* Who dies may leave us others. */
+static void server_on_orphan(uv_signal_t *handle, int number) {
+        struct server *server = handle->data;
+
+        if (!spawner_kill_left(server->options.spawner))
+                (void)uv_signal_stop(handle);
+}
+
+/* Ends all programs, which the spawner can end no more. */
+static void server_end_programs(struct server *server) {
+        int r = uv_signal_start(&server->orphans, server_on_orphan, SIGCHLD);
+
+        if (r < 0)
+                log_error("not all programs may end: %s", uv_strerror(r));
+        server_on_orphan(&server->orphans, SIGCHLD);
+}
+
 /* It never says anything but that it has ended. */
 static void server_on_spawner(uv_poll_t *poll, int status, int events) {
         struct server *server = poll->data;
@@ -339,14 +356,18 @@ static void server_on_spawner(uv_poll_t *poll, int status, int events) {
                 log_error("the spawner has ended with status %d; sockd goes on, but has to be "
                           "restarted to run programs",
                           WEXITSTATUS(ended));
+        server_end_programs(server);
 }
 
 static int server_watch_spawner(struct server *server) {
         int r = uv_poll_init(&server->loop, &server->spawner, server->options.spawner->fd);
 
+        if (r >= 0)
+                r = uv_signal_init(&server->loop, &server->orphans);
         if (r < 0)
                 return r;
         server->spawner.data = server;
+        server->orphans.data = server;
         return uv_poll_start(&server->spawner, UV_READABLE, server_on_spawner);
 }
 

@@ -57,6 +57,7 @@ struct server {
         uv_timer_t heartbeat; /* status and watchdog */
         uv_timer_t patience;  /* of those who await replies of other accounts */
         uv_poll_t spawner;    /* its end */
+        uv_signal_t orphans;  /* of those whom it has left: their ends */
         struct visit beat;
         bool is_beating;
         enum server_state state;

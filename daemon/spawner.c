@@ -4,9 +4,12 @@
 #include "daemon/spawner_parts.h"
 #include "daemon/spawner_wire.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -26,6 +29,18 @@ static int make_ends(int ends[2]) {
         return 0;
 }
 
+static bool has_children(void) {
+        siginfo_t info;
+
+        return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+/* Whoever executed this program may have had children, which are ours then, and whose orphans could
+ * not be told from those of programs: they are let alone. Returns whether there are none. */
+static bool become_heir(void) {
+        return !has_children() && prctl(PR_SET_CHILD_SUBREAPER, 1) == 0;
+}
+
 int spawner_start(struct spawner *spawner, char **arguments) {
         sigset_t all, before;
         int ends[2], r;
@@ -34,6 +49,7 @@ int spawner_start(struct spawner *spawner, char **arguments) {
         r = make_ends(ends);
         if (r < 0)
                 return r;
+        spawner->has_heir = become_heir();
         /* There is no moment at which a signal would reach it. */
         sigfillset(&all);
         (void)sigprocmask(SIG_SETMASK, &all, &before);
@@ -109,6 +125,43 @@ int spawner_collect(struct spawner *spawner) {
         } while (r < 0 && errno == EINTR);
         spawner->pid = 0;
         return r < 0 ? -1 : status;
+}
+
+/* Those of one of our threads: which one adopts is the kernel's affair. */
+static void kill_children_of(const char *thread) {
+        char path[64];
+        FILE *file;
+        int pid;
+
+        snprintf(path, sizeof(path), "/proc/self/task/%.20s/children", thread);
+        file = fopen(path, "re");
+        while (file && fscanf(file, "%d", &pid) == 1)
+                (void)kill(pid, SIGKILL);
+        if (file)
+                (void)fclose(file);
+}
+
+static void kill_children(void) {
+        DIR *directory = opendir("/proc/self/task");
+        struct dirent *entry;
+
+        while (directory && (entry = readdir(directory)))
+                if (entry->d_name[0] != '.')
+                        kill_children_of(entry->d_name);
+        if (directory)
+                (void)closedir(directory);
+}
+
+bool spawner_kill_left(const struct spawner *spawner) {
+        pid_t pid;
+
+        if (!spawner->has_heir || spawner->pid != 0)
+                return false;
+        kill_children();
+        do {
+                pid = waitpid(-1, NULL, WNOHANG);
+        } while (pid > 0);
+        return pid == 0;
 }
 
 void spawner_stop(struct spawner *spawner) {

@@ -10,16 +10,19 @@
  * The programs of a channel are killed when the channel ends, and all of them when the daemon does,
  * in whatever way. The spawner itself ends with the daemon and by nothing else; other signals than
  * SIGKILL do not reach it. Should it die, the daemon goes on, says so once, and starts no programs
- * any more: a new one could not be forked without the daemon's threads and secrets.
+ * any more: a new one could not be forked without the daemon's threads and secrets. What ran then,
+ * and what that has started, becomes the daemon's own child by and by, and is killed.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 /* The daemon's view of it. */
 struct spawner {
-        int fd;    /* owned; -1: there is no spawner. Readable when it has ended */
-        pid_t pid; /* a child; 0: it was waited for */
+        int fd;        /* owned; -1: there is no spawner. Readable when it has ended */
+        pid_t pid;     /* a child; 0: it was waited for */
+        bool has_heir; /* what it leaves becomes the daemon's child, who has no others */
 };
 
 /* Starts it. It starts nothing before it has limits. Before any thread. arguments: those of main(),
@@ -38,6 +41,11 @@ int spawner_open_channel(const struct spawner *spawner);
 /* Waits for one that has ended. Returns the status as of waitpid(2), or -1 if it was waited for
  * already. The server's thread. */
 int spawner_collect(struct spawner *spawner);
+
+/* Kills what one that has ended has left to this process, as far as it has come here already, and
+ * waits for those that are dead. Returns whether there are more: SIGCHLD tells when to call it
+ * again. The server's thread. */
+bool spawner_kill_left(const struct spawner *spawner);
 
 /* Ends it, with all programs, and waits for that, which takes about a second at most. When
  * there is no other thread any more. */

@@ -954,21 +954,46 @@ static void test_signals_do_not_reach_the_spawner(void **state) {
 
 static void test_a_spawner_that_died_is_told(void **state) {
         struct pollfd pollfd = {.fd = spawner.fd, .events = POLLIN};
+        siginfo_t info;
         int status;
 
-        set_script("echo up; exec sleep 1000");
+        set_script("setsid sh -c 'echo up; sleep 1000' & exec sleep 1000");
         start_printing(&runs[0], -1);
         read_until(&runs[0], "up");
+        assert_false(spawner_kill_left(&spawner)); /* it is there */
         assert_int_equal(kill(spawner.pid, SIGKILL), 0);
         await_end(&runs[0]);
         check_end(&runs[0], PROGRAM_LOST, 0);
-        assert_string_equal(read_all(&runs[0]), "\n");
         assert_int_equal(start(&runs[1], (const int[]){-1, -1, -1}), -EPIPE);
         assert_int_equal(poll(&pollfd, 1, PATIENCE_MS), 1);
         status = spawner_collect(&spawner);
         assert_true(WIFSIGNALED(status));
         assert_int_equal(spawner_collect(&spawner), -1);
         assert_int_equal(spawner_limit(&spawner, 1, 1), -EPIPE);
+        /* Those of the program, too, come to us as those above them die. */
+        while (spawner_kill_left(&spawner))
+                (void)waitid(P_ALL, 0, &info, WEXITED | WNOWAIT);
+        assert_string_equal(read_all(&runs[0]), "\n");
+}
+
+/* Nobody could tell whose they are. */
+static void test_who_has_children_takes_no_others(void **state) {
+        pid_t pid;
+
+        tear_down(state);
+        fflush(NULL);
+        pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0)
+                for (;;)
+                        (void)pause();
+        assert_int_equal(set_up(state), 0);
+        assert_int_equal(kill(spawner.pid, SIGKILL), 0);
+        (void)spawner_collect(&spawner);
+        assert_false(spawner_kill_left(&spawner));
+        assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
+        assert_int_equal(kill(pid, SIGKILL), 0);
+        assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
 static void test_a_channel_ends_with_its_programs(void **state) {
@@ -1022,6 +1047,9 @@ static void test_nobody_outlives_a_daemon_that_died(void **state) {
         assert_int_equal(kill(pid, SIGKILL), 0);
         assert_int_equal(waitpid(pid, &status, 0), pid);
         assert_string_equal(read_all(&runs[0]), "\n");
+        /* Its spawner, and the program, are ours now. */
+        while (waitpid(-1, NULL, 0) > 0)
+                ;
         assert_int_equal(set_up(state), 0);
 }
 
@@ -1210,6 +1238,7 @@ int main(void) {
                 TEST(test_a_worker_that_is_busy_loses_no_end),
                 TEST(test_signals_do_not_reach_the_spawner),
                 TEST(test_a_spawner_that_died_is_told),
+                TEST(test_who_has_children_takes_no_others),
                 TEST(test_a_channel_ends_with_its_programs),
                 TEST(test_the_end_of_the_spawner_is_that_of_all),
                 TEST(test_nobody_outlives_a_daemon_that_died),

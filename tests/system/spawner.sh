@@ -25,6 +25,11 @@ await_spawner_end() {
         "$support/await" exit "$spawner"
 }
 
+# Whether the daemon has none, dead or alive.
+has_no_child() {
+        [ -z "$(cat /proc/"$daemon"/task/*/children)" ]
+}
+
 # --- what it is ----------------------------------------------------------------------------------
 
 launch "$support/activate" "local=$unix" "tcp=tcp://127.0.0.1:0" "tcp=tcp://127.0.0.1:0" -- \
@@ -91,14 +96,34 @@ check 'nor does one with a bad configuration' 78 "$status"
 
 # --- its own end -----------------------------------------------------------------------------------
 
+# A program with a child in its group, and one that has made itself a daemon.
+cat >"$directory/family" <<'END'
+#!/bin/sh
+sh -c 'echo $$ >"$0/child"; exec sleep 1000' "$1" &
+setsid sh -c 'sh -c "echo \$\$ >\$0/daemon; exec sleep 1000" "$0" & :' "$1" </dev/null >/dev/null 2>&1
+echo ready
+wait
+END
+chmod 755 "$directory/family"
+configure "listeners = ( { name = \"local\"; listen = \"$unix\"; }," \
+        "{ name = \"family\"; listen = \"unix://$directory/f\";" \
+        "exec = [\"$directory/family\", \"$directory\"]; } );"
 empty_log
 start_daemon
 find_spawner
+start_helper family "$support/peer" through "unix://$directory/f"
+exec 9>"$directory/family.in"
+check_does 'a program runs' await_helper family '^ready$'
+check_does 'with a child' await_that test -s "$directory/child"
+check_does 'and a daemon' await_that test -s "$directory/daemon"
 kill -KILL "$spawner"
 expect_log 'that it has died is logged' \
         'error: the spawner was ended by signal 9 \(Killed\); sockd goes on, but has to be restarted to run programs$'
 check_does 'the daemon goes on' ctl ping
-check 'without a child, or a zombie' '' "$(cat "/proc/$daemon/task/$daemon/children")"
+check_does 'the child of the program ends' "$support/await" exit "$(cat "$directory/child")"
+check_does 'and so does the daemon that it was' "$support/await" exit "$(cat "$directory/daemon")"
+check_does 'without a child, or a zombie' await_that has_no_child
+exec 9>&-
 kill -HUP "$daemon"
 expect_log 'a reload warns of it' 'warning: the limits on programs stay as they are: Broken pipe'
 check 'it is logged once' 1 "$(count_log 'error: the spawner')"
