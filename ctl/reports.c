@@ -117,6 +117,32 @@ static void add_clients(struct table *table, const json_t *data) {
         }
 }
 
+static void add_programs(struct table *table, const json_t *data) {
+        const json_t *programs = json_object_get(data, "programs");
+        const json_t *available = json_object_get(programs, "available");
+        char failed[64] = "", late[64] = "", refused[64] = "";
+
+        if (json_is_false(available)) {
+                table_add(table, "Programs:");
+                table_add(table, "cannot be started: restart sockd");
+                return;
+        }
+        if (report_number(programs, "configured") == 0)
+                return;
+        if (report_number(programs, "failed") > 0)
+                snprintf(failed, sizeof(failed), ", %" PRIu64 " not started",
+                         report_number(programs, "failed"));
+        if (report_number(programs, "late") > 0)
+                snprintf(late, sizeof(late), ", %" PRIu64 " late", report_number(programs, "late"));
+        if (report_number(programs, "refused") > 0)
+                snprintf(refused, sizeof(refused), ", %" PRIu64 " refused",
+                         report_number(programs, "refused"));
+        table_add(table, "Programs:");
+        table_add_format(table, "%" PRIu64 " of %" PRIu64 " run, %" PRIu64 " ended%s%s%s",
+                         report_number(programs, "running"), report_number(programs, "max_running"),
+                         report_number(programs, "ended"), late, failed, refused);
+}
+
 static void add_traffic(struct table *table, const json_t *data, const char *label,
                         const char *messages, const char *bytes) {
         char n[TABLE_COUNT_MAX], size[UNITS_TEXT_MAX];
@@ -174,6 +200,7 @@ static int print_status(struct context *context, const json_t *data) {
         add_version(&table, data);
         add_load(&table, data);
         add_clients(&table, data);
+        add_programs(&table, data);
         add_traffic(&table, data, "Received:", "in_msgs", "in_bytes");
         add_traffic(&table, data, "Sent:", "out_msgs", "out_bytes");
         add_configuration(&table, data);

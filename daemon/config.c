@@ -290,6 +290,17 @@ const struct config_account *config_find_account(const struct config *config, co
         return NULL;
 }
 
+size_t config_count_programs(const struct config *config) {
+        size_t n = config->services.n;
+
+        for (size_t i = 0; i < config->n_listeners; i++) {
+                const struct config_handler *handler = config->listeners[i].handler.made;
+
+                n += handler && handler->kind == HANDLER_EXEC;
+        }
+        return n;
+}
+
 bool config_listener_same_socket(const struct config_listener *a, const struct config_listener *b) {
         return address_is_equal(&a->address, &b->address) && a->v6only == b->v6only;
 }

@@ -260,6 +260,9 @@ struct config *config_unref(struct config *config);
 /* The account of that name, or NULL if the configuration does not describe it. */
 const struct config_account *config_find_account(const struct config *config, const char *name);
 
+/* How many services and listeners have programs. */
+size_t config_count_programs(const struct config *config);
+
 /* Frees the lines. */
 void config_errors_deinit(struct config_errors *errors);
 

@@ -7,6 +7,7 @@
 #include "daemon/listener.h"
 #include "daemon/peer_facts.h"
 #include "daemon/session.h"
+#include "daemon/spawner.h"
 #include "daemon/subject_index.h"
 #include "daemon/tls.h"
 #include "daemon/tls_context.h"
@@ -295,6 +296,9 @@ static void varz_programs(json_t *varz, const struct server *server) {
         struct totals totals = totals_of(server);
         json_t *programs = json_object();
 
+        json_object_set_new(programs, "configured", integer(config_count_programs(server->config)));
+        json_object_set_new(programs, "available",
+                            json_boolean(spawner_is_running(server->options.spawner)));
         json_object_set_new(programs, "running",
                             integer(totals.programs_asked - totals.programs_over));
         json_object_set_new(programs, "ended", integer(totals.programs_ended));

@@ -325,6 +325,16 @@ static int server_watch_signals(struct server *server) {
         return 0;
 }
 
+/* The line that systemctl status shows. */
+static void server_tell_status(struct server *server) {
+        if (server->state == SERVER_RUNNING)
+                systemd_status(&server->systemd, "Serving %u clients on %zu listeners%s",
+                               server_count_connections(server), server->n_listeners,
+                               spawner_is_running(server->options.spawner)
+                                       ? ""
+                                       : "; programs cannot be started: restart sockd");
+}
+
 /* Who dies may leave us others. */
 static void server_on_orphan(uv_signal_t *handle, int number) {
         struct server *server = handle->data;
@@ -356,6 +366,7 @@ static void server_on_spawner(uv_poll_t *poll, int status, int events) {
                 log_error("the spawner has ended with status %d; sockd goes on, but has to be "
                           "restarted to run programs",
                           WEXITSTATUS(ended));
+        server_tell_status(server);
         server_end_programs(server);
 }
 
@@ -385,9 +396,7 @@ static void beat_done(struct visit *visit) {
 static void server_on_heartbeat(uv_timer_t *timer) {
         struct server *server = timer->data;
 
-        if (server->state == SERVER_RUNNING)
-                systemd_status(&server->systemd, "Serving %u clients on %zu listeners",
-                               server_count_connections(server), server->n_listeners);
+        server_tell_status(server);
         if (server->is_beating)
                 return; /* a worker is stuck */
         server->is_beating = true;

@@ -155,7 +155,7 @@ static void kill_children(void) {
 bool spawner_kill_left(const struct spawner *spawner) {
         pid_t pid;
 
-        if (!spawner->has_heir || spawner->pid != 0)
+        if (!spawner->has_heir || spawner_is_running(spawner))
                 return false;
         kill_children();
         do {

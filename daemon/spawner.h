@@ -29,6 +29,11 @@ struct spawner {
  * in whose place the process says what it is; NULL: it does not. Returns 0 or a negative errno. */
 int spawner_start(struct spawner *spawner, char **arguments);
 
+/* Whether it has not ended, as far as is known. The server's thread. */
+static inline bool spawner_is_running(const struct spawner *spawner) {
+        return spawner->pid != 0;
+}
+
 /* Sets how many programs may run at a time, and how many may be started in a second, at most
  * SPAWNER_RUNNING_MAX, and from 1 to SPAWNER_STARTS_MAX (spawner_wire.h). Those that run go on. Any
  * thread. Returns 0 or a negative errno. */

@@ -6,6 +6,7 @@
 #include "daemon/handler.h"
 #include "daemon/listener.h"
 #include "daemon/peer_facts.h"
+#include "daemon/spawner.h"
 #include "daemon/subject_index.h"
 #include "daemon/tls_context.h"
 #include "daemon/transport.h"
@@ -27,6 +28,7 @@
 
 static struct server server;
 static struct config config;
+static struct spawner spawner;
 static struct worker worker;
 static struct listener listener;
 static struct connection connection;
@@ -43,7 +45,9 @@ static int set_up(void **state) {
             accounts_obtain(&server.accounts, "$G", &server.instance.bus) < 0 ||
             uv_loop_init(&worker.loop) < 0)
                 return -1;
+        spawner = (struct spawner){.fd = -1, .pid = 1};
         server.config = &config;
+        server.options.spawner = &spawner;
         server.workers = (struct workers){.all = &worker, .count = 1};
         listener = (struct listener){.name = (char *)"local", .family = AF_UNIX};
         connection = (struct connection){.id = 5,

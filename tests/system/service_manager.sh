@@ -96,6 +96,9 @@ stop_daemon
 : >"$notify" && rm -f "$notify.at"
 launch env NOTIFY_SOCKET="$directory/notify" WATCHDOG_USEC=100000 WATCHDOG_PID=1 "$SOCKD" --config "$config"
 said STATUS >/dev/null
+kill -KILL "$(sed 's/ $//' "/proc/$daemon/task/$daemon/children")"
+check_does 'STATUS tells that programs cannot be started' \
+        said 'STATUS=Serving.*; programs cannot be started: restart sockd'
 stop_daemon
 said STOPPING >/dev/null
 check 'a watchdog of another process is none of ours' 0 "$(grep -c WATCHDOG "$notify")"

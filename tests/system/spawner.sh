@@ -107,7 +107,8 @@ END
 chmod 755 "$directory/family"
 configure "listeners = ( { name = \"local\"; listen = \"$unix\"; }," \
         "{ name = \"family\"; listen = \"unix://$directory/f\";" \
-        "exec = [\"$directory/family\", \"$directory\"]; } );"
+        "exec = [\"$directory/family\", \"$directory\"]; } );" \
+        'services = ( { subject = "stays"; persistent = true; exec = ["/bin/cat"]; } );'
 empty_log
 start_daemon
 find_spawner
@@ -116,10 +117,15 @@ exec 9>"$directory/family.in"
 check_does 'a program runs' await_helper family '^ready$'
 check_does 'with a child' await_that test -s "$directory/child"
 check_does 'and a daemon' await_that test -s "$directory/daemon"
+check 'another one stays' word "$(ctl request stays word)"
+check_matches 'status counts them' ' Programs:  2 of 256 run, 0 ended$' "$(ctl status)"
 kill -KILL "$spawner"
 expect_log 'that it has died is logged' \
         'error: the spawner was ended by signal 9 \(Killed\); sockd goes on, but has to be restarted to run programs$'
 check_does 'the daemon goes on' ctl ping
+check_matches 'status tells it' ' Programs:  cannot be started: restart sockd$' "$(ctl status)"
+check 'in JSON as well' 'false 2' "$(ctl --json status |
+        "$support/json" programs.available programs.configured | tr '\n' ' ' | sed 's/ $//')"
 check_does 'the child of the program ends' "$support/await" exit "$(cat "$directory/child")"
 check_does 'and so does the daemon that it was' "$support/await" exit "$(cat "$directory/daemon")"
 check_does 'without a child, or a zombie' await_that has_no_child
