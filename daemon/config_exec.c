@@ -84,7 +84,7 @@ void config_exec_make(struct config_reader *reader, const char *path, const conf
         if (take_group(&exec->program, group, listener) < 0)
                 reader->error = -ENOMEM;
         else
-                config_program_check_strictly(reader, path, group, &exec->program);
+                config_program_check(reader, path, group, &exec->program);
 }
 
 void config_exec_refuse_keys(struct config_reader *reader, const char *path,

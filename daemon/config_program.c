@@ -130,13 +130,15 @@ static const char *find_fault(const char *path) {
         return status.st_mode & 0111 ? NULL : "it is not executable";
 }
 
+/* Whoever installs it later need not tell sockd. */
 static void check_exec(struct config_reader *reader, const char *path,
-                       const config_setting_t *setting, char *const *exec, bool is_strict) {
+                       const config_setting_t *setting, char *const *exec) {
         const char *fault;
 
         if (!exec[0]) {
-                config_reader_complain(reader, setting, path, "exec",
-                                       "found no program, expected one and its arguments");
+                if (config_setting_length(setting) == 0)
+                        config_reader_complain(reader, setting, path, "exec",
+                                               "found no program, expected one and its arguments");
         } else if (!config_program_is_path(exec[0])) {
                 config_reader_complain(reader, setting, path, "exec",
                                        "found the program \"%s\", expected its absolute path; "
@@ -144,10 +146,7 @@ static void check_exec(struct config_reader *reader, const char *path,
                                        exec[0]);
         } else {
                 fault = find_fault(exec[0]);
-                if (fault && is_strict)
-                        config_reader_complain(reader, setting, path, "exec",
-                                               "%s cannot be executed: %s", exec[0], fault);
-                else if (fault)
+                if (fault)
                         config_reader_warn(reader, setting, path, "exec",
                                            "%s cannot be executed: %s", exec[0], fault);
         }
@@ -186,24 +185,25 @@ static void complain_user(struct config_reader *reader, const char *path,
                                        name, strerror(-r));
 }
 
-/* Splits "USER:GROUP", where no group is given otherwise. */
-static void split_user(struct config_reader *reader, const char *path,
+/* Splits "USER:GROUP", where no group is given otherwise. Returns whether that can be done. */
+static bool split_user(struct config_reader *reader, const char *path,
                        const config_setting_t *group, struct config_program *program) {
         char *colon = program->user ? strchr(program->user, ':') : NULL;
 
         if (!colon)
-                return;
+                return true;
         if (program->group || colon == program->user || colon[1] == '\0') {
                 config_reader_complain(reader, config_setting_get_member(group, "user"), path,
                                        "user", "found \"%s\", expected %s", program->user,
                                        program->group ? "a user, as there is a group"
                                                       : "\"USER\" or \"USER:GROUP\"");
-                return;
+                return false;
         }
         program->group = strdup(colon + 1);
         if (!program->group)
                 reader->error = -ENOMEM;
         *colon = '\0';
+        return true;
 }
 
 /* Looks the user up, and whether programs can be run as him. */
@@ -238,9 +238,9 @@ static void check_directory(struct config_reader *reader, const char *path,
         else if (!S_ISDIR(status.st_mode))
                 fault = strerror(ENOTDIR);
         if (fault)
-                config_reader_complain(reader, config_setting_get_member(group, "directory"), path,
-                                       "directory", "%s cannot be changed to: %s",
-                                       program->directory, fault);
+                config_reader_warn(reader, config_setting_get_member(group, "directory"), path,
+                                   "directory", "%s cannot be changed to: %s", program->directory,
+                                   fault);
 }
 
 /* Whether a start can be asked for. */
@@ -261,17 +261,16 @@ static void check_size(struct config_reader *reader, const char *path,
                         SPAWNER_ARGUMENTS_MAX, (SPAWNER_RECORD_MAX - RECORD_ROOM) / 1024);
 }
 
-static void check(struct config_reader *reader, const char *path, const config_setting_t *group,
-                  struct config_program *program, bool is_strict) {
+void config_program_check(struct config_reader *reader, const char *path,
+                          const config_setting_t *group, struct config_program *program) {
         const struct config_program_limits *limits = &program->limits;
+        const config_setting_t *exec = config_setting_get_member(group, "exec");
         size_t n_errors = reader->errors->n_lines;
 
-        check_exec(reader, path, config_setting_get_member(group, "exec"), program->exec,
-                   is_strict);
-        if (is_strict)
-                check_directory(reader, path, group, program);
-        split_user(reader, path, group, program);
-        if (reader->error == 0 && reader->errors->n_lines == n_errors)
+        if (program->exec)
+                check_exec(reader, path, exec, program->exec);
+        check_directory(reader, path, group, program);
+        if (split_user(reader, path, group, program) && reader->error == 0)
                 find_user(reader, path, group, program);
         program->spec.arguments = program->exec;
         program->spec.directory = program->directory;
@@ -284,20 +283,8 @@ static void check(struct config_reader *reader, const char *path, const config_s
         program->spec.environment = program_environment(program->environment, program->spec.user);
         if (!program->spec.environment)
                 reader->error = -ENOMEM;
-        else if (reader->errors->n_lines == n_errors)
+        else if (program->exec && program->exec[0] && reader->errors->n_lines == n_errors)
                 check_size(reader, path, group, &program->spec);
-}
-
-void config_program_check(struct config_reader *reader, const char *path,
-                          const config_setting_t *group, struct config_program *program,
-                          bool is_whole) {
-        if (is_whole)
-                check(reader, path, group, program, false);
-}
-
-void config_program_check_strictly(struct config_reader *reader, const char *path,
-                                   const config_setting_t *group, struct config_program *program) {
-        check(reader, path, group, program, true);
 }
 
 void config_program_release(struct config_program *program) {

@@ -73,17 +73,10 @@ bool config_program_is_path(const char *text);
 void config_program_read_environment(const struct config_place *place);
 void config_program_release_environment(void *field);
 
-/* Makes the spec, and complains about what cannot be run; warns of a program that is not there.
- * Part of the check of the group. is_whole: nothing in it is wrong so far. */
+/* Makes the spec, and complains about what cannot be run; warns of a program and of a directory
+ * that are not there. Part of the check of the group, whatever of it could be read. */
 void config_program_check(struct config_reader *reader, const char *path,
-                          const struct config_setting_t *group, struct config_program *program,
-                          bool is_whole);
-
-/* The same of one that has to be there: complains of a program that cannot be executed, and of a
- * directory that is none. */
-void config_program_check_strictly(struct config_reader *reader, const char *path,
-                                   const struct config_setting_t *group,
-                                   struct config_program *program);
+                          const struct config_setting_t *group, struct config_program *program);
 
 /* Frees what the rows do not know of; all that it has. */
 void config_program_release(struct config_program *program);

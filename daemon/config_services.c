@@ -116,7 +116,7 @@ static void check_service(struct config_reader *reader, const char *path,
         if (config_setting_get_member(group, "framing") && !draft->service.is_persistent)
                 config_reader_complain(reader, config_setting_get_member(group, "framing"), path,
                                        "framing", "only for programs that stay: persistent = true");
-        config_program_check(reader, path, group, &draft->program, is_whole);
+        config_program_check(reader, path, group, &draft->program);
 }
 
 static const struct config_key service_keys[] = {

@@ -77,17 +77,44 @@ static void test_programs_have_to_be_there(void **state) {
         load_bad(LISTENER("unix:///run/x", "exec = \"/bin/sh\";"),
                  "sockd.conf:2: listeners[0].exec: found \"/bin/sh\", expected [ \"...\", ... ], "
                  "a program and its arguments\n");
-        load_bad(LISTENER("unix:///run/x", "exec = [\"/nonexistent/x\"];"),
-                 "sockd.conf:2: listeners[0].exec: /nonexistent/x cannot be executed: No such "
-                 "file or directory\n");
-        load_bad(LISTENER("unix:///run/x", "exec = [\"/tmp\"];"),
-                 "sockd.conf:2: listeners[0].exec: /tmp cannot be executed: it is no file\n");
-        load_bad(LISTENER("unix:///run/x", "exec = [\"/etc/passwd\"];"),
-                 "sockd.conf:2: listeners[0].exec: /etc/passwd cannot be executed: it is not "
-                 "executable\n");
-        load_bad(LISTENER("unix:///run/x", "exec = [\"/bin/sh\"]; directory = \"/nonexistent\";"),
-                 "sockd.conf:2: listeners[0].directory: /nonexistent cannot be changed to: No such "
-                 "file or directory\n");
+        load_bad(LISTENER("unix:///run/x", "exec = [5];"),
+                 "sockd.conf:2: listeners[0].exec: found 5, expected a program and its "
+                 "arguments\n");
+}
+
+/* Expects exactly this warning of a good configuration; NULL: none. */
+static void load_warned(const char *text, const char *warning) {
+        if (load(text) != 0)
+                fail_msg("%s: %s", text, errors.n_lines > 0 ? errors.lines[0] : "");
+        assert_int_equal(config->warnings.n_lines, warning ? 1 : 0);
+        if (warning)
+                assert_string_equal(config->warnings.lines[0], warning);
+}
+
+#define SERVICE(keys) "services = ( { subject = \"a\";\n" keys " } );"
+
+/* Whoever installs it later finds it at work. */
+static void test_what_is_not_there_is_a_warning(void **state) {
+        load_warned(LISTENER("unix:///run/x", "exec = [\"/nonexistent/x\"];"),
+                    "sockd.conf:2: listeners[0].exec: /nonexistent/x cannot be executed: No such "
+                    "file or directory");
+        load_warned(LISTENER("unix:///run/x", "exec = [\"/tmp\"];"),
+                    "sockd.conf:2: listeners[0].exec: /tmp cannot be executed: it is no file");
+        load_warned(LISTENER("unix:///run/x", "exec = [\"/etc/passwd\"];"),
+                    "sockd.conf:2: listeners[0].exec: /etc/passwd cannot be executed: it is not "
+                    "executable");
+        load_warned(
+                LISTENER("unix:///run/x", "exec = [\"/bin/sh\"]; directory = \"/nonexistent\";"),
+                "sockd.conf:2: listeners[0].directory: /nonexistent cannot be changed to: No such "
+                "file or directory");
+        load_warned(SERVICE("exec = [\"/nonexistent/x\"];"),
+                    "sockd.conf:2: services[0].exec: /nonexistent/x cannot be executed: No such "
+                    "file or directory");
+        load_warned(SERVICE("exec = [\"/bin/sh\"]; directory = \"/etc/passwd\";"),
+                    "sockd.conf:2: services[0].directory: /etc/passwd cannot be changed to: Not a "
+                    "directory");
+        assert_int_equal(load(SERVICE("exec = [\"/nonexistent/x\"]; directory = \"/no\";")), 0);
+        assert_int_equal(config->warnings.n_lines, 2);
 }
 
 static void test_users_have_to_be_there(void **state) {
@@ -211,6 +238,7 @@ int main(void) {
                 cmocka_unit_test_teardown(test_defaults, tear_down),
                 cmocka_unit_test_teardown(test_keys, tear_down),
                 cmocka_unit_test_teardown(test_programs_have_to_be_there, tear_down),
+                cmocka_unit_test_teardown(test_what_is_not_there_is_a_warning, tear_down),
                 cmocka_unit_test_teardown(test_users_have_to_be_there, tear_down),
                 cmocka_unit_test_teardown(test_group_belongs_to_the_socket_where_it_has_a_path,
                                           tear_down),
