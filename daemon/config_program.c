@@ -37,6 +37,33 @@ bool config_program_is_path(const char *text) {
         return text[0] == '/';
 }
 
+/* With less no program begins: it has three descriptors from the start, and one more is needed to
+ * load a library; the time is of whole seconds. */
+#define OPEN_FILES_MIN 4
+#define MEMORY_MIN     (UINT64_C(1) << 20)
+#define CPU_MIN_MS     1000
+
+static void refuse_less(struct config_reader *reader, const char *path,
+                        const config_setting_t *group, const char *key, uint64_t value,
+                        uint64_t least, const char *expected) {
+        const config_setting_t *setting = config_setting_get_member(group, key);
+        char found[CONFIG_FOUND_MAX];
+
+        if (value > 0 && value < least)
+                config_reader_complain(reader, setting, path, key,
+                                       "found %s, expected at least %s, or 0, which is no limit",
+                                       config_value_describe(setting, found), expected);
+}
+
+static void check_limits(struct config_reader *reader, const char *path,
+                         const config_setting_t *group, void *target, bool is_whole) {
+        const struct config_program_limits *limits = target;
+
+        refuse_less(reader, path, group, "open_files", limits->open_files, OPEN_FILES_MIN, "4");
+        refuse_less(reader, path, group, "memory", limits->memory, MEMORY_MIN, "1M");
+        refuse_less(reader, path, group, "cpu", limits->cpu_ms, CPU_MIN_MS, "\"1s\"");
+}
+
 static const struct config_key limits_keys[] = {
         {"open_files", CONFIG_INTEGER, CONFIG_FIELD(config_program_limits, open_files),
          .maximum = UINT32_MAX, .fallback = "0"},
@@ -52,6 +79,7 @@ const struct config_table config_program_limits_table = {
         .keys = limits_keys,
         .n_keys = ARRAY_SIZE(limits_keys),
         .size = sizeof(struct config_program_limits),
+        .check = check_limits,
 };
 
 /* --- the environment ------------------------------------------------------------------------ */

@@ -117,6 +117,24 @@ static void test_what_is_not_there_is_a_warning(void **state) {
         assert_int_equal(config->warnings.n_lines, 2);
 }
 
+static void test_limits_leave_a_program_what_it_needs(void **state) {
+        load_bad(LISTENER("unix:///run/x",
+                          "exec = [\"/bin/sh\"];\n"
+                          "limits = { memory = 1; open_files = 1;\ncpu = \"1ms\"; };"),
+                 "sockd.conf:3: listeners[0].limits.open_files: found 1, expected at least 4, or "
+                 "0, which is no limit\n"
+                 "sockd.conf:3: listeners[0].limits.memory: found 1, expected at least 1M, or 0, "
+                 "which is no limit\n"
+                 "sockd.conf:4: listeners[0].limits.cpu: found \"1ms\", expected at least \"1s\", "
+                 "or 0, which is no limit\n");
+        load_warned(SERVICE("exec = [\"/bin/sh\"]; limits = { memory = \"1M\"; open_files = 4; cpu "
+                            "= \"1s\"; };"),
+                    NULL);
+        load_warned(SERVICE("exec = [\"/bin/sh\"]; limits = { memory = 0; open_files = 0; cpu = "
+                            "\"0s\"; };"),
+                    NULL);
+}
+
 static void test_users_have_to_be_there(void **state) {
         load_bad(
                 LISTENER("unix:///run/x", "exec = [\"/bin/sh\"]; user = \"nobody-at-all\";"),
@@ -239,6 +257,7 @@ int main(void) {
                 cmocka_unit_test_teardown(test_keys, tear_down),
                 cmocka_unit_test_teardown(test_programs_have_to_be_there, tear_down),
                 cmocka_unit_test_teardown(test_what_is_not_there_is_a_warning, tear_down),
+                cmocka_unit_test_teardown(test_limits_leave_a_program_what_it_needs, tear_down),
                 cmocka_unit_test_teardown(test_users_have_to_be_there, tear_down),
                 cmocka_unit_test_teardown(test_group_belongs_to_the_socket_where_it_has_a_path,
                                           tear_down),
