@@ -271,6 +271,20 @@ static void check_directory(struct config_reader *reader, const char *path,
                                    fault);
 }
 
+/* The kernel does not count root's. */
+static void check_processes(struct config_reader *reader, const char *path,
+                            const config_setting_t *group, const struct config_program *program) {
+        const config_setting_t *limits = config_setting_get_member(group, "limits");
+        const struct run_as *user = program->spec.user;
+        bool is_own = !program->user && !program->group;
+
+        if (program->limits.processes > 0 &&
+            ((is_own && geteuid() == 0) || (user && user->uid == 0)))
+                config_reader_warn(reader, config_setting_get_member(limits, "processes"), path,
+                                   "limits.processes",
+                                   "it limits nothing, as the program runs as root");
+}
+
 /* Whether a start can be asked for. */
 static void check_size(struct config_reader *reader, const char *path,
                        const config_setting_t *group, const struct program_spec *spec) {
@@ -300,6 +314,7 @@ void config_program_check(struct config_reader *reader, const char *path,
         check_directory(reader, path, group, program);
         if (split_user(reader, path, group, program) && reader->error == 0)
                 find_user(reader, path, group, program);
+        check_processes(reader, path, group, program);
         program->spec.arguments = program->exec;
         program->spec.directory = program->directory;
         program->spec.timeout_ms = program->timeout_ms;

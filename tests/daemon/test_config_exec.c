@@ -135,6 +135,23 @@ static void test_limits_leave_a_program_what_it_needs(void **state) {
                     NULL);
 }
 
+static void test_the_processes_of_root_have_no_limit(void **state) {
+        static const char expected[] = "sockd.conf:2: services[0].limits.processes: it limits "
+                                       "nothing, as the program runs as root";
+        bool is_root = geteuid() == 0;
+
+        load_warned(SERVICE("exec = [\"/bin/sh\"]; limits = { processes = 9; };"),
+                    is_root ? expected : NULL);
+        if (!is_root)
+                return;
+        load_warned(SERVICE("exec = [\"/bin/sh\"]; limits = { processes = 9; }; user = \"0\";"),
+                    expected);
+        run_as_init();
+        load_warned(
+                SERVICE("exec = [\"/bin/sh\"]; limits = { processes = 9; }; user = \"daemon\";"),
+                NULL);
+}
+
 static void test_users_have_to_be_there(void **state) {
         load_bad(
                 LISTENER("unix:///run/x", "exec = [\"/bin/sh\"]; user = \"nobody-at-all\";"),
@@ -258,6 +275,7 @@ int main(void) {
                 cmocka_unit_test_teardown(test_programs_have_to_be_there, tear_down),
                 cmocka_unit_test_teardown(test_what_is_not_there_is_a_warning, tear_down),
                 cmocka_unit_test_teardown(test_limits_leave_a_program_what_it_needs, tear_down),
+                cmocka_unit_test_teardown(test_the_processes_of_root_have_no_limit, tear_down),
                 cmocka_unit_test_teardown(test_users_have_to_be_there, tear_down),
                 cmocka_unit_test_teardown(test_group_belongs_to_the_socket_where_it_has_a_path,
                                           tear_down),
