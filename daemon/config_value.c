@@ -247,6 +247,13 @@ static void read_integer(const struct config_place *place) {
                 store(place->key, place->field, (uint64_t)number);
 }
 
+/* Whether a text is a number with a minus in front; parse: of one without. */
+static bool is_negative(const char *text, int (*parse)(const char *text, uint64_t *valuep)) {
+        uint64_t value;
+
+        return text && text[0] == '-' && parse(text + 1, &value) != -EINVAL;
+}
+
 static void read_size(const struct config_place *place) {
         char least[UNITS_TEXT_MAX], most[UNITS_TEXT_MAX];
         const char *text = setting_text(place->setting);
@@ -264,7 +271,7 @@ static void read_size(const struct config_place *place) {
                 }
         } else if (text) {
                 r = units_parse_size(text, &value);
-                is_size = r != -EINVAL;
+                is_size = r != -EINVAL || is_negative(text, units_parse_size);
                 if (r == 0 && is_in_range(place->key, value)) {
                         store(place->key, place->field, value);
                         return;
@@ -288,6 +295,9 @@ static void read_duration(const struct config_place *place) {
 
         if (r == 0 && is_in_range(place->key, value)) {
                 store(place->key, place->field, value);
+        } else if (is_negative(text, units_parse_duration)) {
+                config_value_refuse(place, "expected a duration that is not negative, up to \"%s\"",
+                                    units_format_duration(most, place->key->maximum));
         } else if (r == -EINVAL) {
                 /* A bare number most often means seconds: show how to say so. */
                 if (!setting_integer(place->setting, &number) || number < 0)
