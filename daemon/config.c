@@ -285,7 +285,7 @@ struct config *config_unref(struct config *config) {
 
 const struct config_account *config_find_account(const struct config *config, const char *name) {
         for (size_t i = 0; i < config->n_accounts; i++)
-                if (strcmp(config->accounts[i].name, name) == 0)
+                if (config->accounts[i].name && strcmp(config->accounts[i].name, name) == 0)
                         return &config->accounts[i];
         return NULL;
 }

@@ -257,7 +257,8 @@ struct config *config_ref(struct config *config);
 /* Gives the reference back; NULL is allowed. Returns NULL. */
 struct config *config_unref(struct config *config);
 
-/* The account of that name, or NULL if the configuration does not describe it. */
+/* The account of that name, or NULL if the configuration does not describe it. One that is being
+ * checked may have accounts without a name. */
 const struct config_account *config_find_account(const struct config *config, const char *name);
 
 /* How many services and listeners have programs. */

@@ -85,7 +85,7 @@ static void check_import(struct config_reader *reader, const char *path,
                          const config_setting_t *group, void *target, bool is_whole) {
         struct config_import *import = target;
 
-        if (!has_one(reader, path, group) || !is_whole)
+        if (!has_one(reader, path, group) || !config_import_subject(import))
                 return;
         if (import->prefix && import->service) {
                 config_reader_complain(reader, config_setting_get_member(group, "prefix"), path,
@@ -156,9 +156,27 @@ const config_setting_t *config_accounts_setting(const config_setting_t *group, s
         return config_setting_get_elem(list, (unsigned)i);
 }
 
+bool config_accounts_are_read(const config_setting_t *group, const struct config *config) {
+        const config_setting_t *list = config_setting_get_member(group, "accounts");
+
+        return !list || (config_setting_is_list(list) &&
+                         config->n_accounts == (size_t)config_setting_length(list));
+}
+
+bool config_accounts_are_named(const struct config *config) {
+        for (size_t i = 0; i < config->n_accounts; i++)
+                if (!config->accounts[i].name)
+                        return false;
+        return true;
+}
+
+static bool is_described(const struct config *config, const char *name) {
+        return !config_accounts_are_named(config) || config_find_account(config, name);
+}
+
 bool config_accounts_exists(const struct config *config, const char *name) {
         return strcmp(name, CONFIG_DEFAULT_ACCOUNT) == 0 ||
-               strcmp(name, config->system_account) == 0 || config_find_account(config, name);
+               strcmp(name, config->system_account) == 0 || is_described(config, name);
 }
 
 void config_accounts_refuse_unknown(struct config_reader *reader, const config_setting_t *setting,
@@ -179,7 +197,7 @@ static void check_system_account(struct config_reader *reader, const config_sett
                                        "found \"%s\", which is the default account; expected "
                                        "another one",
                                        name);
-        else if (strcmp(name, CONFIG_SYSTEM_ACCOUNT) != 0 && !config_find_account(config, name))
+        else if (strcmp(name, CONFIG_SYSTEM_ACCOUNT) != 0 && !is_described(config, name))
                 config_accounts_refuse_unknown(reader, setting, "", "system_account", name);
 }
 
@@ -203,10 +221,9 @@ static void check_listeners(struct config_reader *reader, const config_setting_t
 }
 
 void config_accounts_check(struct config_reader *reader, const config_setting_t *group,
-                           const struct config *config, bool is_whole) {
+                           const struct config *config) {
         config_names_check(reader, group, config);
-        /* What is missing or wrong would be missed here again. */
-        if (!is_whole || reader->error < 0)
+        if (!config_accounts_are_read(group, config) || reader->error < 0)
                 return;
         check_system_account(reader, group, config);
         check_listeners(reader, group, config);

@@ -18,7 +18,14 @@ bool config_accounts_is_name(const char *text);
 /* The i-th account's group in the whole file. */
 const config_setting_t *config_accounts_setting(const config_setting_t *group, size_t i);
 
-/* Whether there is an account of that name, be it one that the file does not describe. */
+/* Whether the list of accounts could be read, if there is one; group: the whole file. */
+bool config_accounts_are_read(const config_setting_t *group, const struct config *config);
+
+/* Whether the names of all could be read: else one may be any. */
+bool config_accounts_are_named(const struct config *config);
+
+/* Whether there is an account of that name, be it one that the file does not describe. Of a list
+ * with an account whose name could not be read: whether there may be. */
 bool config_accounts_exists(const struct config *config, const char *name);
 
 /* Complains about a setting that names an account that is not there, `found`. */
@@ -26,6 +33,6 @@ void config_accounts_refuse_unknown(struct config_reader *reader, const config_s
                                     const char *path, const char *name, const char *found);
 
 /* Complains about what does not fit together: see config_names.h and config_imports.h; and about
- * accounts that are not there. group: the whole file. is_whole: nothing else is wrong. */
+ * accounts that are not there. group: the whole file. */
 void config_accounts_check(struct config_reader *reader, const config_setting_t *group,
-                           const struct config *config, bool is_whole);
+                           const struct config *config);

@@ -138,7 +138,8 @@ static void check_cps(struct config_reader *reader, const char *path, const conf
         const struct config_cps *cps = target;
         const config_setting_t *pause = config_setting_get_member(group, "pause");
 
-        if (is_whole && pause && cps->connections == 0)
+        if (pause && cps->connections == 0 &&
+            !config_reader_has_refused(reader, config_setting_get_member(group, "connections")))
                 config_reader_complain(reader, pause, path, "pause",
                                        "it is for too many connections, which have no limit here");
 }

@@ -62,7 +62,7 @@ static int take_group(struct config_program *program, const config_setting_t *gr
                       const struct config_listener *listener) {
         const config_setting_t *setting = config_setting_get_member(group, "group");
 
-        if (!setting || !is_group_of_program(listener))
+        if (!setting || !is_group_of_program(listener) || is_group_refused(group, listener))
                 return 0;
         program->group = strdup(config_setting_get_string(setting));
         return program->group ? 0 : -ENOMEM;
@@ -73,8 +73,6 @@ void config_exec_make(struct config_reader *reader, const char *path, const conf
         struct config_exec_keys *keys = &listener->handler.exec;
 
         check_wait(reader, path, group, listener);
-        if (is_group_refused(group, listener))
-                return; /* that has been said */
         exec->program = keys->program;
         keys->program = (struct config_program){.exec = NULL};
         exec->program.timeout_ms = listener->handler.timeout_ms;

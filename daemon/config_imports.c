@@ -38,7 +38,7 @@ static void check_exports(struct config_reader *reader, const config_setting_t *
         const struct config_account *account = &config->accounts[i];
         const config_setting_t *list =
                 config_setting_get_member(config_accounts_setting(group, i), "exports");
-        bool is_system = strcmp(account->name, config->system_account) == 0;
+        bool is_system = account->name && strcmp(account->name, config->system_account) == 0;
         char path[CONFIG_PATH_MAX];
 
         for (size_t k = 0; k < account->n_exports; k++) {
@@ -79,19 +79,29 @@ struct import_places {
         size_t n;
 };
 
+static const config_setting_t *imports_of(const config_setting_t *group, size_t i) {
+        return config_setting_get_member(config_accounts_setting(group, i), "imports");
+}
+
+/* Whether an import of the account, which has a name, is what it was meant to be. */
+static bool is_import_read(const struct config_reader *reader, const config_setting_t *group,
+                           const struct config *config, size_t i, size_t k) {
+        return config->accounts[i].name &&
+               !config_reader_has_refused(
+                       reader, config_setting_get_elem(imports_of(group, i), (unsigned)k));
+}
+
 static void place_init(struct import_place *place, const config_setting_t *group,
                        const struct config *config, size_t i, size_t k) {
         const struct config_account *account = &config->accounts[i];
         const struct config_import *import = &account->imports[k];
-        const config_setting_t *list =
-                config_setting_get_member(config_accounts_setting(group, i), "imports");
         struct bytes there = bytes_from_string(config_import_subject(import));
         struct bytes here = bytes_from_string(import->to);
 
         *place = (struct import_place){
                 .account = account,
                 .import = import,
-                .setting = config_setting_get_elem(list, (unsigned)k),
+                .setting = config_setting_get_elem(imports_of(group, i), (unsigned)k),
                 .from_account = import->stream ? import->account : account->name,
                 .to_account = import->stream ? account->name : import->account,
                 .from = import->stream ? there : here,
@@ -115,13 +125,26 @@ static bool covers(const struct config_export *export, const struct config_impor
                                              bytes_from_string(exported));
 }
 
-static void check_exported(struct config_reader *reader, const struct config *config,
-                           const struct import_place *place) {
+/* Whether the exports of an account are what they were meant to be. NULL: it is not described. */
+static bool are_exports_read(const struct config_reader *reader, const config_setting_t *group,
+                             const struct config *config, const struct config_account *account) {
+        const config_setting_t *setting;
+
+        if (!account)
+                return config_accounts_are_named(config);
+        setting = config_accounts_setting(group, (size_t)(account - config->accounts));
+        return !config_reader_has_refused(reader, config_setting_get_member(setting, "exports"));
+}
+
+static void check_exported(struct config_reader *reader, const config_setting_t *group,
+                           const struct config *config, const struct import_place *place) {
         const struct config_import *import = place->import;
         const struct config_account *exporter = config_find_account(config, import->account);
         const char *key = import->stream ? "stream" : "service";
         bool is_covered = false;
 
+        if (!are_exports_read(reader, group, config, exporter))
+                return;
         for (size_t i = 0; exporter && i < exporter->n_exports; i++) {
                 const struct config_export *export = &exporter->exports[i];
 
@@ -248,13 +271,14 @@ static void check_imports(struct config_reader *reader, const config_setting_t *
         }
         for (size_t i = 0; i < config->n_accounts; i++)
                 for (size_t k = 0; k < config->accounts[i].n_imports; k++)
-                        place_init(&places.all[places.n++], group, config, i, k);
-        for (size_t i = 0; i < n; i++) {
+                        if (is_import_read(reader, group, config, i, k))
+                                place_init(&places.all[places.n++], group, config, i, k);
+        for (size_t i = 0; i < places.n; i++) {
                 bool is_known = check_import_account(reader, config, &places.all[i]);
 
                 are_known &= is_known;
                 if (is_known)
-                        check_exported(reader, config, &places.all[i]);
+                        check_exported(reader, group, config, &places.all[i]);
                 check_repeated(reader, &places, i);
         }
         if (are_known)

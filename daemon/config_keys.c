@@ -83,22 +83,29 @@ static bool is_interface_name(const char *text) {
         return config_keys_is_name(text, IF_NAMESIZE - 1, "/:");
 }
 
+/* Whether two keys of a group are what they were meant to be. */
+static bool are_read(const struct config_reader *reader, const config_setting_t *group,
+                     const char *a, const char *b) {
+        return !config_reader_has_refused(reader, config_setting_get_member(group, a)) &&
+               !config_reader_has_refused(reader, config_setting_get_member(group, b));
+}
+
 static void check_server(struct config_reader *reader, const char *path,
                          const config_setting_t *group, void *target, bool is_whole) {
         const struct config_server *server = target;
         const config_setting_t *setting;
         char found[UNITS_TEXT_MAX], limit[UNITS_TEXT_MAX];
 
-        if (!is_whole)
-                return;
-        if (server->max_payload > server->max_pending) {
+        if (server->max_payload > server->max_pending &&
+            are_read(reader, group, "max_payload", "max_pending")) {
                 setting = config_setting_get_member(group, "max_pending");
                 config_reader_complain(reader, setting ? setting : group, path, "max_pending",
                                        "found %s, expected at least max_payload, which is %s",
                                        units_format_size(found, server->max_pending),
                                        units_format_size(limit, server->max_payload));
         }
-        if (server->lame_duck_grace_ms > server->lame_duck_duration_ms) {
+        if (server->lame_duck_grace_ms > server->lame_duck_duration_ms &&
+            are_read(reader, group, "lame_duck_grace", "lame_duck_duration")) {
                 setting = config_setting_get_member(group, "lame_duck_grace");
                 config_reader_complain(
                         reader, setting ? setting : group, path, "lame_duck_grace",
@@ -302,7 +309,7 @@ static void check_rate(struct config_reader *reader, const char *path,
                        const config_setting_t *group, void *target, bool is_whole) {
         const struct config_rate *rate = target;
 
-        if (rate->burst > 0 && rate->messages == 0)
+        if (rate->burst > 0 && rate->messages == 0 && are_read(reader, group, "messages", "burst"))
                 config_reader_complain(reader, config_setting_get_member(group, "burst"), path,
                                        "burst", "it is of messages, which have no limit here");
 }
@@ -439,7 +446,7 @@ static void check_peer(struct config_reader *reader, const char *path,
                 config_reader_complain(reader, group, path, NULL,
                                        "found nothing, expected one or more of user, uid, group, "
                                        "gid, pid, exe, unit, user_unit and slice");
-        if (is_whole && peer->user_unit && peer->uid == (uid_t)-1)
+        if (peer->user_unit && peer->uid == (uid_t)-1 && are_read(reader, group, "user", "uid"))
                 config_reader_complain(reader, config_setting_get_member(group, "user_unit"), path,
                                        "user_unit",
                                        "any user can name his units so; expected user or uid "
@@ -606,10 +613,11 @@ static void check_listeners(struct config_reader *reader, const config_setting_t
 
 static void check_config(struct config_reader *reader, const char *path,
                          const config_setting_t *group, void *target, bool is_whole) {
+        reader->is_read = true;
         check_listeners(reader, group, target);
         config_loops_check(reader, group, target);
-        config_accounts_check(reader, group, target, is_whole);
-        if (is_whole && reader->error == 0)
+        config_accounts_check(reader, group, target);
+        if (reader->error == 0)
                 config_services_check(reader, group, target);
 }
 

@@ -106,14 +106,15 @@ static void check_service(struct config_reader *reader, const char *path,
                           const config_setting_t *group, void *target, bool is_whole) {
         struct draft *draft = target;
 
-        if (is_whole && !draft->service.name) {
+        if (draft->service.subject && !config_setting_get_member(group, "name")) {
                 draft->service.name = name_of_subject(draft->service.subject);
                 if (!draft->service.name)
                         reader->error = -ENOMEM;
         }
         if (draft->service.concurrency == 0)
                 draft->service.concurrency = draft->service.is_persistent ? 1 : 4;
-        if (config_setting_get_member(group, "framing") && !draft->service.is_persistent)
+        if (config_setting_get_member(group, "framing") && !draft->service.is_persistent &&
+            !config_reader_has_refused(reader, config_setting_get_member(group, "persistent")))
                 config_reader_complain(reader, config_setting_get_member(group, "framing"), path,
                                        "framing", "only for programs that stay: persistent = true");
         config_program_check(reader, path, group, &draft->program);
@@ -272,11 +273,14 @@ static void check_name(struct config_reader *reader, const struct service_place 
                        const struct config_services *services, size_t i) {
         char why[PATH_MAX_LENGTH + 64];
 
+        if (!place->service->name)
+                return; /* what is wrong has been said */
         if (strncmp(place->service->name, BUILTIN_NAME, strlen(BUILTIN_NAME)) == 0)
                 refuse(reader, place, "name", place->service->name,
                        "but names that begin with sockd- are for built-in services");
         for (size_t k = 0; k < i; k++) {
-                if (strcmp(services->all[k]->name, place->service->name) != 0)
+                if (!services->all[k]->name ||
+                    strcmp(services->all[k]->name, place->service->name) != 0)
                         continue;
                 snprintf(why, sizeof(why), "which services[%zu] has already; expected another name",
                          k);
@@ -289,9 +293,16 @@ static void check_place(struct config_reader *reader, const struct config *confi
         const struct config_service *service = place->service;
 
         check_name(reader, place, &config->services, i);
-        if (subject_overlaps(bytes_from_string(service->subject), BUILTIN_SUBJECTS))
+        if (service->subject &&
+            subject_overlaps(bytes_from_string(service->subject), BUILTIN_SUBJECTS))
                 refuse(reader, place, "subject", service->subject,
                        "but sockd.> is for built-in services");
+}
+
+static void check_account(struct config_reader *reader, const struct config *config,
+                          const struct service_place *place) {
+        const struct config_service *service = place->service;
+
         if (service->account && !config_accounts_exists(config, service->account))
                 config_accounts_refuse_unknown(reader,
                                                config_setting_get_member(place->setting, "account"),
@@ -314,7 +325,10 @@ void config_services_check(struct config_reader *reader, const config_setting_t 
         const config_setting_t *list = config_setting_get_member(group, "services");
         const struct config_services *services = &config->services;
 
-        check_builtins(reader, group, config);
+        bool has_accounts = config_accounts_are_read(group, config);
+
+        if (has_accounts)
+                check_builtins(reader, group, config);
         for (size_t i = 0; i < services->n; i++) {
                 struct service_place place = {
                         .service = services->all[i],
@@ -323,5 +337,7 @@ void config_services_check(struct config_reader *reader, const config_setting_t 
 
                 snprintf(place.path, sizeof(place.path), "services[%zu]", i);
                 check_place(reader, config, i, &place);
+                if (has_accounts)
+                        check_account(reader, config, &place);
         }
 }

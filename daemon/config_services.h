@@ -58,6 +58,6 @@ struct config_service *config_service_unref(struct config_service *service);
 bool config_service_is_equal(const struct config_service *a, const struct config_service *b);
 
 /* Complains about accounts that there are not, and about names and subjects that are taken. group:
- * the whole file, in which nothing else is wrong. */
+ * the whole file, of which not all may have been read. */
 void config_services_check(struct config_reader *reader, const struct config_setting_t *group,
                            const struct config *config);

@@ -51,9 +51,21 @@ void config_reader_complain(struct config_reader *reader, const config_setting_t
                             const char *path, const char *name, const char *format, ...) {
         va_list arguments;
 
+        if (!reader->is_read && reader->n_refused < CONFIG_REFUSED_MAX)
+                reader->refused[reader->n_refused++] = setting;
         va_start(arguments, format);
         reader_add(reader, reader->errors, setting, path, name, format, arguments);
         va_end(arguments);
+}
+
+bool config_reader_has_refused(const struct config_reader *reader,
+                               const config_setting_t *setting) {
+        for (size_t i = 0; i < reader->n_refused; i++)
+                for (const config_setting_t *at = reader->refused[i]; at;
+                     at = config_setting_parent(at))
+                        if (at == setting)
+                                return true;
+        return false;
 }
 
 void config_reader_warn(struct config_reader *reader, const config_setting_t *setting,

@@ -34,11 +34,18 @@ enum config_type {
 
 struct config_place;
 
+#define CONFIG_REFUSED_MAX 100
 struct config_reader {
         const struct config_text *text;
         struct config_errors *errors;
         struct config_errors *warnings;
         int error; /* -ENOMEM sticks here */
+
+        /* What was complained of while the file was read. Of what comes behind that many there is
+         * no room for lines about what follows from it either. */
+        const config_setting_t *refused[CONFIG_REFUSED_MAX];
+        size_t n_refused;
+        bool is_read; /* complaints are about what does not fit together from now on */
 };
 
 /* A row: what a key is called, what it may be, and which field of a struct it fills. */
@@ -63,6 +70,10 @@ struct config_key {
 __attribute__((format(printf, 5, 6))) void
 config_reader_complain(struct config_reader *reader, const config_setting_t *setting,
                        const char *path, const char *name, const char *format, ...);
+
+/* Whether something in a setting was refused while it was read, so that its field is not what it
+ * should be. NULL, for one that is not given: false. */
+bool config_reader_has_refused(const struct config_reader *reader, const config_setting_t *setting);
 
 /* Adds a warning of the same form. */
 __attribute__((format(printf, 5, 6))) void config_reader_warn(struct config_reader *reader,

@@ -403,6 +403,50 @@ static void test_keys_of_later_versions_are_told_from_unknown_ones(void **state)
         }
 }
 
+/* Of what could be read it is looked whether it fits together, whatever else is wrong. */
+static void test_an_error_hides_no_others(void **state) {
+        load_bad(
+                "services = (\n"
+                "  { subject = \"sockd.foo\"; exec = [\"/bin/cat\"]; },\n"
+                "  { subject = \"a.>\"; exec = [\"/bin/cat\"]; },\n"
+                "  { subject = \"a.>\"; exec = [\"/bin/cat\"]; account = \"x\"; } );\n"
+                "server = { workers = -1; max_pending = \"1K\"; };\n"
+                "listeners = ( { name = \"a\"; listen = \"unix:///run/a\"; account = \"y\"; } );\n",
+                "sockd.conf:5: server.workers: found -1, expected an integer from 0 to 256\n"
+                "sockd.conf:5: server.max_pending: found 1K, expected at least max_payload, which "
+                "is 1M\n"
+                "sockd.conf:6: listeners[0].account: found \"y\", expected an account; "
+                "\"accounts\" has none of that name\n"
+                "sockd.conf:2: services[0].name: found \"sockd-foo\", but names that begin with "
+                "sockd- are for built-in services\n"
+                "sockd.conf:2: services[0].subject: found \"sockd.foo\", but sockd.> is for "
+                "built-in services\n"
+                "sockd.conf:4: services[2].name: found \"a--\", which services[1] has already; "
+                "expected another name\n"
+                "sockd.conf:4: services[2].account: found \"x\", expected an account; "
+                "\"accounts\" has none of that name\n");
+}
+
+/* Nor does it cause others. */
+static void test_an_error_is_reported_once(void **state) {
+        load_bad("server = { max_pending = \"1K\"; max_payload = \"much\"; };",
+                 "sockd.conf:1: server.max_payload: found \"much\", expected a number of bytes, or "
+                 "a string with a unit, such as \"64K\"\n");
+        load_bad("accounts = 5; services = ( { subject = \"a\"; exec = [\"/bin/cat\"]; account = "
+                 "\"x\"; } );",
+                 "sockd.conf:1: accounts: found 5, expected a list of groups ( { ... }, { ... } )"
+                 "\n");
+        load_bad("services = ( 1, { exec = [\"/bin/cat\"]; }, { subject = \"a\"; exec = "
+                 "[\"/bin/cat\"]; persistent = 1; framing = \"line\"; } );",
+                 "sockd.conf:1: services[0]: found 1, expected a group { ... }\n"
+                 "sockd.conf:1: services[1]: there is no \"subject\", which every entry needs\n"
+                 "sockd.conf:1: services[2].persistent: found 1, expected true or false\n");
+        load_bad("users = ( { name = \"a\"; token = \"b\"; limits = { rate = { messages = \"x\"; "
+                 "burst = 5; }; }; } );",
+                 "sockd.conf:1: users[0].limits.rate.messages: found \"x\", expected an integer "
+                 "from 0 to 1000000000\n");
+}
+
 static void test_errors_are_limited_and_printable(void **state) {
         char text[8192];
         size_t length = 0;
@@ -578,6 +622,8 @@ int main(void) {
                 cmocka_unit_test_teardown(test_no_listener_is_refused, tear_down),
                 cmocka_unit_test_teardown(test_keys_of_later_versions_are_told_from_unknown_ones,
                                           tear_down),
+                cmocka_unit_test_teardown(test_an_error_hides_no_others, tear_down),
+                cmocka_unit_test_teardown(test_an_error_is_reported_once, tear_down),
                 cmocka_unit_test_teardown(test_errors_are_limited_and_printable, tear_down),
                 cmocka_unit_test_teardown(test_command_line_replaces_the_listeners, tear_down),
                 cmocka_unit_test_teardown(test_wrong_command_line_is_refused_with_the_file,

@@ -279,6 +279,33 @@ static void test_nothing_is_imported_twice(void **state) {
 
 #define CYCLE "what comes by it would come back to it by other imports, for ever"
 
+/* Imports of what was refused are not refused for that; those of others are looked at all the same.
+ */
+static void test_half_of_the_accounts_is_checked(void **state) {
+        load_bad("accounts = (\n"
+                 "  { name = \"a\"; exports = ( { stream = \"bad subject\"; } ); },\n"
+                 "  { name = \"b\"; exports = ( { stream = \"x\"; } ); },\n"
+                 "  { name = \"c\"; imports = (\n"
+                 "    { stream = \"y\"; account = \"a\"; },\n"
+                 "    { stream = \"y\"; account = \"b\"; },\n"
+                 "    { account = \"b\"; },\n"
+                 "    { stream = \"x\"; },\n"
+                 "    { stream = \"x\"; account = \"nobody\"; } ); } );\n",
+                 "sockd.conf:2: accounts[0].exports[0].stream: found \"bad subject\", expected a "
+                 "subject, such as \"a.b\", \"a.*\" or \"a.>\"\n"
+                 "sockd.conf:7: accounts[2].imports[2]: found neither, expected stream or service\n"
+                 "sockd.conf:8: accounts[2].imports[3]: there is no \"account\", which every entry "
+                 "needs\n"
+                 "sockd.conf:6: accounts[2].imports[1].stream: found \"y\", which account \"b\" "
+                 "does not export\n"
+                 "sockd.conf:9: accounts[2].imports[4].account: found \"nobody\", expected an "
+                 "account; \"accounts\" has none of that name\n");
+        /* Any name may be that of the one without. */
+        load_bad("accounts = ( { }, { name = \"c\"; imports = ( { stream = \"x\"; account = "
+                 "\"d\"; } ); } );\nsystem_account = \"d\";",
+                 "sockd.conf:1: accounts[0]: there is no \"name\", which every entry needs\n");
+}
+
 static void test_imports_make_no_cycle(void **state) {
         refuse("accounts = ( { name = \"A\"; exports = ( { stream = \"a.>\"; } );\n"
                "imports = ( { stream = \"a.b\"; account = \"B\"; } ); },\n"
@@ -335,6 +362,7 @@ int main(void) {
                 cmocka_unit_test_teardown(test_an_import_says_what_and_where, tear_down),
                 cmocka_unit_test_teardown(test_an_import_needs_an_export, tear_down),
                 cmocka_unit_test_teardown(test_nothing_is_imported_twice, tear_down),
+                cmocka_unit_test_teardown(test_half_of_the_accounts_is_checked, tear_down),
                 cmocka_unit_test_teardown(test_imports_make_no_cycle, tear_down),
                 cmocka_unit_test_teardown(test_chains_of_imports_are_short, tear_down),
         };

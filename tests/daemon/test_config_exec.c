@@ -152,6 +152,20 @@ static void test_the_processes_of_root_have_no_limit(void **state) {
                 NULL);
 }
 
+static void test_all_that_is_wrong_with_a_service_is_said(void **state) {
+        load_bad(SERVICE("exec = [\"sh\"]; name = \"no name\"; user = \"nobody-at-all\";\n"
+                         "directory = \"here\"; timeout = \"-1s\";"),
+                 "sockd.conf:2: services[0].name: found \"no name\", expected a name of at most 64 "
+                 "letters, digits, - and _\n"
+                 "sockd.conf:3: services[0].directory: found \"here\", expected an absolute path\n"
+                 "sockd.conf:3: services[0].timeout: found \"-1s\", expected a duration that is "
+                 "not negative, up to \"1d\"\n"
+                 "sockd.conf:2: services[0].exec: found the program \"sh\", expected its absolute "
+                 "path; there is no shell to look for it\n"
+                 "sockd.conf:2: services[0].user: found \"nobody-at-all\", expected a user of this "
+                 "system, or its number\n");
+}
+
 static void test_users_have_to_be_there(void **state) {
         load_bad(
                 LISTENER("unix:///run/x", "exec = [\"/bin/sh\"]; user = \"nobody-at-all\";"),
@@ -276,6 +290,7 @@ int main(void) {
                 cmocka_unit_test_teardown(test_what_is_not_there_is_a_warning, tear_down),
                 cmocka_unit_test_teardown(test_limits_leave_a_program_what_it_needs, tear_down),
                 cmocka_unit_test_teardown(test_the_processes_of_root_have_no_limit, tear_down),
+                cmocka_unit_test_teardown(test_all_that_is_wrong_with_a_service_is_said, tear_down),
                 cmocka_unit_test_teardown(test_users_have_to_be_there, tear_down),
                 cmocka_unit_test_teardown(test_group_belongs_to_the_socket_where_it_has_a_path,
                                           tear_down),
