@@ -410,9 +410,10 @@ static void fail_request(struct service_persistent *run, const struct program_en
 static void log_end(struct service_persistent *run, const struct program_end *end) {
         char text[PROGRAM_END_TEXT_MAX];
 
-        log_limited(&run->pool->service.complaints, LOG_LEVEL_WARNING,
-                    "service \"%s\": the program %s; it is started again when it is needed",
-                    config_of(run)->name, program_end_describe(end, spec_of(run), text));
+        log_limited(&run->pool->service.complaints, LOG_LEVEL_WARNING, "service \"%s\": %s%s%s",
+                    config_of(run)->name, end->step == PROGRAM_RAN ? "the program " : "",
+                    program_end_describe(end, spec_of(run), text),
+                    end->step == PROGRAM_LOST ? "" : "; it is started again when it is needed");
 }
 
 static void run_on_ended(struct program *program, const struct program_end *end) {

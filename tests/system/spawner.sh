@@ -129,6 +129,8 @@ check 'in JSON as well' 'false 2' "$(ctl --json status |
 check_does 'the child of the program ends' "$support/await" exit "$(cat "$directory/child")"
 check_does 'and so does the daemon that it was' "$support/await" exit "$(cat "$directory/daemon")"
 check_does 'without a child, or a zombie' await_that has_no_child
+check_does 'one that stayed is given up' await_that grep -q \
+        'warning: service "stays": it is not known what became of /bin/cat, which was killed$' "$log"
 exec 9>&-
 kill -HUP "$daemon"
 expect_log 'a reload warns of it' 'warning: the limits on programs stay as they are: Broken pipe'
