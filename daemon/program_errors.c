@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static void log_line(struct program_errors *errors) {
+void program_errors_flush(struct program_errors *errors) {
         if (errors->n > 0)
                 log_limited(errors->limit, LOG_LEVEL_WARNING, "%s \"%s\": program %d: %.*s%s",
                             errors->kind, errors->name, (int)errors->pid, (int)errors->n,
@@ -24,9 +24,7 @@ static void add(struct program_errors *errors, struct bytes part) {
         errors->n += part.length;
 }
 
-static void take(void *owner, struct bytes bytes) {
-        struct program_errors *errors = owner;
-
+void program_errors_take(struct program_errors *errors, struct bytes bytes) {
         while (bytes.length > 0) {
                 const char *newline = memchr(bytes.data, '\n', bytes.length);
                 size_t n = newline ? (size_t)(newline - bytes.data) : bytes.length;
@@ -34,10 +32,14 @@ static void take(void *owner, struct bytes bytes) {
                 add(errors, (struct bytes){bytes.data, n});
                 if (!newline)
                         return;
-                log_line(errors);
+                program_errors_flush(errors);
                 bytes.data += n + 1;
                 bytes.length -= n + 1;
         }
+}
+
+static void take(void *owner, struct bytes bytes) {
+        program_errors_take(owner, bytes);
 }
 
 int program_errors_open(struct program_errors *errors, struct worker *worker) {
@@ -55,5 +57,25 @@ void program_errors_end(struct program_errors *errors) {
                 return;
         program_output_finish(errors->output);
         errors->output = program_output_close(errors->output);
-        log_line(errors);
+        program_errors_flush(errors);
+}
+
+/* --- the beginning ---------------------------------------------------------------------------- */
+
+void program_complaint_take(void *complaint, struct bytes bytes) {
+        struct program_complaint *kept = complaint;
+        size_t room = sizeof(kept->text) - kept->n;
+
+        if (bytes.length > room)
+                bytes.length = room;
+        bytes_copy(kept->text + kept->n, bytes);
+        kept->n += bytes.length;
+}
+
+struct bytes program_complaint_text(const struct program_complaint *complaint) {
+        struct bytes bytes = {complaint->text, complaint->n};
+
+        while (bytes.length > 0 && strchr("\r\n", bytes.data[bytes.length - 1]))
+                bytes.length--;
+        return bytes;
 }

@@ -8,6 +8,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+/* What is drained at once, and how often in a row: a pipe holds 64 KiB, and others may go on to
+ * write into it. */
+#define DRAIN_MAX (4 * 1024)
+#define DRAINS    16
+
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U
 #endif
@@ -72,6 +77,22 @@ ssize_t program_pipe_write(struct program_pipe *pipe, const struct iovec *parts,
                 r = writev(pipe->fd, parts, n_parts);
         } while (r < 0 && errno == EINTR);
         return r < 0 ? -errno : r;
+}
+
+void program_pipe_drain(struct program_pipe *pipe, void (*take)(void *owner, struct bytes bytes),
+                        void *owner) {
+        char buffer[DRAIN_MAX];
+
+        for (unsigned i = 0; pipe->fd >= 0 && i < DRAINS; i++) {
+                ssize_t n = program_pipe_read(pipe, buffer, sizeof(buffer));
+
+                if (n == -EAGAIN)
+                        return;
+                if (n <= 0)
+                        program_pipe_close(pipe);
+                else
+                        take(owner, (struct bytes){buffer, (size_t)n});
+        }
 }
 
 static void pipe_on_closed(uv_handle_t *handle) {

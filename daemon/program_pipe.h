@@ -36,6 +36,10 @@ void program_pipe_wait(struct program_pipe *pipe, bool is_awaited);
 ssize_t program_pipe_read(struct program_pipe *pipe, char *to, size_t n);
 ssize_t program_pipe_write(struct program_pipe *pipe, const struct iovec *parts, int n_parts);
 
+/* Reads what there is, if the pipe is open, but not for ever, for take; closes it at its end. */
+void program_pipe_drain(struct program_pipe *pipe, void (*take)(void *owner, struct bytes bytes),
+                        void *owner);
+
 /* Closes our end, if it is open; closed() is called afterwards, never from here. */
 void program_pipe_close(struct program_pipe *pipe);
 

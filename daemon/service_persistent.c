@@ -5,6 +5,7 @@
 #include "daemon/config_program.h"
 #include "daemon/config_services.h"
 #include "daemon/program.h"
+#include "daemon/program_errors.h"
 #include "daemon/program_pipe.h"
 #include "lib/units.h"
 
@@ -17,10 +18,9 @@
 #define PAUSE_MAX_MS 30000
 
 /* What an answer is first given room for, and how often it is read in a row. */
-#define ROOM_MIN      4096
-#define READS_MAX     16
-#define COMPLAINT_MAX 1024
-#define LENGTH_SIZE   4 /* of a frame's length */
+#define ROOM_MIN    4096
+#define READS_MAX   16
+#define LENGTH_SIZE 4 /* of a frame's length */
 
 struct service_persistent {
         struct program program;
@@ -33,13 +33,13 @@ struct service_persistent {
         size_t n_sent;            /* of all that the request takes */
         char *data;               /* owned: what has come of the answer */
         size_t n, capacity;
-        char complaint[COMPLAINT_MAX]; /* since the request came */
-        size_t n_complaint;
-        bool is_ending;     /* it gets nothing more */
-        bool is_blamed;     /* and why has been said */
-        const char *guess;  /* why it was ended, if it did not end by itself */
-        bool has_answered;  /* so it works */
-        unsigned n_handles; /* that are not closed yet */
+        struct program_complaint complaint; /* since the request came */
+        struct program_errors unasked;      /* what it says without one */
+        bool is_ending;                     /* it gets nothing more */
+        bool is_blamed;                     /* and why has been said */
+        const char *guess;                  /* why it was ended, if it did not end by itself */
+        bool has_answered;                  /* so it works */
+        unsigned n_handles;                 /* that are not closed yet */
 };
 
 static const struct config_service *config_of(const struct service_persistent *run) {
@@ -132,23 +132,14 @@ static void run_finish(struct service_persistent *run, const struct service_answ
         program_pipe_wait(&run->input, false);
         atomic_fetch_sub(&run->pool->n_running, 1);
         service_pool_finish(run->pool, request, answer);
-        run->n = run->n_complaint = 0;
-}
-
-/* What it has complained about since the request came. */
-static struct bytes complaint_of(const struct service_persistent *run) {
-        struct bytes bytes = {run->complaint, run->n_complaint};
-
-        while (bytes.length > 0 && strchr("\r\n", bytes.data[bytes.length - 1]))
-                bytes.length--;
-        return bytes;
+        run->n = run->complaint.n = 0;
 }
 
 /* Ends the program, which does not keep to what it should, and says so to who asked, or in the
  * log. */
 static void run_break(struct service_persistent *run, enum service_error error, const char *text) {
         const struct service_answer answer = {
-                .error = error, .text = text, .complaint = complaint_of(run)};
+                .error = error, .text = text, .complaint = program_complaint_text(&run->complaint)};
 
         if (run->request)
                 run_finish(run, &answer);
@@ -183,24 +174,16 @@ static size_t request_size(const struct service_persistent *run) {
         return run->request->payload.length + (has_lines(run) ? 1 : LENGTH_SIZE);
 }
 
-/* Keeps the beginning, and throws the rest away. */
+static void take_unasked(void *owner, struct bytes bytes) {
+        program_errors_take(owner, bytes);
+}
+
+/* What it complains about is for who has asked, or for the log. */
 static void read_errors(struct service_persistent *run) {
-        char rest[ROOM_MIN];
-        ssize_t n;
-
-        for (unsigned i = 0; run->errors.fd >= 0 && i < READS_MAX; i++) {
-                size_t room = sizeof(run->complaint) - run->n_complaint;
-
-                n = program_pipe_read(&run->errors,
-                                      room > 0 ? run->complaint + run->n_complaint : rest,
-                                      room > 0 ? room : sizeof(rest));
-                if (n == -EAGAIN)
-                        return;
-                if (n <= 0)
-                        program_pipe_close(&run->errors);
-                else if (room > 0)
-                        run->n_complaint += (size_t)n;
-        }
+        if (run->request)
+                program_pipe_drain(&run->errors, program_complaint_take, &run->complaint);
+        else
+                program_pipe_drain(&run->errors, take_unasked, &run->unasked);
 }
 
 /* The answer is complete: what comes behind it was not asked for. */
@@ -209,7 +192,7 @@ static void run_answer(struct service_persistent *run, struct bytes payload, siz
         bool is_unasked = run->n > n_used, is_unread = run->n_sent < request_size(run);
 
         read_errors(run);
-        answer.complaint = complaint_of(run);
+        answer.complaint = program_complaint_text(&run->complaint);
         run->has_answered = true;
         run_finish(run, &answer);
         if (is_unasked)
@@ -320,22 +303,8 @@ static void output_on_ready(struct program_pipe *pipe) {
         service_pool_go_on(pool);
 }
 
-/* Says what it complains about while nobody has asked it anything. */
-static void log_complaint(struct service_persistent *run) {
-        char quoted[COMPLAINT_MAX];
-
-        log_limited(&run->pool->service.complaints, LOG_LEVEL_INFO,
-                    "service \"%s\": the program complains: \"%s\"", config_of(run)->name,
-                    bytes_quote(quoted, sizeof(quoted), complaint_of(run)));
-        run->n_complaint = 0;
-}
-
 static void errors_on_ready(struct program_pipe *pipe) {
-        struct service_persistent *run = container_of(pipe, struct service_persistent, errors);
-
-        read_errors(run);
-        if (!run->request && run->n_complaint > 0)
-                log_complaint(run);
+        read_errors(container_of(pipe, struct service_persistent, errors));
 }
 
 /* --- input ------------------------------------------------------------------------------------ */
@@ -402,7 +371,7 @@ static void fail_request(struct service_persistent *run, const struct program_en
                 .text = was_ended ? run->guess : program_end_describe(end, spec_of(run), text),
                 .has_status = end->step == PROGRAM_RAN && end->status >= 0,
                 .status = end->status,
-                .complaint = complaint_of(run)};
+                .complaint = program_complaint_text(&run->complaint)};
 
         run_finish(run, &answer);
 }
@@ -416,6 +385,14 @@ static void log_end(struct service_persistent *run, const struct program_end *en
                     end->step == PROGRAM_LOST ? "" : "; it is started again when it is needed");
 }
 
+/* Not before is its standard error read, so that each line has its process. */
+static void run_on_started(struct program *program, pid_t pid) {
+        struct service_persistent *run = container_of(program, struct service_persistent, program);
+
+        run->unasked.pid = pid;
+        program_pipe_wait(&run->errors, true);
+}
+
 static void run_on_ended(struct program *program, const struct program_end *end) {
         struct service_persistent *run = container_of(program, struct service_persistent, program);
         struct service_pool *pool = run->pool;
@@ -423,6 +400,7 @@ static void run_on_ended(struct program *program, const struct program_end *end)
         /* What it has written before is there. */
         read_output(run);
         read_errors(run);
+        program_errors_flush(&run->unasked);
         if (run->request)
                 fail_request(run, end);
         else if (!run->is_blamed)
@@ -462,7 +440,6 @@ static int run_start(struct service_persistent *run) {
         if (r < 0)
                 return r;
         program_pipe_wait(&run->output, true);
-        program_pipe_wait(&run->errors, true);
         return 0;
 }
 
@@ -473,7 +450,10 @@ static struct service_persistent *run_new(struct service_pool *pool, struct serv
                 return NULL;
         run->pool = pool;
         run->seat = seat;
+        run->program.started = run_on_started;
         run->program.ended = run_on_ended;
+        run->unasked = (struct program_errors){
+                .limit = &pool->errors, .kind = "service", .name = pool->config->name};
         run->input =
                 (struct program_pipe){.fd = -1, .ready = input_on_ready, .closed = input_on_closed};
         run->output = (struct program_pipe){
@@ -529,7 +509,8 @@ static void run_ask(struct service_persistent *run, struct service_request *requ
 
         memcpy(run->length, &length, sizeof(length));
         run->request = request;
-        run->n_sent = run->n = run->n_complaint = 0;
+        program_errors_flush(&run->unasked);
+        run->n_sent = run->n = run->complaint.n = 0;
         atomic_fetch_add(&run->pool->n_running, 1);
         deadline_set(&run->deadline, config_of(run)->program->timeout_ms);
         send_request(run);

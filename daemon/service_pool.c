@@ -16,6 +16,10 @@
 
 #define NS_PER_MS UINT64_C(1000000)
 
+/* Lines of standard error in a while. */
+#define ERRORS_BURST       100
+#define ERRORS_INTERVAL_MS 10000
+
 static struct service_pool *pool_of(struct service *service) {
         return container_of(service, struct service_pool, service);
 }
@@ -333,6 +337,7 @@ int service_pool_new(struct service **servicep, struct config_service *config, s
         pool->config = config_service_ref(config);
         pool->worker = worker;
         pool->home = home;
+        pool->errors = (struct log_limit){.burst = ERRORS_BURST, .interval_ms = ERRORS_INTERVAL_MS};
         list_init(&pool->guest.link);
         list_init(&pool->backlog);
         list_init(&pool->programs);

@@ -35,6 +35,7 @@ struct service_pool {
         struct list_link backlog;      /* of requests */
         struct list_link programs;     /* of struct service_program */
         struct service_seat *seats;    /* of programs that stay; owned, NULL: they do not */
+        struct log_limit errors;       /* lines of theirs that nobody has asked for */
         bool is_stopped;               /* its worker ends, or nobody asks any more */
         bool is_closed;                /* so is its deadline */
         bool is_retired;               /* it is freed when it has nothing under way */

@@ -124,24 +124,8 @@ static void output_on_ready(struct program_pipe *pipe) {
         (void)read_output(container_of(pipe, struct service_program, output), READS_MAX);
 }
 
-/* Keeps the beginning, and throws the rest away. */
 static void read_errors(struct service_program *run) {
-        char rest[ROOM_MIN];
-        ssize_t n;
-
-        for (unsigned i = 0; run->errors.fd >= 0 && i < READS_MAX; i++) {
-                size_t room = sizeof(run->complaint) - run->n_complaint;
-
-                n = program_pipe_read(&run->errors,
-                                      room > 0 ? run->complaint + run->n_complaint : rest,
-                                      room > 0 ? room : sizeof(rest));
-                if (n == -EAGAIN)
-                        return;
-                if (n <= 0)
-                        program_pipe_close(&run->errors);
-                else if (room > 0)
-                        run->n_complaint += (size_t)n;
-        }
+        program_pipe_drain(&run->errors, program_complaint_take, &run->complaint);
 }
 
 static void errors_on_ready(struct program_pipe *pipe) {
@@ -149,15 +133,6 @@ static void errors_on_ready(struct program_pipe *pipe) {
 }
 
 /* --- the answer ------------------------------------------------------------------------------- */
-
-/* What it wrote to its standard error, without the end of its last line. */
-static struct bytes complaint_of(const struct service_program *run) {
-        struct bytes bytes = {run->complaint, run->n_complaint};
-
-        while (bytes.length > 0 && strchr("\r\n", bytes.data[bytes.length - 1]))
-                bytes.length--;
-        return bytes;
-}
 
 /* Why there is no answer of the program's own, in `text`; or that there is. */
 static enum service_error judge(const struct service_program *run, const struct program_end *end,
@@ -187,7 +162,7 @@ static void run_answer(struct service_program *run, const struct program_end *en
         struct service_answer answer = {.error = judge(run, end, text),
                                         .has_status = end->step == PROGRAM_RAN && end->status >= 0,
                                         .status = end->status,
-                                        .complaint = complaint_of(run),
+                                        .complaint = program_complaint_text(&run->complaint),
                                         .payload = {run->data, run->n}};
 
         if (answer.error != SERVICE_GOOD)

@@ -8,11 +8,9 @@
 #pragma once
 
 #include "daemon/program.h"
+#include "daemon/program_errors.h"
 #include "daemon/program_pipe.h"
 #include "daemon/service_pool.h"
-
-/* How much of its standard error is kept. */
-#define SERVICE_COMPLAINT_MAX 1024
 
 struct service_program {
         struct program program;
@@ -22,8 +20,7 @@ struct service_program {
         struct program_pipe output, errors;
         char *data; /* owned: what it has written */
         size_t n, capacity;
-        char complaint[SERVICE_COMPLAINT_MAX];
-        size_t n_complaint;
+        struct program_complaint complaint;
         bool is_too_large, has_no_memory;
         unsigned n_handles; /* pipes that are not closed yet */
 };

@@ -35,6 +35,8 @@ services="$kept,
         { subject = \"mute\"; $stays $(shell "exec >&-; trap '' TERM; flock -s $directory/gate true") },
         { subject = \"blind\"; persistent = true; timeout = \"300ms\"; exec = [\"/bin/sleep\", \"1000\"]; },
         { subject = \"deaf\"; $stays $(shell 'exec <&-; sleep 1000') },
+        { subject = \"parting\"; $stays 
+          $(shell "read -r x; echo \$x; flock -s $directory/gate true; printf 'one ' >&2; echo two >&2; echo >&2; echo three >&2; exit 1") },
         { subject = \"absent\"; $stays exec = [\"/usr/bin/there-is-none\"]; }"
 configure 'server = { workers = 2; };' "$listeners" "services = ( $services );"
 : >"$directory/gate"
@@ -127,6 +129,14 @@ one=$(ask once a)
 # A request that comes before it is known to have ended fails.
 expect_log 'that one has ended is in the log' \
         'warning: service "once": the program exited with status 0; it is started again'
+close_gate
+ask parting x >/dev/null
+open_gate
+expect_log 'what one says unasked is logged by the line' \
+        'warning: service "parting": program [0-9]+: one two$'
+expect_log 'without empty ones' 'warning: service "parting": program [0-9]+: three$'
+expect_log 'before its end' 'warning: service "parting": the program exited with status 1; it is started again when it is needed$'
+check 'nothing else is' 3 "$(count_log 'service "parting"')"
 two=$(ask once b)
 check_matches 'it is started again' '^[0-9]+ b$' "$two"
 check_lacks 'and is another one then' "^${one% *} " "$two"
