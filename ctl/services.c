@@ -16,11 +16,12 @@ static const struct table_column columns[] = {
         {.title = "P99", .is_right = true},
 };
 
-/* A duration with two digits or more; none as long as there was no request. */
+/* A duration with two digits or more; none as long as no request was answered by
+ * the service. */
 static void add_latency(struct table *table, const json_t *service, const char *name) {
         uint64_t ns = report_number(json_object_get(service, "latency"), name);
 
-        if (report_number(service, "requests") == 0)
+        if (ns == 0)
                 table_add(table, NULL);
         else if (ns < 10000)
                 table_add_format(table, "%.1fus", (double)ns / 1e3);

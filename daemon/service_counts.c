@@ -1,6 +1,7 @@
 /* What became of the requests of a service. See service_counts.h. */
 #include "daemon/service_counts.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 
 static const struct {
@@ -29,12 +30,20 @@ void service_counts_deinit(struct service_counts *counts) {
         pthread_mutex_destroy(&counts->lock);
 }
 
+/* Whether it was given to the program, or what it is, and not turned away, which takes no time:
+ * many of those would hide how long the others take. */
+static bool is_processed(enum service_error error) {
+        return error != SERVICE_BUSY && error != SERVICE_UNAVAILABLE &&
+               error != SERVICE_BAD_REQUEST;
+}
+
 void service_counts_add(struct service_counts *counts, enum service_error error, const char *text,
                         uint64_t elapsed_ns) {
         atomic_fetch_add_explicit(&counts->n_requests, 1, memory_order_relaxed);
         atomic_fetch_add_explicit(&counts->n_errors[error], 1, memory_order_relaxed);
         atomic_fetch_add_explicit(&counts->processing_ns, elapsed_ns, memory_order_relaxed);
-        latency_add(&counts->latency, elapsed_ns);
+        if (is_processed(error))
+                latency_add(&counts->latency, elapsed_ns);
         if (!text)
                 return;
         pthread_mutex_lock(&counts->lock);

@@ -32,8 +32,8 @@ struct service_counts {
         _Atomic uint64_t n_requests;                 /* that are over */
         _Atomic uint64_t n_errors[N_SERVICE_ERRORS]; /* of SERVICE_GOOD: successes */
         _Atomic uint64_t processing_ns;              /* from their arrival on, together */
-        struct latency latency;
-        pthread_mutex_t lock; /* a leaf */
+        struct latency latency; /* of those that were not turned away: 400, 429, 503 */
+        pthread_mutex_t lock;   /* a leaf */
         char last_error[SERVICE_LAST_ERROR_MAX];
 };
 
