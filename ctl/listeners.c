@@ -112,6 +112,53 @@ static int print_losses(struct context *context, const json_t *listeners) {
         return report_table(context, &table, "gateway");
 }
 
+static const struct table_column programs_columns[] = {
+        {.title = "PROGRAMS OF", .can_shrink = true}, {.title = "RUNNING", .is_right = true},
+        {.title = "WAITING", .is_right = true},       {.title = "STARTED", .is_right = true},
+        {.title = "FAILED", .is_right = true},        {.title = "LATE", .is_right = true},
+        {.title = "NOT STARTED", .is_right = true},   {.title = "ALSO", .can_shrink = true},
+};
+
+/* What few have: "2 stopped, 1 cut". */
+static void add_other_programs(struct table *table, const json_t *programs) {
+        static const char *const names[] = {"stopped", "delayed", "cut"};
+        char text[DETAILS_COUNTS_MAX];
+        json_t *others = json_object();
+
+        for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+                json_object_set(others, names[i], json_object_get(programs, names[i]));
+        table_add(table, details_counts(others, text) > 0 ? text : NULL);
+        json_decref(others);
+}
+
+static void add_programs(struct table *table, const json_t *listener, const json_t *programs) {
+        table_add(table, report_text(listener, "name")); /* for an address there is no room */
+        table_add_count(table, report_number(programs, "running"));
+        table_add_count(table, report_number(programs, "waiting"));
+        table_add_count(table, report_number(programs, "started"));
+        table_add_count(table, report_number(programs, "failed"));
+        table_add_count(table, report_number(programs, "late"));
+        table_add_count(table, report_number(programs, "not_started"));
+        add_other_programs(table, programs);
+}
+
+static int print_programs(struct context *context, const json_t *listeners) {
+        struct table table = TABLE_INIT(programs_columns);
+        json_t *listener;
+        size_t i;
+
+        json_array_foreach(listeners, i, listener) {
+                const json_t *programs = json_object_get(listener, "programs");
+
+                if (programs)
+                        add_programs(&table, listener, programs);
+        }
+        if (table.n_cells == 0)
+                return EXIT_DONE;
+        putc('\n', context->out);
+        return report_table(context, &table, "exec listener");
+}
+
 static int print_list(struct context *context, const json_t *listeners) {
         struct table table = TABLE_INIT(columns);
         json_t *listener;
@@ -128,6 +175,8 @@ static int print_list(struct context *context, const json_t *listeners) {
                 code = print_limits(context, listeners);
         if (code == EXIT_DONE)
                 code = print_losses(context, listeners);
+        if (code == EXIT_DONE)
+                code = print_programs(context, listeners);
         return code;
 }
 

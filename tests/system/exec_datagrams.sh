@@ -13,6 +13,7 @@ six=
 configure "listeners = ( { name = \"local\"; listen = \"$unix\"; }
         , { name = \"rev\"; listen = \"$udp\"; exec = [\"/usr/bin/rev\"]; }
         , { name = \"env\"; listen = \"$udp\"; exec = [\"/usr/bin/env\"]; }
+        , { name = \"gone\"; listen = \"$udp\"; exec = [\"$directory/gone\"]; }
         , { name = \"quiet\"; listen = \"$udp\"; exec = [\"/bin/true\"]; }
         , { name = \"much\"; listen = \"$udp\"; exec = [\"/usr/bin/head\", \"-c\", \"1000000000\", \"/dev/zero\"]; }
         , { name = \"late\"; listen = \"$udp\"; exec = [\"/bin/sh\", \"-c\", \"echo half; sleep 1000\"];
@@ -71,6 +72,15 @@ expect_log 'nor does who takes too long' 'listener "late": .* took longer than 2
 check 'not even half of it' 0 "$(count_of late sent)"
 tell "open a none: unix+dgram://$directory/kept" 'send a word'
 check_does 'who cannot be answered is heard' await_that grep -q word "$directory/heard"
+
+tell "open a $udp $(at gone)" 'send a x'
+check_does 'a program that is not there is counted' await_that has_counted gone not_started 1
+rows=$(ctl listeners | sed -n '/^PROGRAMS OF/,/^$/p')
+check_matches 'sockctl has a table of programs' \
+        '^PROGRAMS OF +RUNNING +WAITING +STARTED +FAILED +LATE +NOT STARTED +ALSO$' "$rows"
+check_matches 'which tells of that' '^gone +0 +0 +0 +0 +0 +1 +-$' "$rows"
+check_matches 'and of others' '^late +0 +0 +1 +0 +1 +0 +-$' "$rows"
+check_matches 'and what few have' '^much +0 +0 +1 +[01] +0 +0 +1 cut$' "$rows"
 
 # One runs, the others wait; there is a limit.
 start_helper peers "$support/datagram"
