@@ -20,8 +20,9 @@
 #define CLIENT_COLUMNS(last)                                                                       \
         {.title = "ID", .is_right = true}, {.title = "NAME", .can_shrink = true},                  \
                 {.title = "PEER", .can_shrink = true}, {.title = "USER", .can_shrink = true},      \
-                {.title = "SUBS", .is_right = true}, {.title = "PENDING", .is_right = true},       \
-                {.title = "IN", .is_right = true}, {.title = "OUT", .is_right = true}, last
+                {.title = "LISTENER", .can_shrink = true}, {.title = "SUBS", .is_right = true},    \
+                {.title = "PENDING", .is_right = true}, {.title = "IN", .is_right = true},         \
+                {.title = "OUT", .is_right = true}, last
 
 static const struct table_column open_columns[] = {
         CLIENT_COLUMNS({.title = "IDLE"}),
@@ -58,6 +59,7 @@ static void add_client(struct table *table, const json_t *client, bool is_open_l
                                                       : report_text(client, "lang"));
         add_peer(table, client);
         add_user(table, client);
+        table_add(table, report_text(client, "listener"));
         table_add_count(table, report_number(client, "subscriptions"));
         table_add_size(table, report_number(client, "pending_bytes"));
         table_add_count(table, report_number(client, "in_msgs"));

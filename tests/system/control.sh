@@ -41,6 +41,7 @@ cid=$(sed 's/},{/}\n{/g' "$directory/clients" | grep -v '"subscriptions":0' |
         sed -n 's/.*"cid":\([0-9]*\).*/\1/p' | head -n 1)
 run 'clients' 0 -s "$unix" clients
 check_matches 'clients lists who is there' sockctl "$output"
+check_matches 'and where' "^ *$cid +.* local +" "$output"
 check_matches 'clients knows the pid of a Unix peer' "\"pid\":${helper}[,}]" "$(cat "$directory/clients")"
 check_matches 'and its uid' "\"uid\":$(id -u)[,}]" "$(cat "$directory/clients")"
 run 'subs' 0 -s "$unix" subs
