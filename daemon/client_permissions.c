@@ -104,7 +104,7 @@ void client_free_permissions(struct client *client) {
 /* A line for those who look for the reason. */
 static void log_denial(const struct client *client, const char *what, struct bytes subject,
                        struct bytes queue, struct permissions_decision decision) {
-        static struct log_limits limits = {.what = "denials", .burst = 10, .interval_ms = 10000};
+        static struct log_limits limits = {.what = "denial", .burst = 10, .interval_ms = 10000};
         char quoted[SUBJECT_SHOWN_MAX], queue_quoted[QUEUE_SHOWN_MAX], why[EXPLANATION_MAX];
         bool has_queue = queue.length > 0;
 

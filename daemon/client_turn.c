@@ -188,7 +188,7 @@ static void describe_certificate(const struct client *client, char *text, size_t
 
 static void log_refusal(const struct client *client) {
         static struct log_limits limits = {
-                .what = "refused logins", .burst = 10, .interval_ms = 10000};
+                .what = "refused login", .burst = 10, .interval_ms = 10000};
         char origin[CONNECTION_ORIGIN_MAX], who[128], certificate[320];
 
         if (!log_is_enabled(LOG_LEVEL_WARNING) ||

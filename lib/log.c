@@ -299,10 +299,12 @@ void log_write(enum log_level level, const char *format, ...) {
 }
 
 static void tell_suppressed(const char *what, unsigned n) {
+        const char *plural = n == 1 ? "" : "s", *were = n == 1 ? "was" : "were";
+
         if (what)
-                log_warning("%u %s were not logged", n, what);
+                log_warning("%u %s%s %s not logged", n, what, plural, were);
         else
-                log_warning("%u lines like the next one were suppressed", n);
+                log_warning("%u line%s like the next one %s suppressed", n, plural, were);
 }
 
 static bool limit_pass(struct log_limit *limit, const char *what, unsigned burst,

@@ -18,7 +18,7 @@ enum log_level {
 };
 
 /* At most `burst` lines in `interval_ms`; the first line of the next interval says how many were
- * suppressed: "3 denials were not logged", if `what` names them, "denials". Zero-initialised but
+ * suppressed: "3 denials were not logged", if `what` names one, "denial". Zero-initialised but
  * for those three; one for each kind of line, shared by all threads. */
 struct log_limit {
         const char *what; /* a constant; NULL: no word for them */

@@ -315,7 +315,7 @@ static void test_lines_of_threads_do_not_mix(void **state) {
 }
 
 static void test_limits_are_of_each(void **state) {
-        static struct log_limits limits = {.what = "denials", .burst = 2, .interval_ms = 3600000};
+        static struct log_limits limits = {.what = "denial", .burst = 2, .interval_ms = 3600000};
         struct fixture *fixture = *state;
         unsigned n = 0;
 
@@ -330,6 +330,24 @@ static void test_limits_are_of_each(void **state) {
         limits.shares[7].window_start_ms -= 3600000;
         assert_true(log_limits_pass(&limits, 7));
         assert_matches(read_log(fixture), "warning: 98 denials were not logged\n$");
+}
+
+static void test_one_that_was_suppressed_is_one(void **state) {
+        static struct log_limit limit = {.burst = 1, .interval_ms = 3600000};
+        static struct log_limit named = {.what = "denial", .burst = 1, .interval_ms = 3600000};
+        struct fixture *fixture = *state;
+
+        assert_int_equal(log_open(fixture->target), 0);
+        for (unsigned i = 0; i < 2; i++) {
+                (void)log_limit_pass(&limit);
+                (void)log_limit_pass(&named);
+        }
+        limit.window_start_ms -= 3600000;
+        named.window_start_ms -= 3600000;
+        assert_true(log_limit_pass(&limit));
+        assert_true(log_limit_pass(&named));
+        assert_matches(read_log(fixture), "warning: 1 line like the next one was suppressed\n.*"
+                                          "warning: 1 denial was not logged\n$");
 }
 
 static void test_limit_suppresses_and_says_how_many(void **state) {
@@ -367,6 +385,7 @@ int main(void) {
                 TEST(test_reader_that_is_gone_raises_no_signal),
                 TEST(test_lines_of_threads_do_not_mix),
                 TEST(test_limits_are_of_each),
+                TEST(test_one_that_was_suppressed_is_one),
                 TEST(test_limit_suppresses_and_says_how_many),
         };
 
