@@ -237,8 +237,7 @@ static void exec_begun(struct connection *connection) {
         exec->phase = EXEC_WAITING;
         exec->turn.come = on_turn;
         /* Not before there is a poll, which would have the socket not wait. */
-        if (turn_take(&exec->turn, &connection->listener->turnstile,
-                      connection->settings->exec.concurrency, SIZE_MAX,
+        if (turn_take(&exec->turn, &connection->listener->turnstile, SIZE_MAX,
                       &connection->worker->mailbox) == TURN_CALLED)
                 worker_defer(connection->worker, &exec->turn.task);
         else

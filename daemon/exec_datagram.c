@@ -202,9 +202,9 @@ static bool admit(struct connection *connection, size_t n_bytes) {
 
 /* Starts it at once, lets it wait, or drops it. */
 static void begin(struct datagram_run *run) {
-        enum turn_state state = turn_take(
-                &run->turn, &run->run.listener->turnstile, run->run.settings->exec.concurrency,
-                run->connection ? EXEC_DATAGRAMS_WAITING_MAX : 0, &run->run.worker->mailbox);
+        enum turn_state state = turn_take(&run->turn, &run->run.listener->turnstile,
+                                          run->connection ? EXEC_DATAGRAMS_WAITING_MAX : 0,
+                                          &run->run.worker->mailbox);
 
         if (state == TURN_OUT) {
                 listener_dropped(run->run.listener, DROP_BUSY, 1);

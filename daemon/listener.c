@@ -112,6 +112,8 @@ static void listener_set_settings(struct listener *listener, struct config_handl
         before = listener->settings;
         listener->settings = config_handler_ref(settings);
         pthread_mutex_unlock(&listener->lock);
+        if (settings && settings->kind == HANDLER_EXEC)
+                turnstile_set_max(&listener->turnstile, settings->exec.concurrency);
         atomic_store(&listener->handler_kind, settings ? settings->kind : HANDLER_BUS);
         config_handler_unref(before);
 }

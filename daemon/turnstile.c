@@ -60,8 +60,18 @@ static enum turn_state find_place(struct turn *turn, struct turnstile *turnstile
         return TURN_WAITING;
 }
 
-enum turn_state turn_take(struct turn *turn, struct turnstile *turnstile, unsigned max,
-                          size_t max_waiting, struct mailbox *mailbox) {
+void turnstile_set_max(struct turnstile *turnstile, unsigned max) {
+        struct list_link called;
+
+        pthread_mutex_lock(&turnstile->lock);
+        turnstile->max = max;
+        call_next(turnstile, &called);
+        pthread_mutex_unlock(&turnstile->lock);
+        tell_called(&called);
+}
+
+enum turn_state turn_take(struct turn *turn, struct turnstile *turnstile, size_t max_waiting,
+                          struct mailbox *mailbox) {
         enum turn_state state;
 
         turn->turnstile = turnstile;
@@ -70,7 +80,6 @@ enum turn_state turn_take(struct turn *turn, struct turnstile *turnstile, unsign
         list_init(&turn->task.link);
         list_init(&turn->link);
         pthread_mutex_lock(&turnstile->lock);
-        turnstile->max = max;
         state = turn->state = find_place(turn, turnstile, max_waiting);
         pthread_mutex_unlock(&turnstile->lock);
         return state;

@@ -38,12 +38,16 @@ struct turn {
 void turnstile_init(struct turnstile *turnstile);
 void turnstile_deinit(struct turnstile *turnstile);
 
-/* Goes in, if fewer than max are inside, which counts from now on, and nobody waits; else waits, if
- * fewer than max_waiting do. Returns whether it is its turn at once (TURN_CALLED), which it is told
- * by turn->task, that the caller has to run; or it waits (TURN_WAITING) to be told; or neither
- * (TURN_OUT). It must stay until it is told. */
-enum turn_state turn_take(struct turn *turn, struct turnstile *turnstile, unsigned max,
-                          size_t max_waiting, struct mailbox *mailbox);
+/* How many may be inside from now on; at first nobody may. Those who wait go in as far as they may
+ * now; those who are inside stay. */
+void turnstile_set_max(struct turnstile *turnstile, unsigned max);
+
+/* Goes in, if one more may and nobody waits; else waits, if fewer than max_waiting do. Returns
+ * whether it is its turn at once (TURN_CALLED), which it is told by turn->task, that the caller has
+ * to run; or it waits (TURN_WAITING) to be told; or neither (TURN_OUT). It must stay until it is
+ * told. */
+enum turn_state turn_take(struct turn *turn, struct turnstile *turnstile, size_t max_waiting,
+                          struct mailbox *mailbox);
 
 /* Goes out, or does not wait any more. Returns whether turn->come is still to be called, which
  * tells only that the turn need not stay any longer. */

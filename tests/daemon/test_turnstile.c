@@ -47,7 +47,8 @@ static int tear_down(void **state) {
 }
 
 static enum turn_state take(size_t i, unsigned max, size_t max_waiting) {
-        return turn_take(&guests[i].turn, &turnstile, max, max_waiting, &mailbox);
+        turnstile_set_max(&turnstile, max);
+        return turn_take(&guests[i].turn, &turnstile, max_waiting, &mailbox);
 }
 
 /* As the caller has to. */
@@ -86,12 +87,27 @@ static void test_others_follow_in_order(void **state) {
         assert_int_equal(turnstile.n_inside, 0);
 }
 
-static void test_nobody_overtakes_those_who_wait(void **state) {
+static void test_when_more_may_go_in_the_first_ones_do(void **state) {
         take(0, 1, 9);
         tell(0);
-        take(1, 1, 9);
-        assert_int_equal(take(2, 2, 9), TURN_WAITING);
+        for (size_t i = 1; i < 4; i++)
+                assert_int_equal(take(i, 1, 9), TURN_WAITING);
+        turnstile_set_max(&turnstile, 3);
+        run();
+        assert_string_equal(order, "012");
+        assert_int_equal(turnstile_count_waiting(&turnstile), 1);
+}
+
+static void test_when_fewer_may_be_inside_none_has_to_leave(void **state) {
+        take(0, 2, 9);
+        take(1, 2, 9);
+        tell(0);
+        tell(1);
+        assert_int_equal(take(2, 1, 9), TURN_WAITING);
         assert_false(turn_give(&guests[0].turn));
+        run();
+        assert_string_equal(order, "01");
+        assert_false(turn_give(&guests[1].turn));
         run();
         assert_string_equal(order, "012");
 }
@@ -140,7 +156,8 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 WITH(test_who_fits_is_inside_at_once),
                 WITH(test_others_follow_in_order),
-                WITH(test_nobody_overtakes_those_who_wait),
+                WITH(test_when_more_may_go_in_the_first_ones_do),
+                WITH(test_when_fewer_may_be_inside_none_has_to_leave),
                 WITH(test_not_more_wait_than_may),
                 WITH(test_who_waits_may_leave),
                 WITH(test_who_leaves_when_called_makes_place_and_is_told_once),

@@ -32,6 +32,7 @@ program hanging 'trap "" TERM' 'echo hangs' 'while :; do read -r line <"$0.pipe"
 program forking "sleep 1000 & echo \$! >$directory/forked" 'echo forked'
 program silent 'exec >&-' "cat >$directory/heard"
 program waiting 'read -r line' "echo \"\$line\" >>$directory/left" "echo over >>$directory/left"
+program crowded 'echo served' 'read -r line'
 program gone 'echo here'
 mkfifo "$directory/hanging.pipe"
 
@@ -55,6 +56,7 @@ fi
         on record "unix+seqpacket://$directory/record.sock" 'exec = ["/bin/cat"];'
         on noisy $tcp "exec = [\"$directory/noisy\"];"
         on one $tcp "exec = [\"$directory/brief\"]; concurrency = 1;"
+        on crowded $tcp "exec = [\"$directory/crowded\"]; concurrency = 1;"
         on failing $tcp "exec = [\"$directory/failing\"];"
         on hanging $tcp "exec = [\"$directory/hanging\"]; timeout = \"300ms\"; grace = \"200ms\";"
         on stuck $tcp "exec = [\"$directory/hanging\"]; grace = \"100ms\";"
@@ -249,6 +251,20 @@ check_does 'with limits on all programs it takes longer, and all are served' \
         await_that has_counted failing failed 163
 expect_log 'the log tells' 'listener "failing": programs have to wait'
 check_does 'and it is counted' test "$(count_of failing delayed)" -gt 0
+
+# --- more at a time ---------------------------------------------------------------------------------------------
+
+start_helper hung "$support/peer" through "$(at crowded)"
+exec 8>"$directory/hung.in"
+check_does 'one hangs' await_helper hung '^served$'
+start_helper waits "$support/peer" through "$(at crowded)"
+exec 9>"$directory/waits.in"
+check_does 'another one has to wait' await_that has_counted crowded waiting 1
+sed -i '/"crowded"/s/concurrency = 1/concurrency = 2/' "$config"
+kill -HUP "$daemon"
+check_does 'more at a time, after a reload, is for those who wait' await_helper waits '^served$'
+exec 8>&- 9>&-
+check_does 'and they go' await_that has_left crowded
 
 # --- reloads, and the end --------------------------------------------------------------------------------------
 
