@@ -21,7 +21,7 @@
 enum exec_phase {
         EXEC_NEW,      /* it is not known who the peer is */
         EXEC_WAITING,  /* for its turn */
-        EXEC_DELAYED,  /* a start is tried again in a while */
+        EXEC_DELAYED,  /* for a program, with others whose start was put off */
         EXEC_RUNNING,  /* or about to */
         EXEC_FINISHED, /* the connection needs nothing any more */
 };
@@ -31,6 +31,7 @@ struct exec {
         struct connection *connection;
         enum exec_phase phase;
         struct turn turn;
+        struct program_place place;
         bool has_waited;
         struct exec_run run;
         struct program_link link;   /* where the socket itself is of no use to a program */
@@ -125,12 +126,16 @@ static int open_link(struct exec *exec) {
 
 /* --- starting --------------------------------------------------------------------------------- */
 
+static void on_place(struct program_place *place);
+
 /* As many programs run as may, or as many were started in the last second: it keeps its turn. */
-static void delay(struct exec *exec) {
+static void delay(struct exec *exec, bool was_refused) {
+        if (exec->place.state == PROGRAM_PLACE_NONE)
+                exec_run_note_delay(exec->connection->listener);
         exec->phase = EXEC_DELAYED;
         exec->has_waited = true;
-        exec_run_note_delay(exec->connection->listener);
-        connection_set_deadline(exec->connection, EXEC_RETRY_MS);
+        exec->place.come = on_place;
+        program_line_wait(&exec->place, was_refused);
 }
 
 static void on_over(struct exec_run *run, const struct program_end *end) {
@@ -138,9 +143,10 @@ static void on_over(struct exec_run *run, const struct program_end *end) {
         struct connection *connection = exec->connection;
 
         if (program_end_is_refusal(end) && connection->state_of_life == CONNECTION_OPEN) {
-                delay(exec);
+                delay(exec, true);
                 return;
         }
+        (void)program_line_leave(&exec->place);
         (void)turn_give(&exec->turn);
         exec->phase = EXEC_FINISHED;
         exec->reason = reason_of(end);
@@ -151,10 +157,11 @@ static void on_over(struct exec_run *run, const struct program_end *end) {
         connection_unpin(connection);
 }
 
-/* The program has its end of the link. */
+/* The program has its end of the link, if there is one. */
 static void on_started(struct exec_run *run) {
         struct exec *exec = container_of(run, struct exec, run);
 
+        (void)program_line_leave(&exec->place);
         if (!exec->has_link)
                 return;
         program_link_begin(&exec->link);
@@ -186,7 +193,7 @@ static void start(struct exec *exec) {
         if (r == 0)
                 r = run(exec);
         if (r == -EAGAIN)
-                delay(exec);
+                delay(exec, true);
         else if (r < 0)
                 connection_end(connection, REASON_PROGRAM);
 }
@@ -204,7 +211,18 @@ static void start_if_wanted(struct exec *exec) {
 static void on_turn(struct turn *turn) {
         struct exec *exec = container_of(turn, struct exec, turn);
 
-        if (exec->phase == EXEC_WAITING)
+        if (exec->phase != EXEC_WAITING)
+                connection_unpin(exec->connection);
+        else if (program_line_is_empty(&exec->connection->worker->workers->line))
+                start_if_wanted(exec);
+        else
+                delay(exec, false);
+}
+
+static void on_place(struct program_place *place) {
+        struct exec *exec = container_of(place, struct exec, place);
+
+        if (exec->phase == EXEC_DELAYED)
                 start_if_wanted(exec);
         else
                 connection_unpin(exec->connection);
@@ -219,6 +237,7 @@ static int exec_opened(struct connection *connection) {
         if (!exec)
                 return -ENOMEM;
         exec->connection = connection;
+        exec->place.worker = connection->worker;
         list_init(&exec->datagrams);
         connection->state = exec;
         r = client_open_plain(connection);
@@ -284,9 +303,7 @@ static void exec_oversized(struct connection *connection) {
 static void exec_deadline(struct connection *connection) {
         struct exec *exec = connection->state;
 
-        if (exec->phase == EXEC_DELAYED)
-                start_if_wanted(exec);
-        else if (list_is_empty(&exec->datagrams))
+        if (list_is_empty(&exec->datagrams))
                 client_deadline_plain(connection);
 }
 
@@ -306,6 +323,7 @@ static void exec_changed(struct connection *connection) {
 
 static void exec_closed(struct connection *connection) {
         struct exec *exec = connection->state;
+        bool is_called;
 
         client_close(connection->client);
         exec_end_datagrams(&exec->datagrams);
@@ -316,8 +334,9 @@ static void exec_closed(struct connection *connection) {
                 exec_run_stop(&exec->run);
                 return;
         }
-        if (turn_give(&exec->turn))
-                exec->phase = EXEC_FINISHED; /* on_turn() is on its way */
+        is_called = program_line_leave(&exec->place);
+        if (turn_give(&exec->turn) || is_called)
+                exec->phase = EXEC_FINISHED; /* on_turn() or on_place() is on its way */
         else
                 finish(exec);
 }

@@ -54,7 +54,6 @@ void exec_run_note_delay(struct listener *listener) {
 static void count_end(const struct exec_run *run, const struct program_end *end) {
         struct program_counts *counts = &run->listener->programs;
 
-        atomic_fetch_sub(&counts->n_running, 1);
         if (end->was_late)
                 atomic_fetch_add(&counts->n_late, 1);
         else if (run->is_stopped)
@@ -75,6 +74,7 @@ static void on_started(struct program *program, pid_t pid) {
 
         run->pid = pid;
         atomic_fetch_add(&run->listener->programs.n_started, 1);
+        atomic_fetch_add(&run->listener->programs.n_running, 1);
         program_errors_begin(&run->errors, pid);
         if (run->started)
                 run->started(run);
@@ -85,17 +85,19 @@ static void on_ended(struct program *program, const struct program_end *end) {
 
         list_unlink(&run->guest.link);
         counter_add(&run->worker->stats.exec_over, 1);
+        if (run->pid != 0)
+                atomic_fetch_sub(&run->listener->programs.n_running, 1);
         run->pid = 0;
         run->errors.pid = end->pid;
         program_errors_end(&run->errors);
         if (end->step == PROGRAM_RAN) {
                 count_end(run, end);
                 log_end(run, end);
-        } else {
-                atomic_fetch_sub(&run->listener->programs.n_running, 1);
-                if (!program_end_is_refusal(end) && end->step != PROGRAM_LOST)
-                        note_unstarted(run, end);
+        } else if (!program_end_is_refusal(end) && end->step != PROGRAM_LOST) {
+                note_unstarted(run, end);
         }
+        if (end->pid != 0)
+                program_line_go_on(&run->worker->workers->line);
         run->over(run, end);
 }
 
@@ -136,7 +138,6 @@ int exec_run_start(struct exec_run *run, const char *const *variables, int input
         struct program_end end = program_end_unasked(r);
 
         if (r == 0) {
-                atomic_fetch_add(&run->listener->programs.n_running, 1);
                 run->guest.stop = on_stop;
                 list_append(&run->worker->guests, &run->guest.link);
                 counter_add(&run->worker->stats.exec_asked, 1);

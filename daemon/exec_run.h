@@ -51,7 +51,5 @@ static inline bool exec_run_is_under_way(const struct exec_run *run) {
         return program_is_running(&run->program);
 }
 
-/* A limit on all programs has put off a start: counts it and says so. How long to wait before the
- * next try. */
+/* A limit on all programs has put off a start: counts it and says so. */
 void exec_run_note_delay(struct listener *listener);
-#define EXEC_RETRY_MS 50

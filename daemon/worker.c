@@ -190,6 +190,8 @@ static int worker_init_loop(struct worker *worker) {
         (void)uv_timer_init(&worker->loop, &worker->held_timer);
         (void)uv_timer_init(&worker->loop, &worker->trim_timer);
         uv_unref((uv_handle_t *)&worker->trim_timer);
+        (void)uv_timer_init(&worker->loop, &worker->line_timer);
+        uv_unref((uv_handle_t *)&worker->line_timer);
         return 0;
 }
 
@@ -245,6 +247,7 @@ int workers_start(struct workers *workers, unsigned count, struct instance *inst
         workers->all = calloc(count, sizeof(*workers->all));
         workers->count = workers->n_running = 0;
         workers->n_long_jobs = jobs_prepare(count);
+        program_line_init(&workers->line);
         if (!workers->all)
                 return -ENOMEM;
         for (; workers->count < count; workers->count++) {
@@ -270,6 +273,7 @@ static void worker_finish(struct worker *worker) {
         timers_close(&worker->timers);
         uv_close((uv_handle_t *)&worker->held_timer, NULL);
         uv_close((uv_handle_t *)&worker->trim_timer, NULL);
+        uv_close((uv_handle_t *)&worker->line_timer, NULL);
         uv_close((uv_handle_t *)&worker->prepare, NULL);
         mailbox_close(&worker->mailbox);
 }
@@ -334,6 +338,7 @@ void workers_stop(struct workers *workers) {
 void workers_deinit(struct workers *workers) {
         for (unsigned i = 0; i < workers->count; i++)
                 worker_deinit(&workers->all[i]);
+        program_line_deinit(&workers->line);
         free(workers->all);
         workers->all = NULL;
         workers->count = 0;

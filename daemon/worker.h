@@ -14,6 +14,7 @@
 #include "daemon/match_cache.h"
 #include "daemon/permissions_cache.h"
 #include "daemon/pipe_pool.h"
+#include "daemon/program_line.h"
 #include "daemon/reclaim.h"
 #include "daemon/stage.h"
 #include "daemon/stats.h"
@@ -107,6 +108,7 @@ struct worker {
         struct list_link strangers;  /* connections for unknown datagram peers */
         struct list_link guests;     /* others */
         struct programs *programs;   /* its channel to the spawner; NULL: none was needed yet */
+        uv_timer_t line_timer;       /* of the first who waits for a program; see program_line.h */
         bool is_stopping;
 };
 
@@ -115,6 +117,7 @@ struct workers {
         unsigned count;       /* made; while the daemon serves, all of them run */
         unsigned n_running;   /* their threads */
         unsigned n_long_jobs; /* that each may have under way */
+        struct program_line line;
 };
 
 /* Starts `count` threads. Returns 0 or a negative errno, after which workers_stop()
