@@ -7,9 +7,16 @@
 #include <errno.h>
 #include <string.h>
 
-/* Lines of standard error in a while, for each listener. */
-#define ERRORS_BURST       100
-#define ERRORS_INTERVAL_MS 10000
+/* Lines of the log in a while. */
+#define LOG_INTERVAL_MS 10000
+static const struct config_exec_logs logs = {
+        .errors = {.burst = 100, .interval_ms = LOG_INTERVAL_MS},
+        .ends = {.burst = 20, .interval_ms = LOG_INTERVAL_MS},
+        .failures = {.burst = 5, .interval_ms = LOG_INTERVAL_MS},
+        .delays = {.burst = 1, .interval_ms = LOG_INTERVAL_MS},
+        .cuts = {.burst = 5, .interval_ms = LOG_INTERVAL_MS},
+        .rests = {.burst = 5, .interval_ms = LOG_INTERVAL_MS},
+};
 
 /* `group` is the program's, but where a socket has a path: then it is that of the file, as ever. */
 static bool is_group_of_program(const struct config_listener *listener) {
@@ -78,7 +85,7 @@ void config_exec_make(struct config_reader *reader, const char *path, const conf
         exec->program.timeout_ms = listener->handler.timeout_ms;
         exec->concurrency = keys->concurrency;
         exec->waits = keys->wait;
-        exec->errors = (struct log_limit){.burst = ERRORS_BURST, .interval_ms = ERRORS_INTERVAL_MS};
+        exec->logs = logs;
         if (take_group(&exec->program, group, listener) < 0)
                 reader->error = -ENOMEM;
         else

@@ -16,11 +16,18 @@ struct config_exec_keys {
         bool wait;
 };
 
+/* What may be logged of the programs of a listener. Each listener has limits of its own: a peer can
+ * have its programs fail, and would hide what others do. */
+struct config_exec_logs {
+        struct log_limit errors; /* what they say on standard error */
+        struct log_limit ends, failures, delays, cuts, rests;
+};
+
 struct config_exec {
         struct config_program program; /* taken from the keys; owned */
         unsigned concurrency;
-        bool waits;              /* the program accepts connections itself */
-        struct log_limit errors; /* of what programs say on standard error */
+        bool waits; /* the program accepts connections itself */
+        struct config_exec_logs logs;
 };
 
 /* Makes of the listener's keys, some of which it takes, what a listener with exec is, and complains

@@ -131,7 +131,7 @@ static void on_place(struct program_place *place);
 /* As many programs run as may, or as many were started in the last second: it keeps its turn. */
 static void delay(struct exec *exec, bool was_refused) {
         if (exec->place.state == PROGRAM_PLACE_NONE)
-                exec_run_note_delay(exec->connection->listener);
+                exec_run_note_delay(exec->connection->listener, exec->connection->settings);
         exec->phase = EXEC_DELAYED;
         exec->has_waited = true;
         exec->place.come = on_place;

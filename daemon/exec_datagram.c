@@ -94,15 +94,14 @@ static void send_answer(struct datagram_run *run) {
 }
 
 static void note_too_long(struct datagram_run *run) {
-        static struct log_limit limit = {.burst = 5, .interval_ms = 10000};
+        struct config_exec *exec = &run->run.settings->exec;
 
         atomic_fetch_add(&run->run.listener->programs.n_cut, 1);
         connection_note_too_large(run->connection, 1);
-        log_limited(&limit, LOG_LEVEL_WARNING,
+        log_limited(&exec->logs.cuts, LOG_LEVEL_WARNING,
                     "listener \"%s\": %s prints more than a datagram of %zu bytes holds; it is not "
                     "sent",
-                    run->run.listener->name, run->run.settings->exec.program.spec.arguments[0],
-                    run->max_answer);
+                    run->run.listener->name, exec->program.spec.arguments[0], run->max_answer);
 }
 
 /* Half an answer is none. */
@@ -119,7 +118,7 @@ static void on_over(struct exec_run *exec_run, const struct program_end *end) {
         if (run->output)
                 program_output_finish(run->output);
         if (program_end_is_refusal(end)) {
-                exec_run_note_delay(exec_run->listener);
+                exec_run_note_delay(exec_run->listener, exec_run->settings);
                 listener_dropped(exec_run->listener, DROP_BUSY, 1);
         } else if (run->connection && run->is_wanted) {
                 answer(run, end);

@@ -12,11 +12,11 @@
 /* --- what is said ----------------------------------------------------------------------------- */
 
 static void log_unstarted(const struct exec_run *run, const struct program_end *end) {
-        static struct log_limit limit = {.burst = 5, .interval_ms = 10000};
+        struct config_exec *exec = &run->settings->exec;
         char text[PROGRAM_END_TEXT_MAX];
 
-        log_limited(&limit, LOG_LEVEL_ERROR, "listener \"%s\": %s", run->listener->name,
-                    program_end_describe(end, &run->settings->exec.program.spec, text));
+        log_limited(&exec->logs.failures, LOG_LEVEL_ERROR, "listener \"%s\": %s",
+                    run->listener->name, program_end_describe(end, &exec->program.spec, text));
 }
 
 /* Whom nobody listens to any more has to expect this signal. */
@@ -25,7 +25,6 @@ static bool is_worth_a_warning(const struct program_end *end) {
 }
 
 static void log_end(const struct exec_run *run, const struct program_end *end) {
-        static struct log_limit limit = {.burst = 20, .interval_ms = 10000};
         const struct program_spec *spec = &run->settings->exec.program.spec;
         char text[PROGRAM_END_TEXT_MAX];
 
@@ -34,16 +33,15 @@ static void log_end(const struct exec_run *run, const struct program_end *end) {
                 log_debug("listener \"%s\": %s (pid %d) %s", run->listener->name,
                           spec->arguments[0], (int)end->pid, text);
         else
-                log_limited(&limit, is_worth_a_warning(end) ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+                log_limited(&run->settings->exec.logs.ends,
+                            is_worth_a_warning(end) ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
                             "listener \"%s\": %s (pid %d) %s", run->listener->name,
                             spec->arguments[0], (int)end->pid, text);
 }
 
-void exec_run_note_delay(struct listener *listener) {
-        static struct log_limit limit = {.burst = 1, .interval_ms = 10000};
-
+void exec_run_note_delay(struct listener *listener, struct config_handler *settings) {
         atomic_fetch_add(&listener->programs.n_delayed, 1);
-        log_limited(&limit, LOG_LEVEL_WARNING,
+        log_limited(&settings->exec.logs.delays, LOG_LEVEL_WARNING,
                     "listener \"%s\": programs have to wait, as more are started or running than "
                     "programs allows (max_starts, max_running)",
                     listener->name);
@@ -110,7 +108,7 @@ static void on_stop(struct worker_guest *guest) {
 }
 
 static int open_errors(struct exec_run *run) {
-        run->errors = (struct program_errors){.limit = &run->settings->exec.errors,
+        run->errors = (struct program_errors){.limit = &run->settings->exec.logs.errors,
                                               .kind = "listener",
                                               .name = run->listener->name};
         return program_errors_open(&run->errors, run->worker);

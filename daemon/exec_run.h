@@ -52,4 +52,4 @@ static inline bool exec_run_is_under_way(const struct exec_run *run) {
 }
 
 /* A limit on all programs has put off a start: counts it and says so. */
-void exec_run_note_delay(struct listener *listener);
+void exec_run_note_delay(struct listener *listener, struct config_handler *settings);

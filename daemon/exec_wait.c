@@ -46,14 +46,13 @@ uint64_t exec_wait_pause_ms(const struct program_end *end, unsigned *n_quickp) {
         return ms < PAUSE_MAX_MS ? ms : PAUSE_MAX_MS;
 }
 
-static void log_pause(const struct listener *listener, uint64_t ms) {
-        static struct log_limit limit = {.burst = 5, .interval_ms = 10000};
+static void log_pause(const struct exec_run *run, uint64_t ms) {
         char text[UNITS_TEXT_MAX];
 
         if (ms > PAUSE_MIN_MS)
-                log_limited(&limit, LOG_LEVEL_WARNING,
+                log_limited(&run->settings->exec.logs.rests, LOG_LEVEL_WARNING,
                             "listener \"%s\": its program fails again and again; it rests for %s",
-                            listener->name, units_format_duration(text, ms));
+                            run->listener->name, units_format_duration(text, ms));
 }
 
 /* --- the program ------------------------------------------------------------------------------ */
@@ -72,7 +71,7 @@ static void rest(struct waiter *waiter, const struct program_end *end) {
 
         if (waiter->is_recalled)
                 return;
-        log_pause(listener, ms);
+        log_pause(&waiter->run, ms);
         listener_give_back(listener, ms);
 }
 
@@ -80,7 +79,7 @@ static void on_over(struct exec_run *run, const struct program_end *end) {
         struct waiter *waiter = container_of(run, struct waiter, run);
 
         if (program_end_is_refusal(end))
-                exec_run_note_delay(run->listener);
+                exec_run_note_delay(run->listener, run->settings);
         rest(waiter, end);
         free_waiter(waiter);
 }

@@ -58,6 +58,7 @@ fi
         on one $tcp "exec = [\"$directory/brief\"]; concurrency = 1;"
         on crowded $tcp "exec = [\"$directory/crowded\"]; concurrency = 1;"
         on failing $tcp "exec = [\"$directory/failing\"];"
+        on failing_too $tcp "exec = [\"$directory/failing\"];"
         on hanging $tcp "exec = [\"$directory/hanging\"]; timeout = \"300ms\"; grace = \"200ms\";"
         on stuck $tcp "exec = [\"$directory/hanging\"]; grace = \"100ms\";"
         on forking $tcp "exec = [\"$directory/forking\"];"
@@ -237,7 +238,9 @@ while [ $i -lt 150 ]; do
         i=$((i + 1))
 done
 check_does 'a storm of programs that fail is served to its end' await_that has_counted failing failed 151
-check 'no more lines are logged than a few' true "$([ "$(count_log 'exited with status 3')" -le 21 ] && echo true)"
+check 'no more lines are logged than a few' true "$([ "$(count_log '"failing": .* exited with status 3')" -le 21 ] && echo true)"
+ask failing_too
+expect_log 'but of other listeners' 'listener "failing_too": .* exited with status 3$'
 check 'and there are no zombies' '' "$(sed 's/ $//' "/proc/$spawner/task/$spawner/children")"
 sed -i 's/max_starts = 5000/max_starts = 5; max_running = 2/' "$config"
 kill -HUP "$daemon"
