@@ -24,6 +24,7 @@
 struct waiter {
         struct listener_loan loan;
         struct exec_run run; /* with references */
+        struct program_place place;
         bool is_recalled;
 };
 
@@ -75,20 +76,29 @@ static void rest(struct waiter *waiter, const struct program_end *end) {
         listener_give_back(listener, ms);
 }
 
+/* The limits on all programs keep it from being started: no fault of its own. */
+static void delay(struct waiter *waiter, bool was_refused) {
+        if (waiter->place.state == PROGRAM_PLACE_NONE)
+                exec_run_note_delay(waiter->run.listener, waiter->run.settings);
+        program_line_wait(&waiter->place, was_refused);
+}
+
+static void on_started(struct exec_run *run) {
+        struct waiter *waiter = container_of(run, struct waiter, run);
+
+        (void)program_line_leave(&waiter->place);
+}
+
 static void on_over(struct exec_run *run, const struct program_end *end) {
         struct waiter *waiter = container_of(run, struct waiter, run);
 
-        if (program_end_is_refusal(end))
-                exec_run_note_delay(run->listener, run->settings);
+        if (program_end_is_refusal(end) && !waiter->is_recalled) {
+                delay(waiter, true);
+                return;
+        }
+        (void)program_line_leave(&waiter->place);
         rest(waiter, end);
         free_waiter(waiter);
-}
-
-static void on_recalled(struct listener_loan *loan) {
-        struct waiter *waiter = container_of(loan, struct waiter, loan);
-
-        waiter->is_recalled = true;
-        exec_run_stop(&waiter->run);
 }
 
 static void start(struct waiter *waiter) {
@@ -99,13 +109,46 @@ static void start(struct waiter *waiter) {
         int r;
 
         snprintf(name, sizeof(name), "SOCKD_LISTENER=%s", listener->name);
-        listener_lend(listener, &waiter->loan);
         r = exec_run_start(&waiter->run, variables, listener->fd, listener->fd);
         if (r == 0)
                 return;
+        if (r == -EAGAIN) {
+                delay(waiter, true);
+                return;
+        }
         end = program_end_unasked(r);
+        (void)program_line_leave(&waiter->place);
         rest(waiter, &end);
         free_waiter(waiter);
+}
+
+static void on_place(struct program_place *place) {
+        struct waiter *waiter = container_of(place, struct waiter, place);
+
+        if (waiter->is_recalled)
+                free_waiter(waiter);
+        else
+                start(waiter);
+}
+
+static void on_recalled(struct listener_loan *loan) {
+        struct waiter *waiter = container_of(loan, struct waiter, loan);
+
+        waiter->is_recalled = true;
+        if (exec_run_is_under_way(&waiter->run))
+                exec_run_stop(&waiter->run);
+        else if (!program_line_leave(&waiter->place))
+                free_waiter(waiter); /* else on_place() is on its way */
+}
+
+static void begin(struct waiter *waiter) {
+        struct listener *listener = waiter->run.listener;
+
+        listener_lend(listener, &waiter->loan);
+        if (program_line_is_empty(&listener->worker->workers->line))
+                start(waiter);
+        else
+                delay(waiter, false);
 }
 
 /* Takes the settings, also on failure. */
@@ -120,7 +163,10 @@ static struct waiter *new_waiter(struct listener *listener, struct config_handle
         waiter->run.worker = listener->worker;
         waiter->run.listener = listener_ref(listener);
         waiter->run.settings = settings;
+        waiter->run.started = on_started;
         waiter->run.over = on_over;
+        waiter->place.worker = listener->worker;
+        waiter->place.come = on_place;
         return waiter;
 }
 
@@ -134,7 +180,7 @@ bool exec_arrived(struct listener *listener) {
         }
         waiter = new_waiter(listener, settings);
         if (waiter) {
-                start(waiter);
+                begin(waiter);
         } else {
                 listener_lend(listener, NULL);
                 listener_give_back(listener, PAUSE_MIN_MS);

@@ -67,4 +67,33 @@ check 'it does' '1 of tcp' "$(ask "$tcp")"
 check 'then sockd accepts' nowait "$(ask "$tcp")"
 stop_daemon
 check 'the end' 0 "$status"
+
+# --- with a limit on all programs ----------------------------------------------------------------------
+
+configure 'programs = { max_running = 1; };' "listeners = ( { name = \"local\"; listen = \"$unix\"; }
+        , { name = \"cat\"; listen = \"unix://$directory/cat\"; exec = [\"/bin/cat\"]; }
+        , { name = \"path\"; listen = \"unix://$directory/path\"; exec = [\"$directory/server\"]; wait = true; }
+        , { name = \"other\"; listen = \"unix://$directory/other\"; exec = [\"$directory/server\"]; wait = true; } );"
+empty_log
+start_daemon
+start_helper cat "$support/peer" through "unix://$directory/cat"
+exec 8>"$directory/cat.in"
+echo here >&8
+check_does 'another program runs' await_helper cat '^here$'
+start_helper waits "$support/peer" through "unix://$directory/path"
+exec 9>"$directory/waits.in"
+expect_log 'a limit on all programs keeps it from being started' 'listener "path": programs have to wait'
+check_idle 'it waits for that'
+check 'which is counted once' 1 "$(ctl --json listeners | sed 's/{"name"/\n&/g' | grep '"path"' |
+        sed 's/.*"delayed":\([0-9]*\).*/\1/')"
+check_lacks 'and is no failure' 'fails again' "$(cat "$log")"
+PEER_SECONDS=1 "$support/peer" through "unix://$directory/other" </dev/null >/dev/null 2>&1 8>&- 9>&-
+sed -i '/name = "other"/s/, {.*} )/ )/' "$config"
+kill -HUP "$daemon"
+expect_log 'a listener whose program waits may be taken away' 'configuration reloaded'
+exec 8>&-
+check_does 'then it is started' await_helper waits '^0 of path$'
+exec 9>&-
+stop_daemon
+check 'the end again' 0 "$status"
 end_tests
