@@ -14,11 +14,14 @@
 /* A program that took less than this has ended quickly. */
 #define QUICK_US 1000000
 /* How long a listener rests then: if it went well, which is how programs are that serve one peer
- * each; and if not, a time that doubles. */
-#define PAUSE_MS      10
-#define PAUSE_MIN_MS  100
-#define PAUSE_MAX_MS  30000
-#define DOUBLINGS_MAX 16
+ * each; and if not, or if it goes well again and again and somebody still waits, a time that
+ * doubles. Programs that serve one of many peers each may look like those that serve none: they are
+ * not to rest for long. */
+#define PAUSE_MS          10
+#define PAUSE_IDLE_MAX_MS 1000
+#define PAUSE_MIN_MS      100
+#define PAUSE_MAX_MS      30000
+#define DOUBLINGS_MAX     16
 
 /* The program of a listener. */
 struct waiter {
@@ -30,30 +33,51 @@ struct waiter {
 
 /* --- pauses ----------------------------------------------------------------------------------- */
 
-uint64_t exec_wait_pause_ms(const struct program_end *end, unsigned *n_quickp) {
-        uint64_t ms = PAUSE_MIN_MS;
+/* A time that doubles with each after the first one. */
+static uint64_t grow(uint64_t ms, unsigned n, uint64_t max_ms) {
+        unsigned n_doublings = n - 1 < DOUBLINGS_MAX ? n - 1 : DOUBLINGS_MAX;
 
+        ms <<= n_doublings;
+        return ms < max_ms ? ms : max_ms;
+}
+
+/* One that ended quickly and well. */
+static uint64_t idle_pause_ms(bool is_awaited, struct program_repeats *repeats) {
+        repeats->n_idle = is_awaited ? repeats->n_idle + 1 : 0;
+        if (repeats->n_idle <= EXEC_WAIT_IDLE_MAX)
+                return PAUSE_MS;
+        return grow(2 * PAUSE_MS, repeats->n_idle - EXEC_WAIT_IDLE_MAX, PAUSE_IDLE_MAX_MS);
+}
+
+uint64_t exec_wait_pause_ms(const struct program_end *end, bool is_awaited,
+                            struct program_repeats *repeats) {
         if (end->step == PROGRAM_RAN && end->elapsed_us >= QUICK_US) {
-                *n_quickp = 0;
+                *repeats = (struct program_repeats){.n_failed = 0};
                 return 0;
         }
         if (program_end_is_good(end)) {
-                *n_quickp = 0;
-                return PAUSE_MS;
+                repeats->n_failed = 0;
+                return idle_pause_ms(is_awaited, repeats);
         }
-        if (*n_quickp < DOUBLINGS_MAX)
-                ++*n_quickp;
-        ms <<= *n_quickp - 1;
-        return ms < PAUSE_MAX_MS ? ms : PAUSE_MAX_MS;
+        repeats->n_idle = 0;
+        return grow(PAUSE_MIN_MS, ++repeats->n_failed, PAUSE_MAX_MS);
 }
 
 static void log_pause(const struct exec_run *run, uint64_t ms) {
+        const struct program_repeats *repeats = &run->listener->repeats;
+        struct config_exec *exec = &run->settings->exec;
         char text[UNITS_TEXT_MAX];
 
-        if (ms > PAUSE_MIN_MS)
-                log_limited(&run->settings->exec.logs.rests, LOG_LEVEL_WARNING,
+        if (repeats->n_failed > 1)
+                log_limited(&exec->logs.rests, LOG_LEVEL_WARNING,
                             "listener \"%s\": its program fails again and again; it rests for %s",
                             run->listener->name, units_format_duration(text, ms));
+        else if (repeats->n_idle == EXEC_WAIT_IDLE_MAX + 1)
+                log_limited(&exec->logs.rests, LOG_LEVEL_WARNING,
+                            "listener \"%s\": %s ends at once, again and again, and somebody still "
+                            "waits to be accepted; is it a program for wait = true, which accepts "
+                            "by itself?",
+                            run->listener->name, exec->program.spec.arguments[0]);
 }
 
 /* --- the program ------------------------------------------------------------------------------ */
@@ -68,10 +92,11 @@ static struct waiter *free_waiter(struct waiter *waiter) {
 /* Gives the socket back, and rests for a while. */
 static void rest(struct waiter *waiter, const struct program_end *end) {
         struct listener *listener = waiter->run.listener;
-        uint64_t ms = exec_wait_pause_ms(end, &listener->n_quick_ends);
+        uint64_t ms;
 
         if (waiter->is_recalled)
                 return;
+        ms = exec_wait_pause_ms(end, listener_is_awaited(listener), &listener->repeats);
         log_pause(&waiter->run, ms);
         listener_give_back(listener, ms);
 }

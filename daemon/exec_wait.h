@@ -12,10 +12,16 @@
 
 struct listener;
 struct program_end;
+struct program_repeats;
 
 /* Somebody waits at a listener with exec. Returns whether a program sees to that; see handler.h. */
 bool exec_arrived(struct listener *listener);
 
-/* How long a listener rests after a program that has ended so, the n_quick-th in a row that ended
- * quickly. Counts that. */
-uint64_t exec_wait_pause_ms(const struct program_end *end, unsigned *n_quickp);
+/* How long a listener rests after a program that has ended so. is_awaited: somebody waits to be
+ * accepted; it may be who came before the program was started. Counts quick ends. */
+uint64_t exec_wait_pause_ms(const struct program_end *end, bool is_awaited,
+                            struct program_repeats *repeats);
+
+/* So many may end well one after the other, though somebody waits, before that looks like programs
+ * that do not accept. */
+#define EXEC_WAIT_IDLE_MAX 40

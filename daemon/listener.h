@@ -61,8 +61,8 @@ struct listener {
         uv_timer_t retry; /* accepting rests until descriptors are free */
         unsigned n_handles;
         struct task task;
-        struct listener_loan *loan; /* borrowed; NULL: we accept */
-        unsigned n_quick_ends;      /* of programs that borrowed it, in a row; see exec_wait.h */
+        struct listener_loan *loan;     /* borrowed; NULL: we accept */
+        struct program_repeats repeats; /* of those that borrowed it */
 
         /* For all. */
         _Atomic uint64_t n_connections; /* and sessions */
@@ -179,6 +179,9 @@ void listener_close(struct listener *listener);
  * recalled before; then it begins again in pause_ms. */
 void listener_lend(struct listener *listener, struct listener_loan *loan);
 void listener_give_back(struct listener *listener, uint64_t pause_ms);
+
+/* Whether somebody waits to be accepted. Any thread that may use the socket. */
+bool listener_is_awaited(const struct listener *listener);
 
 /* In the accepting worker: as listener_stop(), at once. */
 void listener_stop_here(struct listener *listener);

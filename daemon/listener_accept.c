@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -304,6 +305,12 @@ void listener_give_back(struct listener *listener, uint64_t pause_ms) {
         if (flags >= 0 && !(flags & O_NONBLOCK))
                 (void)fcntl(listener->fd, F_SETFL, flags | O_NONBLOCK);
         (void)uv_timer_start(&listener->retry, listener_on_retry, pause_ms, 0);
+}
+
+bool listener_is_awaited(const struct listener *listener) {
+        struct pollfd polled = {.fd = listener->fd, .events = POLLIN};
+
+        return poll(&polled, 1, 0) > 0;
 }
 
 static void listener_start_here(struct task *task) {

@@ -14,3 +14,10 @@ struct program_counts {
         _Atomic uint64_t n_delayed;   /* starts that a limit on all programs put off */
         _Atomic uint64_t n_cut;       /* said more than may be passed on */
 };
+
+/* Quick ends in a row, of programs that accept by themselves: see exec_wait.h. By the accepting
+ * worker. */
+struct program_repeats {
+        unsigned n_failed;
+        unsigned n_idle; /* that went well, though nobody had been accepted */
+};

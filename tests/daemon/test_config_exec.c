@@ -1,8 +1,6 @@
 /* Listeners with exec in the configuration: what is made of their keys, and what is refused. */
 #include "tests/daemon/loaded_config.h"
 
-#include "daemon/exec_wait.h"
-#include "daemon/program_end.h"
 #include "daemon/run_as.h"
 
 #define LISTENER(listen, keys)                                                                     \
@@ -257,26 +255,6 @@ static void test_a_start_has_to_fit_its_message(void **state) {
         free(text);
 }
 
-static void test_a_listener_rests_longer_each_time_its_program_fails(void **state) {
-        struct program_end good = {.step = PROGRAM_RAN, .elapsed_us = 1000};
-        struct program_end bad = {.step = PROGRAM_RAN, .status = 1, .elapsed_us = 1000};
-        struct program_end missing = {.step = PROGRAM_EXECUTE, .error = ENOENT};
-        struct program_end slow = {.step = PROGRAM_RAN, .status = 1, .elapsed_us = 2000000};
-        unsigned n_quick = 0;
-
-        assert_int_equal(exec_wait_pause_ms(&good, &n_quick), 10);
-        assert_int_equal(exec_wait_pause_ms(&bad, &n_quick), 100);
-        assert_int_equal(exec_wait_pause_ms(&bad, &n_quick), 200);
-        assert_int_equal(exec_wait_pause_ms(&missing, &n_quick), 400);
-        for (unsigned i = 0; i < 100; i++)
-                assert_true(exec_wait_pause_ms(&bad, &n_quick) <= 30000);
-        assert_int_equal(exec_wait_pause_ms(&bad, &n_quick), 30000);
-        assert_int_equal(exec_wait_pause_ms(&slow, &n_quick), 0);
-        assert_int_equal(exec_wait_pause_ms(&bad, &n_quick), 100);
-        assert_int_equal(exec_wait_pause_ms(&good, &n_quick), 10);
-        assert_int_equal(exec_wait_pause_ms(&bad, &n_quick), 100);
-}
-
 static int set_up(void **state) {
         run_as_init();
         return make_directory(state);
@@ -297,7 +275,6 @@ int main(void) {
                 cmocka_unit_test_teardown(test_keys_have_to_go_together, tear_down),
                 cmocka_unit_test_teardown(test_variables_have_names, tear_down),
                 cmocka_unit_test_teardown(test_a_start_has_to_fit_its_message, tear_down),
-                cmocka_unit_test(test_a_listener_rests_longer_each_time_its_program_fails),
         };
 
         return cmocka_run_group_tests(tests, set_up, remove_directory);

@@ -32,6 +32,7 @@ configure "listeners = ( { name = \"local\"; listen = \"$unix\"; }
         , { name = \"tcp\"; listen = \"tcp://127.0.0.1:0\"; exec = [\"$directory/server\"]; wait = true; }
         , { name = \"path\"; listen = \"unix://$directory/path\"; exec = [\"$directory/server\"]; wait = true; }
         , { name = \"stays\"; listen = \"tcp://127.0.0.1:0\"; exec = [\"$directory/stays\"]; wait = true; grace = \"1s\"; }
+        , { name = \"idle\"; listen = \"tcp://127.0.0.1:0\"; exec = [\"/bin/true\"]; wait = true; }
         , { name = \"failing\"; listen = \"tcp://127.0.0.1:0\"; exec = [\"/bin/false\"]; wait = true; } );"
 start_daemon
 ask() {
@@ -53,6 +54,10 @@ ask "tcp://127.0.0.1:$(port_of failing)" &
 expect_log 'one that fails is started again' 'listener "failing": /bin/false \(pid [0-9]+\) exited with status 1$'
 expect_log 'and again after a while' 'listener "failing": its program fails again and again; it rests for 200ms$'
 expect_log 'that grows' 'it rests for 800ms$'
+
+PEER_SECONDS=600 "$support/peer" through "tcp://127.0.0.1:$(port_of idle)" </dev/null >/dev/null 2>&1 &
+expect_log 'of one that does not accept the log tells' \
+        'listener "idle": /bin/true ends at once, again and again, and somebody still waits'
 
 pid=$(cat "$directory/pid")
 sed -i 's/{ name = "stays".*/{ name = "echo"; listen = "tcp:\/\/127.0.0.1:0"; echo = true; }/' "$config"
