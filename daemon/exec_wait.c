@@ -28,7 +28,8 @@ struct waiter {
         struct listener_loan loan;
         struct exec_run run; /* with references */
         struct program_place place;
-        bool is_recalled;
+        bool is_recalled; /* it is not given back */
+        bool is_outdated; /* the listener has another program now, or none */
 };
 
 /* --- pauses ----------------------------------------------------------------------------------- */
@@ -96,6 +97,10 @@ static void rest(struct waiter *waiter, const struct program_end *end) {
 
         if (waiter->is_recalled)
                 return;
+        if (waiter->is_outdated) {
+                listener_give_back(listener, 0);
+                return;
+        }
         ms = exec_wait_pause_ms(end, listener_is_awaited(listener), &listener->repeats);
         log_pause(&waiter->run, ms);
         listener_give_back(listener, ms);
@@ -117,7 +122,7 @@ static void on_started(struct exec_run *run) {
 static void on_over(struct exec_run *run, const struct program_end *end) {
         struct waiter *waiter = container_of(run, struct waiter, run);
 
-        if (program_end_is_refusal(end) && !waiter->is_recalled) {
+        if (program_end_is_refusal(end) && !waiter->is_recalled && !waiter->is_outdated) {
                 delay(waiter, true);
                 return;
         }
@@ -166,6 +171,34 @@ static void on_recalled(struct listener_loan *loan) {
                 free_waiter(waiter); /* else on_place() is on its way */
 }
 
+static bool is_still_meant(const struct waiter *waiter) {
+        struct config_handler *now = listener_settings(waiter->run.listener);
+        bool is_same =
+                now && now->kind == HANDLER_EXEC && now->exec.waits &&
+                config_program_is_equal(&waiter->run.settings->exec.program, &now->exec.program);
+
+        config_handler_unref(now);
+        return is_same;
+}
+
+static void on_changed(struct listener_loan *loan) {
+        struct waiter *waiter = container_of(loan, struct waiter, loan);
+        struct listener *listener = waiter->run.listener;
+
+        if (waiter->is_outdated || is_still_meant(waiter))
+                return;
+        waiter->is_outdated = true;
+        if (exec_run_is_under_way(&waiter->run)) {
+                log_info("listener \"%s\": the program that has its socket is ended, as the "
+                         "configuration has changed",
+                         listener->name);
+                exec_run_stop(&waiter->run);
+        } else {
+                listener_give_back(listener, 0);
+                on_recalled(loan);
+        }
+}
+
 static void begin(struct waiter *waiter) {
         struct listener *listener = waiter->run.listener;
 
@@ -185,6 +218,7 @@ static struct waiter *new_waiter(struct listener *listener, struct config_handle
                 return NULL;
         }
         waiter->loan.recalled = on_recalled;
+        waiter->loan.changed = on_changed;
         waiter->run.worker = listener->worker;
         waiter->run.listener = listener_ref(listener);
         waiter->run.settings = settings;

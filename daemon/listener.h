@@ -30,6 +30,9 @@ struct worker;
 struct listener_loan {
         /* The listener ends, and so does this: it is not given back any more. */
         void (*recalled)(struct listener_loan *loan);
+
+        /* The configuration may have changed. May give it back. */
+        void (*changed)(struct listener_loan *loan);
 };
 
 struct listener {
@@ -179,6 +182,10 @@ void listener_close(struct listener *listener);
  * recalled before; then it begins again in pause_ms. */
 void listener_lend(struct listener *listener, struct listener_loan *loan);
 void listener_give_back(struct listener *listener, uint64_t pause_ms);
+
+/* In the accepting worker: the configuration was read again. It is looked at once again who waits,
+ * if the listener rests. */
+void listener_changed(struct listener *listener);
 
 /* Whether somebody waits to be accepted. Any thread that may use the socket. */
 bool listener_is_awaited(const struct listener *listener);

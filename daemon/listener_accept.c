@@ -307,6 +307,14 @@ void listener_give_back(struct listener *listener, uint64_t pause_ms) {
         (void)uv_timer_start(&listener->retry, listener_on_retry, pause_ms, 0);
 }
 
+void listener_changed(struct listener *listener) {
+        listener->repeats = (struct program_repeats){.n_failed = 0};
+        if (listener->loan)
+                listener->loan->changed(listener->loan);
+        else if (uv_is_active((uv_handle_t *)&listener->retry))
+                (void)uv_timer_start(&listener->retry, listener_on_retry, 0, 0);
+}
+
 bool listener_is_awaited(const struct listener *listener) {
         struct pollfd polled = {.fd = listener->fd, .events = POLLIN};
 

@@ -5,6 +5,7 @@
 #include "daemon/connection.h"
 #include "daemon/endpoint.h"
 #include "daemon/handler.h"
+#include "daemon/listener.h"
 #include "daemon/plan.h"
 #include "daemon/schedule.h"
 #include "lib/log.h"
@@ -69,6 +70,8 @@ static void reload_worker(struct visit *visit, struct worker *worker) {
         worker->config = config_ref(reload->config);
         LIST_FOREACH_SAFE (link, &worker->endpoints)
                 endpoint_changed(container_of(link, struct endpoint, link));
+        LIST_FOREACH_SAFE (link, &worker->listeners)
+                listener_changed(container_of(link, struct listener, link));
 }
 
 static void reload_clients(struct visit *visit, struct worker *worker) {

@@ -55,6 +55,12 @@ expect_log 'one that fails is started again' 'listener "failing": /bin/false \(p
 expect_log 'and again after a while' 'listener "failing": its program fails again and again; it rests for 200ms$'
 expect_log 'that grows' 'it rests for 800ms$'
 
+kill -HUP "$daemon"
+expect_log 'a reload that changes nothing' 'configuration reloaded'
+check 'leaves it alone' stays "$(ask "$stays")"
+check 'the same one' 1 "$(ctl --json listeners | sed 's/{"name"/\n&/g' | grep '"stays"' |
+        sed 's/.*"started":\([0-9]*\).*/\1/')"
+
 PEER_SECONDS=600 "$support/peer" through "tcp://127.0.0.1:$(port_of idle)" </dev/null >/dev/null 2>&1 &
 expect_log 'of one that does not accept the log tells' \
         'listener "idle": /bin/true ends at once, again and again, and somebody still waits'
@@ -67,8 +73,8 @@ check_does 'which ends it' "$support/await" exit "$pid"
 check 'a program accepts' '0 of tcp' "$(ask "$tcp")"
 sed -i 's/{ name = "tcp".*/{ name = "tcp"; listen = "tcp:\/\/127.0.0.1:0"; exec = ["\/bin\/echo", "nowait"]; }/' "$config"
 kill -HUP "$daemon"
-expect_log 'after a reload it would not, but as long as it runs' 'configuration reloaded'
-check 'it does' '1 of tcp' "$(ask "$tcp")"
+expect_log 'a reload that changes the program ends it' \
+        'info: listener "tcp": the program that has its socket is ended, as the configuration has changed'
 check 'then sockd accepts' nowait "$(ask "$tcp")"
 stop_daemon
 check 'the end' 0 "$status"
