@@ -179,7 +179,7 @@ void listener_retire(struct listener *listener);
 void listener_close(struct listener *listener);
 
 /* In the accepting worker: stops to accept, until the socket is given back, unless the loan is
- * recalled before; then it begins again in pause_ms. */
+ * recalled before; then it begins again in pause_ms, or is closed in lame duck mode. */
 void listener_lend(struct listener *listener, struct listener_loan *loan);
 void listener_give_back(struct listener *listener, uint64_t pause_ms);
 

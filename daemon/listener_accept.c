@@ -4,6 +4,7 @@
 #include "daemon/connection.h"
 #include "daemon/endpoint.h"
 #include "daemon/handler.h"
+#include "daemon/instance.h"
 #include "daemon/introduction.h"
 #include "daemon/proxy_protocol.h"
 #include "daemon/transport.h"
@@ -301,6 +302,10 @@ void listener_give_back(struct listener *listener, uint64_t pause_ms) {
         int flags = fcntl(listener->fd, F_GETFL);
 
         listener->loan = NULL;
+        if (atomic_load(&listener->worker->instance->is_lame_duck)) {
+                listener_stop_here(listener);
+                return;
+        }
         /* Whoever had it may have liked to wait in accept(2). */
         if (flags >= 0 && !(flags & O_NONBLOCK))
                 (void)fcntl(listener->fd, F_SETFL, flags | O_NONBLOCK);

@@ -126,14 +126,24 @@ static void server_order(struct server *server,
         workers_visit(&server->workers, &order->visit, &server->mailbox);
 }
 
-/* Datagram listeners end last of all, with their sessions. */
+/* Whether programs have the socket of a listener at times. */
+static bool is_lent(struct listener *listener) {
+        struct config_handler *settings = listener_settings(listener);
+        bool waits = settings && settings->kind == HANDLER_EXEC && settings->exec.waits;
+
+        config_handler_unref(settings);
+        return waits;
+}
+
+/* Datagram listeners end last of all, with their sessions; those whose sockets programs have, with
+ * the programs. */
 static void server_close_listeners(struct server *server, bool all) {
         size_t n_kept = 0;
 
         for (size_t i = 0; i < server->n_listeners; i++) {
                 struct listener *listener = server->listeners[i];
 
-                if (!all && listener->transport->is_connectionless) {
+                if (!all && (listener->transport->is_connectionless || is_lent(listener))) {
                         server->listeners[n_kept++] = listener;
                         continue;
                 }
@@ -190,7 +200,13 @@ void server_stop(struct server *server) {
 
 /* --- lame duck ------------------------------------------------------------------------------ */
 
-static void tell_connections(struct visit *visit, struct worker *worker) {
+static void begin_lame_duck(struct visit *visit, struct worker *worker) {
+        LIST_FOREACH_SAFE (link, &worker->listeners) {
+                struct listener *listener = container_of(link, struct listener, link);
+
+                if (!listener->loan)
+                        listener_stop_here(listener);
+        }
         LIST_FOREACH_SAFE (link, &worker->connections) {
                 struct connection *connection = container_of(link, struct connection, link);
 
@@ -258,7 +274,7 @@ static void server_on_lame_duck_tick(uv_timer_t *timer) {
 static void server_on_grace_tick(uv_timer_t *timer) {
         struct server *server = timer->data;
 
-        if (server_count_connections(server) == 0)
+        if (server_count_connections(server) == 0 && !has_programs(server))
                 server_stop(server);
         else if (uv_now(&server->loop) >= server->stop_due_ms)
                 server_on_lame_duck_tick(timer);
@@ -274,7 +290,7 @@ void server_drain(struct server *server) {
         server_close_listeners(server, false);
         atomic_store(&server->instance.is_lame_duck, true);
         atomic_fetch_add(&server->instance.generation, 1);
-        server_order(server, tell_connections);
+        server_order(server, begin_lame_duck);
         server->stop_due_ms = uv_now(&server->loop) + config->lame_duck_grace_ms;
         server->lame_duck_end_ms = uv_now(&server->loop) + config->lame_duck_duration_ms;
         (void)uv_timer_start(&server->timer, server_on_grace_tick, 0, 100);

@@ -107,4 +107,27 @@ check_does 'then it is started' await_helper waits '^0 of path$'
 exec 9>&-
 stop_daemon
 check 'the end again' 0 "$status"
+
+# --- lame duck mode -----------------------------------------------------------------------------------
+
+# drain GRACE: starts a daemon with two such listeners, one of which has a program, and drains it.
+drain() {
+        configure "server = { lame_duck_grace = \"$1\"; lame_duck_duration = \"10m\"; };" \
+                "listeners = ( { name = \"path\"; listen = \"unix://$directory/path\"; exec = [\"$directory/$2\"]; wait = true; }
+                , { name = \"idle\"; listen = \"unix://$directory/idle\"; exec = [\"$directory/server\"]; wait = true; } );"
+        start_daemon
+        ask "unix://$directory/path" >"$directory/answer"
+        kill -USR2 "$daemon"
+        await_log 'lame duck mode' >/dev/null
+}
+drain 10m server
+check_does 'in lame duck mode a socket that no program has is closed' await_that test ! -e "$directory/idle"
+check 'a program that has one goes on' '1 of path' "$(ask "unix://$directory/path")"
+await_end
+check 'when it ends so does sockd' 0 "$status"
+drain 100ms stays
+pid=$(cat "$directory/pid")
+await_end
+check 'after lame_duck_grace it is ended' 0 "$status"
+check_does 'at once' "$support/await" exit "$pid"
 end_tests
