@@ -34,7 +34,7 @@ struct exec {
         struct program_place place;
         bool has_waited;
         struct exec_run run;
-        struct program_link link;   /* where the socket itself is of no use to a program */
+        struct program_link link;   /* where a program cannot have the socket itself */
         bool has_link;              /* it is open */
         const char *reason;         /* why the connection will end */
         struct list_link datagrams; /* their runs */
@@ -108,13 +108,34 @@ static void on_drained(struct program_link *link) {
         connection_end(exec->connection, exec->reason);
 }
 
-/* Returns 0 or a negative errno. */
+static void on_cut(struct program_link *link) {
+        struct exec *exec = container_of(link, struct exec, link);
+        struct config_exec *settings = &exec->connection->settings->exec;
+
+        atomic_fetch_add(&exec->connection->listener->programs.n_cut, 1);
+        log_limited(&settings->logs.cuts, LOG_LEVEL_WARNING,
+                    "listener \"%s\": %s prints a record that is longer than can be passed on; it "
+                    "is not sent",
+                    exec->connection->listener->name, settings->program.spec.arguments[0]);
+}
+
+/* Whether a program cannot have the socket itself: sockd has to see what passes. */
+static bool needs_link(const struct connection *connection) {
+        struct listener *listener = connection->listener;
+
+        return connection->tls || rate_is_limited(&listener->rate) ||
+               (connection->rate && rate_is_limited(connection->rate)) ||
+               atomic_load(&listener->admission.idle_timeout_ms) > 0;
+}
+
+/* Opens it, if there has to be one. Returns 0 or a negative errno. */
 static int open_link(struct exec *exec) {
         int r;
 
-        if (!exec->connection->tls || exec->has_link)
+        if (exec->has_link || !needs_link(exec->connection))
                 return 0;
         exec->link.freed = on_link_freed;
+        exec->link.cut = on_cut;
         exec->link.drained = on_drained;
         r = program_link_open(&exec->link, exec->connection);
         if (r < 0)

@@ -2,10 +2,11 @@
  * datagram.
  *
  * sockd knows who the peer is and whether it may stay before there is a program, and tells the
- * program of it in its environment. From then on the socket is the program's: sockd neither reads
- * nor writes it, and keeps the connection as a record of who is there, who can be kicked, and whom
- * limits hold for. When the program ends so does the connection; when the connection ends so does
- * the program, with all of its group.
+ * program of it in its environment. From then on the socket is the program's, unless there is TLS
+ * or a limit on what passes (program_link.h): sockd neither reads nor writes it, and keeps the
+ * connection as a record of who is there, who can be kicked, and whom limits hold for. When the
+ * program ends so does the connection; when the connection ends so does the program, with all of
+ * its group.
  *
  * As many run at once as `concurrency` says. Whoever comes then is accepted, and waits with all
  * that it sends until it is its turn (turnstile.h).

@@ -1,14 +1,13 @@
 /* Links between programs and connections. See program_link.h. */
 #include "daemon/program_link.h"
 
+#include "daemon/block.h"
 #include "daemon/connection.h"
+#include "daemon/transport.h"
 
 #include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-/* What is read of a program at once. */
-#define READ_MAX (64 * 1024)
 
 static void link_on_poll(uv_poll_t *poll, int status, int events);
 
@@ -75,16 +74,29 @@ static void pass_on(struct program_link *link, struct bytes bytes) {
         connection_want_writable(connection, true);
 }
 
+/* Of records their whole length is to be told, which has no meaning elsewhere. */
+static int flags_of(const struct program_link *link) {
+        return link->connection->transport->keeps_boundaries ? MSG_DONTWAIT | MSG_TRUNC
+                                                             : MSG_DONTWAIT;
+}
+
+static bool is_too_long(const struct program_link *link, size_t length, size_t capacity) {
+        return length > capacity || (link->connection->transport->keeps_boundaries &&
+                                     length > link->connection->max_frame);
+}
+
 /* Reads what the program says, when nothing of it waits. */
 static void read_output(struct program_link *link) {
-        char buffer[READ_MAX];
+        struct block *block = worker_input(link->connection->worker);
         ssize_t n;
 
         if (link->is_output_ended || link->fd < 0)
                 return;
-        n = recv(link->fd, buffer, sizeof(buffer), MSG_DONTWAIT);
-        if (n > 0) {
-                pass_on(link, (struct bytes){buffer, (size_t)n});
+        n = block ? recv(link->fd, block->data, block->capacity, flags_of(link)) : -1;
+        if (n > 0 && is_too_long(link, (size_t)n, block->capacity)) {
+                link->cut(link);
+        } else if (n > 0) {
+                pass_on(link, (struct bytes){block->data, (size_t)n});
         } else if (n < 0 && (errno == EAGAIN || errno == EINTR) && !link->is_program_over) {
                 connection_want_writable(link->connection, false);
                 wait_for(link, link->events | UV_READABLE);
@@ -113,9 +125,10 @@ static void link_on_poll(uv_poll_t *poll, int status, int events) {
 /* --- beginning and end ------------------------------------------------------------------------ */
 
 int program_link_open(struct program_link *link, struct connection *connection) {
+        int type = connection->transport->keeps_boundaries ? SOCK_SEQPACKET : SOCK_STREAM;
         int ends[2];
 
-        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
+        if (socketpair(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
                 return -errno;
         if (uv_poll_init(&connection->worker->loop, &link->poll, ends[0]) < 0) {
                 (void)close(ends[0]);

@@ -1,5 +1,6 @@
-/* A program behind a connection whose bytes it cannot have as they are, as within TLS: it has one
- * end of a pair of sockets, and sockd copies between the other end and the connection.
+/* A program behind a connection whose bytes it cannot have as they are, as within TLS, or is not to
+ * have unseen: it has one end of a pair of sockets, and sockd copies between the other end and the
+ * connection. The pair keeps boundaries if the connection does.
  *
  * Neither side is read while the other one does not take what came last, so that little waits here.
  * Each direction ends by itself. By the connection's own worker.
@@ -26,11 +27,14 @@ struct program_link {
         bool is_closing;
         void (*freed)(struct program_link *link);
 
+        /* A record that the program said is longer than can be passed on, and lost. */
+        void (*cut)(struct program_link *link);
+
         /* All that the program said has left, and it is over. */
         void (*drained)(struct program_link *link);
 };
 
-/* Opens it; drained and freed are set. Returns 0 or a negative errno. */
+/* Opens it; its functions are set. Returns 0 or a negative errno. */
 int program_link_open(struct program_link *link, struct connection *connection);
 
 /* The program has its end: begins to read what it says. */

@@ -54,6 +54,11 @@ fi
         on cat $tcp 'exec = ["/bin/cat"];'
         on cat_unix "unix://$directory/cat.sock" 'exec = ["/bin/cat"];'
         on record "unix+seqpacket://$directory/record.sock" 'exec = ["/bin/cat"];'
+        on slow $tcp 'exec = ["/bin/cat"]; rate = { bytes = 100000; };'
+        on fast $tcp 'exec = ["/bin/cat"]; idle_timeout = "1h";'
+        on fast_record "unix+seqpacket://$directory/fast_record.sock" 'exec = ["/bin/cat"]; idle_timeout = "1h";'
+        on long_record "unix+seqpacket://$directory/long_record.sock" 'exec = ["/bin/dd", "if=/dev/zero", "bs=150000", "count=1"]; idle_timeout = "1h";'
+        on idle $tcp 'exec = ["/bin/cat"]; idle_timeout = "300ms";'
         on noisy $tcp "exec = [\"$directory/noisy\"];"
         on one $tcp "exec = [\"$directory/brief\"]; concurrency = 1;"
         on crowded $tcp "exec = [\"$directory/crowded\"]; concurrency = 1;"
@@ -147,6 +152,34 @@ check 'Unix: the same' 8388608 \
         "$(head -c 8388608 /dev/zero | "$support/peer" through "unix://$directory/cat.sock" 2>/dev/null | wc -c)"
 check 'records: one comes back' hello \
         "$(printf hello | "$support/peer" through "unix+seqpacket://$directory/record.sock" 2>/dev/null)"
+
+# --- limits on what passes ---------------------------------------------------------------------------
+
+# pass ADDRESS N: so many bytes there and back; how many came, and the milliseconds.
+pass() {
+        since_ms=$(now_ms)
+        n_passed=$(head -c "$2" /dev/zero | "$support/peer" through "$1" 2>/dev/null | wc -c)
+        took_ms=$(($(now_ms) - since_ms))
+}
+pass "$(at slow)" 300000
+check 'with a rate of bytes all comes back' 300000 "$n_passed"
+check_at_most 'but not at once' "$took_ms" 1500
+check 'and is counted' 300000 "$(ctl --json clients --state closed | sed 's/},{/}\n{/g' |
+        sed -n 's/.*"listener":"slow".*"in_bytes":\([0-9]*\).*/\1/p')"
+pass "$(at fast)" 8388608
+check 'with an idle timeout all of 8 MB comes back' 8388608 "$n_passed"
+check 'records: one comes back' hello \
+        "$(printf hello | "$support/peer" through "unix+seqpacket://$directory/fast_record.sock" 2>/dev/null)"
+check 'one that is too long does not' 0 \
+        "$("$support/peer" through "unix+seqpacket://$directory/long_record.sock" </dev/null 2>/dev/null | wc -c)"
+expect_log 'which is logged' 'listener "long_record": /bin/dd prints a record that is longer than can be passed on'
+check 'and counted' 1 "$(count_of long_record cut)"
+start_helper idle "$support/peer" through "$(at idle)"
+exec 8>"$directory/idle.in"
+await_helper idle '^open$' >/dev/null
+expect_log 'who is idle has a time' 'on listener "idle" ended: Idle Timeout$'
+check_does 'and so has the program' await_that has_counted idle stopped 1
+exec 8>&-
 
 # --- standard error ------------------------------------------------------------------------------------
 
@@ -292,4 +325,16 @@ check 'sockd ends all the same' 0 "$status"
 check_does 'and so does the program' "$support/await" exit "$pid"
 check_does 'and the spawner' "$support/await" exit "$spawner"
 exec 8>&-
+
+# --- the rate of a user ------------------------------------------------------------------------------------------
+
+configure "users = ( { name = \"me\"; peer = { uid = $(id -u); }; limits = { rate = { bytes = 100000; }; }; } );" \
+        "listeners = ( { name = \"local\"; listen = \"$unix\"; }
+        , { name = \"cat\"; listen = \"unix://$directory/cat.sock\"; exec = [\"/bin/cat\"]; } );"
+start_daemon
+pass "unix://$directory/cat.sock" 300000
+check 'a user has a rate as well: all comes back' 300000 "$n_passed"
+check_at_most 'and not at once' "$took_ms" 1500
+stop_daemon
+check 'the end' 0 "$status"
 end_tests
