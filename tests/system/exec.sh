@@ -31,6 +31,7 @@ program failing 'exit 3'
 program hanging 'trap "" TERM' 'echo hangs' 'while :; do read -r line <"$0.pipe"; done'
 program forking "sleep 1000 & echo \$! >$directory/forked" 'echo forked'
 program silent 'exec >&-' "cat >$directory/heard"
+program closing 'exec >&-' "echo closed >$directory/closed" 'read -r line' 'exit 4'
 program waiting 'read -r line' "echo \"\$line\" >>$directory/left" "echo over >>$directory/left"
 program crowded 'echo served' 'read -r line'
 program gone 'echo here'
@@ -68,6 +69,7 @@ fi
         on stuck $tcp "exec = [\"$directory/hanging\"]; grace = \"100ms\";"
         on forking $tcp "exec = [\"$directory/forking\"];"
         on silent $tcp "exec = [\"$directory/silent\"];"
+        on closing $tcp "exec = [\"$directory/closing\"];"
         on waiting "unix://$directory/waiting.sock" "exec = [\"$directory/waiting\"];"
         on gone $tcp "exec = [\"$directory/gone\"];"
         on much $tcp 'exec = ["/usr/bin/head", "-c", "1000000000", "/dev/zero"]; timeout = "1s"; grace = "0s";'
@@ -251,6 +253,16 @@ check 'once it is there again it is found' here "$(ask gone)"
 check 'who closes its output early still gets the input' '' \
         "$(echo input | "$support/peer" through "$(at silent)" 2>/dev/null)"
 check 'all of it' input "$(cat "$directory/heard")"
+
+: >"$directory/closed"
+start_helper closing "$support/peer" through "$(at closing)"
+exec 8>"$directory/closing.in"
+check_does 'after it has closed it' "$support/await" line "$directory/closed" '^closed$'
+check_does 'its client sees no end' kill -0 "$helper"
+echo on >&8
+check_does 'but when the program ends' "$support/await" exit "$helper"
+expect_log 'with its status' 'listener "closing": .* exited with status 4$'
+exec 8>&-
 
 : >"$directory/left"
 echo farewell | "$support/peer" leave "unix://$directory/waiting.sock"

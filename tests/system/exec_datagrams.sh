@@ -18,6 +18,8 @@ configure "listeners = ( { name = \"local\"; listen = \"$unix\"; }
         , { name = \"much\"; listen = \"$udp\"; exec = [\"/usr/bin/head\", \"-c\", \"1000000000\", \"/dev/zero\"]; }
         , { name = \"late\"; listen = \"$udp\"; exec = [\"/bin/sh\", \"-c\", \"echo half; sleep 1000\"];
             timeout = \"200ms\"; grace = \"0s\"; }
+        , { name = \"closing\"; listen = \"$udp\"; exec = [\"/bin/sh\", \"-c\", \"echo said; exec >&-; read -r line\"]; }
+        , { name = \"closed\"; listen = \"$udp\"; exec = [\"/bin/sh\", \"-c\", \"exec >&-; read -r line\"]; }
         , { name = \"held\"; listen = \"$udp\"; exec = [\"$directory/held\"]; concurrency = 1; session_timeout = \"5m\"; }
         , { name = \"path\"; listen = \"unix+dgram://$directory/path\"; exec = [\"/usr/bin/rev\"]; }
         , { name = \"kept\"; listen = \"unix+dgram://$directory/kept\"; exec = [\"/bin/sh\", \"-c\",
@@ -63,6 +65,12 @@ check_matches 'a long one' ' 20000 y{100}' \
 tell "open a $udp $(at quiet)" 'send a x'
 check_does 'who prints nothing sends nothing' await_that has_counted quiet started 1
 check 'at all' 0 "$(count_of quiet sent)"
+check_matches 'who closes its output early has said what it has said' ' 5 said' \
+        "$(tell "open a $udp $(at closing)" 'send a x' 'expect a')"
+tell "open a $udp $(at closed)" 'send a x'
+check_does 'and nothing' await_that has_counted closed started 1
+check_does 'is nothing, when it has ended' await_that has_counted closed running 0
+check 'also then' 0 "$(count_of closed sent)"
 tell "open a $udp $(at much)" 'send a x'
 expect_log 'who prints more than a datagram holds sends nothing' \
         'listener "much": /usr/bin/head prints more than a datagram of 65507 bytes holds'
