@@ -232,15 +232,28 @@ void exec_take_datagram(struct connection *connection, struct list_link *runs, s
         begin(run);
 }
 
+/* Whoever asked does not learn that there was an answer to come. */
+static void log_stop(const struct datagram_run *run) {
+        struct config_exec *exec = &run->run.settings->exec;
+
+        log_limited(&exec->logs.ends, LOG_LEVEL_INFO,
+                    "listener \"%s\": %s (pid %d) is ended, as the session of its peer is over: %s",
+                    run->run.listener->name, exec->program.spec.arguments[0], (int)run->run.pid,
+                    run->connection->reason);
+}
+
 void exec_end_datagrams(struct list_link *runs) {
         LIST_FOREACH_SAFE (link, runs) {
                 struct datagram_run *run = container_of(link, struct datagram_run, link);
 
                 list_unlink(&run->link);
                 run->is_wanted = false;
-                if (exec_run_is_under_way(&run->run))
+                if (exec_run_is_under_way(&run->run)) {
+                        if (run->run.pid != 0)
+                                log_stop(run);
                         exec_run_stop(&run->run);
-                else if (!turn_give(&run->turn))
+                } else if (!turn_give(&run->turn)) {
                         free_run(run);
+                }
         }
 }

@@ -20,6 +20,7 @@ configure "listeners = ( { name = \"local\"; listen = \"$unix\"; }
             timeout = \"200ms\"; grace = \"0s\"; }
         , { name = \"closing\"; listen = \"$udp\"; exec = [\"/bin/sh\", \"-c\", \"echo said; exec >&-; read -r line\"]; }
         , { name = \"closed\"; listen = \"$udp\"; exec = [\"/bin/sh\", \"-c\", \"exec >&-; read -r line\"]; }
+        , { name = \"expired\"; listen = \"$udp\"; exec = [\"/bin/sh\", \"-c\", \"sleep 1000\"]; session_timeout = \"1s\"; }
         , { name = \"held\"; listen = \"$udp\"; exec = [\"$directory/held\"]; concurrency = 1; session_timeout = \"5m\"; }
         , { name = \"path\"; listen = \"unix+dgram://$directory/path\"; exec = [\"/usr/bin/rev\"]; }
         , { name = \"kept\"; listen = \"unix+dgram://$directory/kept\"; exec = [\"/bin/sh\", \"-c\",
@@ -78,6 +79,9 @@ check 'which is counted' '1 0' "$(count_of much cut) $(count_of much sent)"
 tell "open a $udp $(at late)" 'send a x'
 expect_log 'nor does who takes too long' 'listener "late": .* took longer than 200ms$'
 check 'not even half of it' 0 "$(count_of late sent)"
+tell "open a $udp $(at expired)" 'send a x'
+expect_log 'who takes longer than session_timeout is ended' \
+        'listener "expired": /bin/sh \(pid [0-9]+\) is ended, as the session of its peer is over: Session Expired$'
 tell "open a none: unix+dgram://$directory/kept" 'send a word'
 check_does 'who cannot be answered is heard' await_that grep -q word "$directory/heard"
 
