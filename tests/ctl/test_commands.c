@@ -390,13 +390,14 @@ static void test_clients_show_who_they_are(void **state) {
         assert_exchange(
                 "$SYS.REQ.SERVER.PING.CONNZ",
                 DATA("{\"total\":2,\"connections\":[{\"cid\":5,\"name\":\"n\",\"peer\":\"unix:\","
-                     "\"uid\":0,\"pid\":42,\"subscriptions\":1,\"idle\":\"2s\"},{\"cid\":6,"
+                     "\"listener\":\"local\",\"uid\":0,\"pid\":42,\"subscriptions\":1,\"idle\":"
+                     "\"2s\"},{\"cid\":6,"
                      "\"lang\":\"go\",\"ip\":\"127.0.0.1\",\"port\":4711,\"authorized_user\":"
                      "\"alice\",\"pending_bytes\":2048,\"idle\":\"0s\"}]}"),
                 OUTCOME(0,
-                        "ID  NAME  PEER            USER   SUBS  PENDING  IN  OUT  IDLE\n"
-                        " 5  n     unix pid 42     uid 0     1        0   0    0  2s\n"
-                        " 6  go    127.0.0.1:4711  alice     0       2K   0    0  0s\n"
+                        "ID  NAME  PEER            USER   LISTENER  SUBS  PENDING  IN  OUT  IDLE\n"
+                        " 5  n     unix pid 42     uid 0  local        1        0   0    0  2s\n"
+                        " 6  go    127.0.0.1:4711  alice  -            0       2K   0    0  0s\n"
                         "\n2 clients\n",
                         ""),
                 "{\"auth\":true,\"state\":0,\"offset\":0,\"limit\":1024}\n", WORDS("clients"));
