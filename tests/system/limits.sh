@@ -189,8 +189,8 @@ exec 7>"$directory/publisher.in"
 printf 'CONNECT {"verbose":false}\r\nSUB idle.use 1\r\n' >&7
 start_helper echo "$support/peer" talk "$(to echo)"
 exec 9>"$directory/echo.in"
-hold pinger "$(to idle)" 1
 since_ms=$(now_ms)
+hold pinger "$(to idle)" 1
 until [ "$(order pinger ping '^alive')" = 'alive 0' ]; do
         printf 'PUB idle.use 1\r\nx\r\n' >&7
         echo use >&9
