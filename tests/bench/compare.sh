@@ -209,4 +209,4 @@ while [ "$round" -le "$rounds" ]; do
         all_datagram_rows
         round=$((round + 1))
 done
-awk -f "$bench/table.awk" "$directory/results"
+awk -f "$bench/median.awk" -f "$bench/table.awk" "$directory/results"

@@ -23,6 +23,7 @@ rounds=${ROUNDS:-$($quick && echo 1 || echo 5)}
 build=${SOCKD_BUILD_DIR:-$PWD}
 sockd=${SOCKD:-$build/daemon/sockd}
 stream=$build/tests/bench/stream
+here=$(dirname "$0")
 directory=$(mktemp -d "${TMPDIR:-/tmp}/sockd-handlers.XXXXXX")
 proxyd=
 for path in /lib/systemd /usr/lib/systemd; do
@@ -225,46 +226,4 @@ while [ "$round" -le "$rounds" ]; do
         round=$((round + 1))
 done
 
-# A table for each kind, in the order in which they came.
-awk '
-function median(text,    list, n, i, j, value) {
-        n = split(text, list, " ")
-        for (i = 2; i <= n; i++) {
-                value = list[i] + 0
-                for (j = i - 1; j >= 1 && list[j] + 0 > value; j--)
-                        list[j + 1] = list[j]
-                list[j + 1] = value
-        }
-        return n % 2 ? list[(n + 1) / 2] : (list[n / 2] + list[n / 2 + 1]) / 2
-}
-function add(set, key, value) {
-        if (!((key, value) in seen)) {
-                seen[key, value] = 1
-                set[key] = set[key] " " value
-        }
-}
-{
-        add(kinds, "all", $1)
-        add(sides, $1, $2)
-        add(rows, $1, $3)
-        rates[$1, $2, $3] = rates[$1, $2, $3] " " $4
-        costs[$1, $2, $3] = costs[$1, $2, $3] " " $5
-}
-END {
-        n_kinds = split(kinds["all"], kind, " ")
-        for (k = 1; k <= n_kinds; k++) {
-                n_sides = split(sides[kind[k]], side, " ")
-                n_rows = split(rows[kind[k]], row, " ")
-                printf "%s%-14s", (k > 1 ? "\n" : ""), kind[k]
-                for (i = 1; i <= n_sides; i++)
-                        printf "  %18s", side[i]
-                print ""
-                for (r = 1; r <= n_rows; r++) {
-                        printf "%-14s", row[r]
-                        for (i = 1; i <= n_sides; i++)
-                                printf "  %9.0f (%6.3f)", median(rates[kind[k], side[i], row[r]]),
-                                        median(costs[kind[k], side[i], row[r]])
-                        print ""
-                }
-        }
-}' "$directory/results"
+awk -f "$here/median.awk" -f "$here/handlers.awk" "$directory/results"
